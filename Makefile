@@ -1,0 +1,40 @@
+# Everything a contributor or CI runs. Each target brings what it needs; `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+SCENARIO ?=
+K ?=
+
+.PHONY: help venv engine demo test lint unit sanity molecule bench docs clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv:
+	@tools/venv
+
+engine:
+	@tools/engine
+
+test: lint unit sanity molecule ## everything that CI runs
+
+lint: venv ## yamllint, ansible-lint, ruff, type checks, README up to date (seconds)
+	@tools/lint
+
+unit: venv ## unit tests, no Docker needed (seconds); K=word picks tests
+	@pytest -n auto $(if $(K),-k '$(K)')
+
+sanity: venv ## ansible-test sanity and units, docs, build and import of the collection
+	@tools/sanity
+
+molecule: venv engine ## roles tried on disposable servers; SCENARIO=docker_host for one
+	@tools/molecule $(SCENARIO)
+
+bench: venv engine ## timings beside a peer, measured in the same run; SCENARIO=word picks one
+	@tools/bench $(SCENARIO)
+
+docs: venv ## write the generated parts of the README anew
+	@tools/docs
+
+clean: ## stop and remove the disposable servers, caches and the virtualenv
+	@tools/clean

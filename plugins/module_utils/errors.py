@@ -1,0 +1,21 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Errors that a person can act on."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Bad input or a bad surrounding: one sentence that names the setting, what is wrong, what to do.
+
+    Modules hand its text to C(fail_json) as it is; anything else that is raised is a defect.
+    """
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint such as C( (did you mean 'port'?)) for a misspelt word; empty when nothing is near."""
+    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {match[0]!r}?)" if match else ""
