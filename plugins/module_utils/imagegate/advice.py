@@ -53,9 +53,7 @@ def _about_leftovers(survey: Survey, instructions: list[str]) -> list[Advice]:
     for id, found in survey.leftovers.items():
         kind = leftovers.BY_ID[id]
         rank = max(found.layers, key=lambda layer: found.layers[layer])
-        where = _layer(rank, instructions) + (
-            f" and {len(found.layers) - 1} more" if len(found.layers) > 1 else ""
-        )
+        where = _layer(rank, instructions) + (f" and {len(found.layers) - 1} more" if len(found.layers) > 1 else "")
         finding = f"{where} holds {kind.title}, {found.files} files"
         result.append(Advice(saves=found.bytes, kind=id, layer=rank + 1, finding=finding, change=kind.change))
     return result
@@ -71,7 +69,8 @@ def _about_waste(survey: Survey, instructions: list[str]) -> list[Advice]:
     for (hider, why), size in by_layer.items():
         source = max(sources[(hider, why)], key=lambda rank: sources[(hider, why)][rank])
         verb, change = _remedy(why, instructions[hider])
-        finding = f"{_layer(hider, instructions)} {verb} files of {_layer(source, instructions)}, which stay in the image"
+        origin = _layer(source, instructions)
+        finding = f"{_layer(hider, instructions)} {verb} files of {origin}, which stay in the image"
         result.append(Advice(saves=size, kind=why, layer=hider + 1, finding=finding, change=change))
     return result
 
@@ -79,8 +78,8 @@ def _about_waste(survey: Survey, instructions: list[str]) -> list[Advice]:
 def _remedy(why: str, instruction: str) -> tuple[str, str]:
     if why == DELETED:
         return "deletes", (
-            "delete them in the instruction that makes them, mount them (RUN --mount=type=bind or cache), or make"
-            " them in an earlier stage"
+            "delete them in the instruction that makes them, mount them (RUN --mount=type=bind or cache),"
+            " or make them in an earlier stage"
         )
     if why == COPIED or "chown" in instruction or "chmod" in instruction:
         return "copies", "set owner and mode where the files are added: COPY --chown=… --chmod=…"
@@ -96,6 +95,4 @@ def _about_duplicates(survey: Survey) -> list[Advice]:
         f" ({worst.copies} times {format_size(worst.size)})"
     )
     change = "keep one copy and link the others, or copy only one of the places into the last stage"
-    return [
-        Advice(saves=survey.duplicate_bytes, kind="duplicates", layer=None, finding=finding, change=change)
-    ]
+    return [Advice(saves=survey.duplicate_bytes, kind="duplicates", layer=None, finding=finding, change=change)]

@@ -14,13 +14,13 @@ from typing import Any
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.bytestream import (
     ByteStream,
-    ShortStream,
+    ShortStreamError,
     compression,
     unpacked,
 )
 from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.layer import LayerIndex, read_layer
 from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.model import Blob, Image, platform_of
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.tarstream import NotTar, entries
+from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.tarstream import NotTarError, entries
 
 _PIECE = 1 << 20
 _LARGEST_PAPER = 8 << 20
@@ -71,9 +71,9 @@ def read_archive(pieces: Iterable[bytes], what: str) -> list[Image]:
                 contents.links[name] = posixpath.normpath(posixpath.join(base, link))
             elif member.is_file:
                 _read_member(contents, name, member.size, member.body)
-    except ShortStream:
+    except ShortStreamError:
         raise UserError(f"{what} is cut short: save it again")
-    except NotTar:
+    except NotTarError:
         raise UserError(f"{what} is not an image: expected what docker save writes, or an OCI layout as tar")
     images = list(_from_manifest(contents, what) or _from_index(contents, what))
     if not images:
@@ -137,9 +137,7 @@ def _blob_name(descriptor: dict[str, Any]) -> str:
 def _image(contents: _Contents, config: Any, names: Any, tags: list[str], id_source: str, what: str) -> Image:
     layers = [contents.layer(name) for name in names] if isinstance(names, list) else []
     if not isinstance(config, dict) or not isinstance(names, list) or None in layers:
-        raise UserError(
-            f"{what} is incomplete: an image's configuration or a layer is missing; save it again"
-        )
+        raise UserError(f"{what} is incomplete: an image's configuration or a layer is missing; save it again")
     digest = id_source.rpartition("/")[2].rpartition(":")[2].removesuffix(".json")
     return Image(
         id=f"sha256:{digest}",

@@ -16,7 +16,7 @@ _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _PIECE = 1 << 18
 
 
-class ShortStream(Exception):
+class ShortStreamError(Exception):
     """The stream ended in the middle of something."""
 
 
@@ -42,7 +42,7 @@ class ByteStream:
             left = len(self._current) - self._at
             if not left:
                 if not self._more():
-                    raise ShortStream
+                    raise ShortStreamError
                 continue
             step = min(size, left)
             view = self._current[self._at : self._at + step]
@@ -114,16 +114,16 @@ def _gunzip(stream: ByteStream) -> Iterator[bytes]:
         while data:
             if decoder.eof:
                 # Gzip members may follow each other; zeros behind the last one are padding.
-                if not bytes(data[:2]) == _GZIP:
+                if bytes(data[:2]) != _GZIP:
                     return
                 decoder = zlib.decompressobj(wbits=31)
             try:
                 yield decoder.decompress(data, _PIECE)
             except zlib.error:
-                raise ShortStream
+                raise ShortStreamError
             data = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
     if not decoder.eof:
-        raise ShortStream
+        raise ShortStreamError
 
 
 def _unzstd(stream: ByteStream) -> Iterator[bytes]:
@@ -142,14 +142,14 @@ def _unzstd(stream: ByteStream) -> Iterator[bytes]:
         finally:
             process.kill()
         if process.wait() > 0:
-            raise ShortStream
+            raise ShortStreamError
 
 
 def _feed(stream: ByteStream, pipe: object) -> None:
     try:
         for view in stream.rest():
             pipe.write(view)  # type: ignore[attr-defined]
-    except (OSError, ShortStream):
+    except (OSError, ShortStreamError):
         pass
     finally:
         pipe.close()  # type: ignore[attr-defined]

@@ -73,7 +73,7 @@ def judge(
 
 def _advice(report: Report) -> list[str]:
     return [line(item) for item in report.advice] or [
-        "look at the largest layers; an analysis of the files (analysis: on_fail or always) names what to change"
+        "look at the largest layers; with analysis: on_fail or always the gate names what to change"
     ]
 
 
@@ -134,8 +134,8 @@ def _secrets(judges: _Judge) -> GateResult:
         "no name in ENV, ARG or history suggests one"
     ]
     advice = [
-        "pass secrets while building as RUN --mount=type=secret and at run time from outside, then replace those"
-        " that were built in"
+        "pass secrets while building as RUN --mount=type=secret and at run time from outside,"
+        " then replace those that were built in"
     ]
     title = f"No secret in the configuration of image {judges.name}"
     return judges.result("secrets", title, not found, len(found), 0, evidence, advice)

@@ -1,6 +1,6 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a finished image rarely needs: caches, compilers, sources, tests. Each kind says how to leave it out."""
+"""What a finished image rarely needs (caches, compilers, tests), and how to leave each kind out."""
 
 from __future__ import annotations
 
@@ -97,8 +97,7 @@ KINDS = (
     Kind(
         "tests",
         "tests that came with packages",
-        "delete them in the RUN that installs the packages, or leave them behind when copying to the last"
-        " stage",
+        "delete them in the RUN that installs the packages, or leave them behind when copying to the last stage",
         (
             r"(?:.+/)?node_modules/(?:.+/)?(?:__tests__|tests?)",
             r"(?:.+/)?(?:site|dist)-packages/(?:.+/)?tests?",
@@ -108,8 +107,7 @@ KINDS = (
     Kind(
         "docs",
         "manuals and documentation",
-        "exclude them before installing: path-exclude lines in /etc/dpkg/dpkg.cfg.d, or delete them in the"
-        " same RUN",
+        "exclude them before installing: path-exclude lines in /etc/dpkg/dpkg.cfg.d, or delete them in the same RUN",
         ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/local/share/man"),
     ),
     Kind("temporary", "temporary files", "delete them in the RUN that makes them", ("tmp", "var/tmp")),

@@ -58,13 +58,9 @@ def parse_limits(values: dict[str, Any]) -> Limits:
         wasted=_allowance(values.get("max_wasted"), "max_wasted"),
     )
     if limits.size == 0:
-        raise UserError(
-            "max_size: 0 bytes would fail every image; give a size such as 500MB, or leave it out"
-        )
+        raise UserError("max_size: 0 bytes would fail every image; give a size such as 500MB, or leave it out")
     if limits.layers is not None and limits.layers < 1:
-        raise UserError(
-            f"max_layers: {limits.layers} would fail every image; give 1 or more, or leave it out"
-        )
+        raise UserError(f"max_layers: {limits.layers} would fail every image; give 1 or more, or leave it out")
     return limits
 
 
@@ -75,9 +71,7 @@ def _allowance(value: Any, name: str) -> Allowance | None:
     if match:
         return Allowance(percent=Decimal(match[1]))
     if "%" in str(value):
-        raise UserError(
-            f"{name}: {value!r} is not a percentage; write one such as 10%, or a size such as 20MB"
-        )
+        raise UserError(f"{name}: {value!r} is not a percentage; write one such as 10%, or a size such as 20MB")
     return Allowance(bytes=parse_size(value, name))
 
 

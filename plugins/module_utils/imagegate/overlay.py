@@ -87,9 +87,7 @@ def _resolve(records: list[tuple[Any, ...]], below: int) -> Iterator[Occurrence]
         if kind != FILE:
             continue
         # A whiteout speaks of lower layers only: beside a file of its own layer it is the older one.
-        successor = next(
-            (later for later in records[position + 1 :] if later[1] > rank or later[3] == FILE), None
-        )
+        successor = next((later for later in records[position + 1 :] if later[1] > rank or later[3] == FILE), None)
         hider = None
         if successor is not None:
             hider = Hider(successor[1], _why(successor, size, digest))

@@ -1,6 +1,6 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Secrets in an image's configuration and history, told by the names they go by; values are never returned."""
+"""Secrets in an image's configuration and history, told by their names; values are never returned."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ _UNNAMED = (
     (_IN_OPTION, "password option"),
 )
 # The build arguments of a RUN stand before its shell, as |<how many> NAME=value …
-_PARTS = re.compile(
-    r"(?P<declared>(?:ENV|ARG) .*|(?:RUN )?\|[0-9]+ .*?(?=\s/bin/\S*sh -|$))?(?P<shell>.*)", re.DOTALL
-)
+_PARTS = re.compile(r"(?P<declared>(?:ENV|ARG) .*|(?:RUN )?\|[0-9]+ .*?(?=\s/bin/\S*sh -|$))?(?P<shell>.*)", re.DOTALL)
 _HIDDEN = "***"
 
 

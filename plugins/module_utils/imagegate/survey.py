@@ -1,6 +1,6 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An image's files looked at once, in the order of the tree: what is largest, wasted, left over or twice there."""
+"""An image's files looked at once: what is largest, wasted, left over or there twice."""
 
 from __future__ import annotations
 
@@ -158,7 +158,9 @@ def _waste(result: Survey, file: Occurrence) -> None:
 def _duplicates(result: Survey, contents: SortedRuns, top: int) -> None:
     best = Top(top)
     for (_digest, size), group in groupby(contents, lambda record: record[:2]):
-        paths, layers, copies = [], set(), 0
+        paths: list[str] = []
+        layers: set[int] = set()
+        copies = 0
         for _digest, _size, key, rank in group:
             copies += 1
             layers.add(rank)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Tar archives read as they arrive: names, kinds, sizes, and each file's bytes on request.
 
-The standard library's reader spends some 25 µs on a header and keeps every one; a layer has a hundred thousand.
+The standard library's reader takes several times as long and keeps every header; a layer may have 100 000.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.bytestream import (
-    ByteStream,
-    ShortStream,
-)
+from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.bytestream import ByteStream
 
 BLOCK = 512
 _EMPTY = bytes(BLOCK)
@@ -22,7 +19,7 @@ _LONGEST_HEADER = 1 << 20
 _LINKS = b"123456"
 
 
-class NotTar(Exception):
+class NotTarError(Exception):
     """The bytes are not a tar archive."""
 
 
@@ -48,8 +45,8 @@ def entries(stream: ByteStream) -> Iterator[Entry]:
     """The members in order. What the caller leaves unread of a member is skipped.
 
     Raises:
-        NotTar: A header does not add up.
-        ShortStream: The archive ends in the middle of a member, or without an end mark.
+        NotTarError: A header does not add up.
+        ShortStreamError: The archive ends in the middle of a member, or without an end mark.
     """
     extra: dict[str, bytes] = {}
     everywhere: dict[str, bytes] = {}
@@ -96,7 +93,7 @@ def _path(header: bytes) -> bytes:
 def _read_extension(stream: ByteStream, kind: bytes, size: int, into: dict[str, bytes]) -> None:
     """GNU's long names (L, K) and PAX records (x, g), which speak of the member that follows."""
     if size > _LONGEST_HEADER:
-        raise NotTar
+        raise NotTarError
     data = stream.take(size)
     stream.skip(-size % BLOCK)
     if kind in b"LK":
@@ -106,7 +103,7 @@ def _read_extension(stream: ByteStream, kind: bytes, size: int, into: dict[str, 
         length_text, _space, _rest = data.partition(b" ")
         length = _decimal(length_text)
         if not len(length_text) < length <= len(data):
-            raise NotTar
+            raise NotTarError
         key, _equals, value = data[len(length_text) + 1 : length - 1].partition(b"=")
         into[key.decode("utf-8", "replace")] = value
         data = data[length:]
@@ -114,7 +111,7 @@ def _read_extension(stream: ByteStream, kind: bytes, size: int, into: dict[str, 
 
 def _decimal(text: bytes) -> int:
     if not text.isdigit():
-        raise NotTar
+        raise NotTarError
     return int(text)
 
 
@@ -125,13 +122,10 @@ def _number(field: bytes) -> int:
     try:
         return int(field.strip(b" \0") or b"0", 8)
     except ValueError:
-        raise NotTar
+        raise NotTarError
 
 
 def _check(header: bytes) -> None:
     """The checksum field itself counts as spaces; some old tars sum signed bytes, no engine does."""
     if sum(header) - sum(header[148:156]) + 256 != _number(header[148:156]):
-        raise NotTar
-
-
-__all__ = ["BLOCK", "Entry", "NotTar", "ShortStream", "entries"]
+        raise NotTarError

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost import facts
 
 DPKG = """Package: docker.io
