@@ -225,7 +225,7 @@ images:
         compressed: {description: "Bytes as it travels, where known.", type: int}
         files: {description: "How many files it holds, when analysed.", type: int}
         wasted: {description: "Bytes that later layers overwrite or delete, when analysed.", type: int}
-        instruction: {description: "What made it, values of secrets masked; empty where the history does not tell.", type: str}
+        instruction: {description: "What made it, with the values of secrets masked.", type: str}
     secrets:
       description: Secrets in the image's configuration and history, by name; never a value.
       type: list

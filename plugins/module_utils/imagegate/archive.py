@@ -75,7 +75,11 @@ def read_archive(pieces: Iterable[bytes], what: str) -> list[Image]:
         raise UserError(f"{what} is cut short: save it again")
     except NotTarError:
         raise UserError(f"{what} is not an image: expected what docker save writes, or an OCI layout as tar")
-    images = list(_from_manifest(contents, what) or _from_index(contents, what))
+    try:
+        images = list(_from_manifest(contents, what)) or list(_from_index(contents, what))
+    except (AttributeError, KeyError, TypeError):
+        # The papers are JSON, but not of the form that the specifications give them.
+        raise UserError(f"{what} is damaged: its manifest has another form than an image's; save it again")
     if not images:
         raise UserError(f"{what} holds no image: neither manifest.json nor index.json names one")
     return images

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import IO
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 
@@ -79,6 +80,10 @@ class ByteStream:
         while self._more():
             pass
 
+    def put_back(self, size: int) -> None:
+        """Return the last C(size) bytes of the view that was given out last."""
+        self._at -= size
+
     def rest(self) -> Iterator[memoryview]:
         """What is left, piece by piece."""
         while True:
@@ -108,22 +113,22 @@ def unpacked(stream: ByteStream) -> ByteStream:
 
 
 def _gunzip(stream: ByteStream) -> Iterator[bytes]:
-    decoder = zlib.decompressobj(wbits=31)
-    for view in stream.rest():
-        data: bytes | memoryview = view
-        while data:
+    """Gzip members may follow each other; what is behind the last one is padding."""
+    while stream.peek(2) == _GZIP:
+        decoder = zlib.decompressobj(wbits=31)
+        for view in stream.rest():
+            data: bytes | memoryview = view
+            while data and not decoder.eof:
+                try:
+                    yield decoder.decompress(data, _PIECE)
+                except zlib.error:
+                    raise ShortStreamError
+                data = decoder.unconsumed_tail
             if decoder.eof:
-                # Gzip members may follow each other; zeros behind the last one are padding.
-                if bytes(data[:2]) != _GZIP:
-                    return
-                decoder = zlib.decompressobj(wbits=31)
-            try:
-                yield decoder.decompress(data, _PIECE)
-            except zlib.error:
-                raise ShortStreamError
-            data = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
-    if not decoder.eof:
-        raise ShortStreamError
+                stream.put_back(len(decoder.unused_data))
+                break
+        if not decoder.eof:
+            raise ShortStreamError
 
 
 def _unzstd(stream: ByteStream) -> Iterator[bytes]:
@@ -131,7 +136,9 @@ def _unzstd(stream: ByteStream) -> Iterator[bytes]:
     program = shutil.which("zstd")
     if program is None:
         raise UserError("a layer is compressed with zstd: install the zstd package where the gate runs")
-    with subprocess.Popen([program, "-dcq"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [program, "-dcq"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
         assert process.stdin is not None and process.stdout is not None
         feeder = threading.Thread(target=_feed, args=(stream, process.stdin), daemon=True)
         feeder.start()
@@ -139,17 +146,17 @@ def _unzstd(stream: ByteStream) -> Iterator[bytes]:
             while piece := process.stdout.read(_PIECE):
                 yield piece
             feeder.join()
+            if process.wait():
+                raise ShortStreamError
         finally:
             process.kill()
-        if process.wait() > 0:
-            raise ShortStreamError
 
 
-def _feed(stream: ByteStream, pipe: object) -> None:
+def _feed(stream: ByteStream, pipe: IO[bytes]) -> None:
     try:
         for view in stream.rest():
-            pipe.write(view)  # type: ignore[attr-defined]
+            pipe.write(view)
     except (OSError, ShortStreamError):
         pass
     finally:
-        pipe.close()  # type: ignore[attr-defined]
+        pipe.close()

@@ -55,8 +55,12 @@ class Engine:
             UserError: There is no such image, or the engine fails.
         """
         facts = self._inspect(name)
-        whole = self.containerd_store or files
-        images = self._saved(name, facts) if whole else [self._measured(facts)]
+        if self.containerd_store:
+            images = self._saved(name, facts)
+        elif files:
+            images = [_with_sizes(image, self._history(facts)) for image in self._saved(name, facts)]
+        else:
+            images = [self._measured(facts)]
         return images if platform == "all" else [_matching(images, platform, facts, name)]
 
     def _inspect(self, name: str) -> dict[str, Any]:
@@ -71,10 +75,14 @@ class Engine:
         hint = f"; near names: {', '.join(near)}" if near else ""
         raise UserError(f"images: the engine at {self._address} has no image {name!r}{hint}")
 
+    def _history(self, facts: dict[str, Any]) -> list[dict[str, Any]]:
+        """Oldest first, each step with the bytes that it added."""
+        with self._errors():
+            return list(reversed(self._api.history(facts["Id"])))
+
     def _measured(self, facts: dict[str, Any]) -> Image:
         """From the engine's own figures, which are the sums of the layers' files."""
-        with self._errors():
-            history = list(reversed(self._api.history(facts["Id"])))
+        history = self._history(facts)
         count = len((facts.get("RootFS") or {}).get("Layers") or [])
         makes = [bool(entry["Size"]) or not _NO_LAYER.match(entry.get("CreatedBy") or "") for entry in history]
         if sum(makes) != count:
@@ -125,6 +133,16 @@ class Engine:
         return [(item["Image"], item["ImageID"]) for item in containers]
 
 
+def _with_sizes(image: Image, history: list[dict[str, Any]]) -> Image:
+    """The image with the engine's own layer sizes, which leave out link targets where it built the layer itself."""
+    steps = image.config.get("history") or []
+    sizes = [entry["Size"] for entry, step in zip(history, steps) if not step.get("empty_layer")]
+    if len(history) == len(steps) and len(sizes) == len(image.layers):
+        for layer, size in zip(image.layers, sizes):
+            layer.size = size
+    return image
+
+
 def connect(options: dict[str, Any]) -> Engine:
     """Reach an engine as the docker command would: by socket, tcp, TLS or ssh.
 
@@ -167,6 +185,8 @@ def engine_error(error: BaseException, address: str) -> UserError:
         return UserError(f"docker_host: permission denied on {address}; run with become, or join the group docker")
     if "No such file" in text or "Connection refused" in text or "Name or service not known" in text:
         return UserError(f"docker_host: no engine answers at {address}; start it, or set docker_host")
+    if "paramiko" in text:
+        return UserError(f"docker_host: {address} needs paramiko: install python3-paramiko (Debian, Ubuntu)")
     if "timed out" in text.lower():
         return UserError(f"docker_host: the engine at {address} did not answer in time; raise timeout")
     return UserError(f"docker_host: the engine at {address} failed: {text[:300]}")

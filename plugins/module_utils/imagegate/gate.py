@@ -81,6 +81,11 @@ def run(options: dict[str, Any]) -> Outcome:
     outcome = Outcome()
     settings = Settings(**{key: options[key] for key in ("basis", "platform", "analysis", "fail_on", "top")})
     source, names = _source(options)
+    if isinstance(source, engine.Engine) and not source.containerd_store and settings.basis == "compressed":
+        raise UserError(
+            "basis: this engine keeps layers unpacked only and cannot tell the compressed size;"
+            " use source: registry, or basis: unpacked"
+        )
     if options["source"] == "registry" and not settings.platform:
         settings = Settings(**{**vars(settings), "platform": local_platform()})
     for wanted in wanted_images(options, names, source):

@@ -20,7 +20,10 @@ _SEPARATOR = b"\0"
 
 
 class LayerIndex:
-    """What a layer holds. Records are C((key, order, kind, size, digest)).
+    """What a layer holds. Its size is what an engine of the classic store counts when it pulls the layer: the
+    bytes of the files, and those of symbolic links' targets.
+
+    Records are C((key, order, kind, size, digest)).
 
     A key is the path with NUL for its slashes, so that plain sorting visits a directory's whole subtree
     directly behind it.
@@ -33,7 +36,7 @@ class LayerIndex:
         self._runs = SortedRuns()
 
     def add(self, entry: Entry) -> None:
-        self.size += entry.size
+        self.size += len(entry.link) if entry.is_symlink else entry.size
         key = path_key(entry.path)
         parent, separator, name = key.rpartition(_SEPARATOR)
         kind, digest = FILE, b""

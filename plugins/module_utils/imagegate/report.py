@@ -50,8 +50,8 @@ def measure(image: Image, basis: str, top: int = 10) -> Report:
     size = image.unpacked if basis == "unpacked" else image.compressed
     if size is None:
         raise UserError(
-            f"basis: the {basis} size of {', '.join(image.tags) or image.id} cannot be told from this source;"
-            " an engine may keep layers unpacked only, then use source: registry or basis: unpacked"
+            f"basis: the {basis} size of {', '.join(image.tags) or image.id} cannot be told, since its layers"
+            f" are not stored {basis} there; use the other basis"
         )
     indexes = [layer.index for layer in image.layers]
     known = [index for index in indexes if isinstance(index, LayerIndex)]

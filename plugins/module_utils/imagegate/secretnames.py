@@ -18,16 +18,17 @@ _HARMLESS = re.compile(
     r"|DISABLED|REQUIRED|ALGORITHM|ISSUER|VERSION)$|(?:^|_)PUBLIC_",
     re.IGNORECASE,
 )
-_TRIVIAL = re.compile(r"(?:true|false|yes|no|on|off|none|null|[0-9]{1,5}|\$\{?\w+\}?)?", re.IGNORECASE)
+_TRIVIAL = re.compile(r"(?:true|false|yes|no|on|off|none|null|[0-9]{1,5})?", re.IGNORECASE)
 
 _NAME = r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
-_IN_SHELL = re.compile(_NAME + r"""=(?P<value>"[^"]*"|'[^']*'|[^\s;&|]*)""")
+# What a shell fills in at run time is no value.
+_IN_SHELL = re.compile(_NAME + r"""=(?!["']?[$`%])(?P<value>"[^"]*"|'[^']*'|[^\s;&|]*)""")
 # Engines note ENV, ARG and build arguments without quotes: a value goes on until the next name.
 _DECLARED = re.compile(_NAME + r"=(?P<value>.*?)(?=\s+[A-Za-z_][A-Za-z0-9_]*=|\s*$)", re.DOTALL)
 _IN_URL = re.compile(r"(?P<head>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)(?!\$)[^\s/@]+(?=@)", re.IGNORECASE)
 _IN_HEADER = re.compile(
     r"(?P<head>\b(?:(?:proxy-)?authorization|x-api-key|private-token|cookie):\s*(?:(?:bearer|basic|token)\s+)?)"
-    r"(?!\$)[^\s\"']+",
+    r"(?!\$|bearer\s|basic\s|token\s)[^\s\"']+",
     re.IGNORECASE,
 )
 _IN_OPTION = re.compile(

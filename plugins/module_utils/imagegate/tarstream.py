@@ -37,6 +37,10 @@ class Entry(NamedTuple):
         return self.kind == b"0"
 
     @property
+    def is_symlink(self) -> bool:
+        return self.kind == b"2"
+
+    @property
     def is_directory(self) -> bool:
         return self.kind == b"5"
 
