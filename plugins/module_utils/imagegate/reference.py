@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 
-_FORM = re.compile(
-    r"(?P<name>[a-zA-Z0-9][a-zA-Z0-9._:\[\]-]*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*?)"
-    r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
+_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?", re.ASCII)
+_PATH = re.compile(
+    r"(?P<repository>{0}(?:/{0})*)(?::(?P<tag>\w[\w.-]{{0,127}}))?(?:@(?P<digest>sha256:[0-9a-f]{{64}}))?".format(
+        r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+    ),
     re.ASCII,
 )
 _HUB, _HUB_ADDRESS = "docker.io", "registry-1.docker.io"
@@ -50,16 +52,15 @@ def parse(text: str) -> Reference:
     Raises:
         UserError: It is not one.
     """
-    match = _FORM.fullmatch(text.strip())
-    if match is None:
-        raise UserError(f"images: {text!r} is not an image reference such as registry.example.com/app:1.2")
-    first, slash, rest = match["name"].partition("/")
+    first, slash, rest = text.partition("/")
+    registry, path = _HUB, text
     if slash and ("." in first or ":" in first or first == "localhost"):
-        registry, repository = first, rest
-    else:
-        registry, repository = _HUB, match["name"]
+        registry, path = first, rest
+    match = _PATH.fullmatch(path)
+    if match is None or not _HOST.fullmatch(registry):
+        raise UserError(f"images: {text!r} is not an image reference such as registry.example.com/app:1.2")
+    registry = _HUB if registry == "index.docker.io" else registry
+    repository = match["repository"]
     if registry == _HUB and "/" not in repository:
         repository = f"library/{repository}"
-    if registry == "index.docker.io":
-        registry = _HUB
     return Reference(registry, repository, match["tag"] or "latest", match["digest"] or "")
