@@ -6,7 +6,7 @@ import type { DatabaseConfig } from "./config.js";
 import { broken } from "./demo-break.js";
 import { log } from "./log.js";
 
-const directory = fileURLToPath(new URL("../../migrations", import.meta.url));
+const directory = fileURLToPath(new URL("../migrations", import.meta.url));
 
 /** Brings the schema up to date, in one transaction and under a lock, so that two processes may start at once. */
 export async function migrate(config: DatabaseConfig): Promise<void> {

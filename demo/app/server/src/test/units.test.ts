@@ -3,11 +3,11 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { hashPassword, passwordMatches } from "../src/auth.js";
-import { setting } from "../src/config.js";
-import { healthAnswer } from "../src/health.js";
-import { csv } from "../src/jobs.js";
-import { formatLine, reason } from "../src/log.js";
+import { hashPassword, passwordMatches } from "../auth.js";
+import { setting } from "../config.js";
+import { healthAnswer } from "../health.js";
+import { csv } from "../jobs.js";
+import { formatLine, reason } from "../log.js";
 
 test("a setting comes from its file, awkward characters included, without the last newline", () => {
   const file = join(mkdtempSync(join(tmpdir(), "demo-")), "secret");
