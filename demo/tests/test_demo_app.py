@@ -146,11 +146,13 @@ def test_health_names_its_parts_and_the_release(stack: Stack) -> None:
     assert json.loads(fetch(f"{stack.server}/healthz")[1]) == {"status": "ok", "info": {}, "error": {}, "details": {}}
 
 
-def test_health_fails_while_redis_is_away(stack: Stack) -> None:
+def test_redis_away_fails_health_and_tells_clients_no_internals(stack: Stack) -> None:
     stack.compose("pause", "redis")
     try:
         status, body, _ = fetch(f"{stack.server}/api/health")
         assert (status, list(json.loads(body)["error"])) == (503, ["redis"]), body
+        assert stack.login()["errors"][0]["message"] == "Internal server error"
+        assert "[GraphQLModule] login: Command timed out" in stack.logs("server")
     finally:
         stack.compose("unpause", "redis")
     eventually(lambda: fetch(f"{stack.server}/api/health")[0] == 200)

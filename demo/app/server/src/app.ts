@@ -1,11 +1,22 @@
 import cors from "@fastify/cors";
 import websocket from "@fastify/websocket";
 import Fastify, { type FastifyInstance } from "fastify";
-import mercurius from "mercurius";
+import { type ExecutionResult, GraphQLError } from "graphql";
+import mercurius, { type MercuriusContext } from "mercurius";
 import type { AppConfig } from "./config.js";
 import { log, reason } from "./log.js";
 import { apiRoutes, bearer, eventRoutes, healthRoutes } from "./routes.js";
 import { type Services, loaders, resolvers, typeDefs } from "./schema.js";
+
+/** What a resolver refuses by design reaches the client; what failed inside is logged, and says no more than that. */
+function hideInternals(execution: ExecutionResult & Required<Pick<ExecutionResult, "errors">>, context: MercuriusContext) {
+  const errors = execution.errors.map((error) => {
+    if (!error.originalError || error.extensions?.code) return error;
+    log.error("GraphQLModule", `${error.path?.join(".") ?? "request"}: ${reason(error.originalError)}`);
+    return new GraphQLError("Internal server error", { path: error.path, extensions: { code: "INTERNAL_SERVER_ERROR" } });
+  });
+  return mercurius.defaultErrorFormatter({ ...execution, errors }, context);
+}
 
 export async function buildApp(config: AppConfig, services: Services): Promise<FastifyInstance> {
   const app = Fastify({
@@ -29,6 +40,7 @@ export async function buildApp(config: AppConfig, services: Services): Promise<F
     resolvers: resolvers(services),
     loaders: loaders(services),
     queryDepth: 7,
+    errorFormatter: hideInternals,
     context: async (request) => {
       const token = bearer(request.headers.authorization);
       return { token, userId: token && (await services.sessions.user(token)) };

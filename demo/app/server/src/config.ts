@@ -51,7 +51,8 @@ export function appConfig(env: Env = process.env) {
     redisUrl: required(env, "REDIS_URL"),
     storagePath: setting(env, "STORAGE_LOCAL_PATH") ?? "/app/.local-storage",
     migrateAtStart: setting(env, "DISABLE_DB_MIGRATIONS") !== "true",
-    shutdownMs: positive(env, "SHUTDOWN_TIMEOUT_MS", 20_000),
+    // Above the slowest request, below the 10 s after which Docker kills.
+    shutdownMs: positive(env, "SHUTDOWN_TIMEOUT_MS", 8_000),
   };
 }
 
