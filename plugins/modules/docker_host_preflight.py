@@ -57,6 +57,20 @@ options:
     type: list
     elements: int
     default: []
+  apt_source:
+    description: The source to check, where O(source=custom).
+    type: dict
+    default: {}
+  firewall_allow:
+    description: Openings to check the form of, as M(sluice.deploy.host_firewall) takes them.
+    type: list
+    elements: raw
+    default: []
+  users:
+    description: Users that must exist.
+    type: list
+    elements: str
+    default: []
   prune_older_than:
     description: Age to check the form of.
     type: str
@@ -105,6 +119,7 @@ host:
     listeners: {"22": sshd}
     ssh_ports: [22]
     packages: {docker-ce: "5:28.0.1-1"}
+    held_packages: []
     snap_docker: false
     swarm: false
     units: {docker.service: {active: active, enabled: enabled}}
@@ -132,6 +147,8 @@ deb_architecture:
   returned: success
   type: str
 """
+
+import pwd
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -166,6 +183,9 @@ def needs_of(params: dict, packages: list[str]) -> verdict.Needs:
         live_restore=params["config"]["live_restore"],
         log_max_size=params["config"]["log_max_size"],
         prune_older_than=params["prune_older_than"],
+        apt_source=params["apt_source"],
+        firewall_allow=params["firewall_allow"],
+        unknown_users=[name for name in params["users"] if name not in {entry.pw_name for entry in pwd.getpwall()}],
     )
 
 
@@ -180,6 +200,9 @@ def main() -> None:
             "min_memory": {"type": "str", "default": "0"},
             "min_disk": {"type": "str", "default": "0"},
             "free_ports": {"type": "list", "elements": "int", "default": []},
+            "apt_source": {"type": "dict", "default": {}},
+            "firewall_allow": {"type": "list", "elements": "raw", "default": []},
+            "users": {"type": "list", "elements": "str", "default": []},
             "prune_older_than": {"type": "str", "default": "168h"},
             "config": {"type": "dict", "required": True, "options": CONFIG_SPEC},
         },

@@ -41,6 +41,7 @@ class Host(TypedDict):
     listeners: dict[int, str]
     ssh_ports: list[int]
     packages: dict[str, str]
+    held_packages: list[str]
     snap_docker: bool
     swarm: bool
     units: dict[str, Unit]
@@ -52,16 +53,18 @@ def parse_os_release(text: str) -> dict[str, str]:
     return {key.strip(): value.strip().strip("\"'") for key, value in pairs}
 
 
-def parse_dpkg_status(text: str, wanted: set[str] | None = None) -> dict[str, str]:
-    """Installed packages and their versions from C(/var/lib/dpkg/status)."""
+def parse_dpkg_status(text: str, wanted: set[str]) -> tuple[dict[str, str], list[str]]:
+    """Of the wanted packages in C(/var/lib/dpkg/status), the installed ones with their versions, and those on hold."""
     found: dict[str, str] = {}
+    held: list[str] = []
     for stanza in text.split("\n\n"):
         name = stanza.partition("\n")[0].removeprefix("Package: ")
-        if (wanted is None or name in wanted) and "\nStatus: " in stanza:
+        if name in wanted:
             fields = dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line and line[0] != " ")
             if fields.get("Status", "").endswith(" installed"):
                 found[name] = fields.get("Version", "")
-    return found
+                held += [name] if fields["Status"].startswith("hold ") else []
+    return found, held
 
 
 def parse_listeners(table: str) -> dict[str, int]:
@@ -174,6 +177,7 @@ def read_host(packages: list[str], units: list[str]) -> Host:
     release = parse_os_release(read_text("/etc/os-release"))
     device = parse_default_device(read_text("/proc/net/route"), read_text("/proc/net/ipv6_route"))
     listeners = read_listeners()
+    installed, held = parse_dpkg_status(read_text("/var/lib/dpkg/status"), set(packages))
     return Host(
         distribution=release.get("ID", "unknown"),
         version=release.get("VERSION_ID", ""),
@@ -186,7 +190,8 @@ def read_host(packages: list[str], units: list[str]) -> Host:
         uplink=Uplink(device=device, mtu=int(read_text(f"/sys/class/net/{device}/mtu") or 1500) if device else 1500),
         listeners=listeners,
         ssh_ports=find_ssh_ports(listeners),
-        packages=parse_dpkg_status(read_text("/var/lib/dpkg/status"), set(packages)),
+        packages=installed,
+        held_packages=held,
         snap_docker=Path("/snap/docker/current").exists(),
         swarm=Path("/var/lib/docker/swarm/docker-state.json").exists(),
         units=read_units(units),

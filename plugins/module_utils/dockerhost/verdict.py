@@ -7,7 +7,9 @@ from __future__ import annotations
 import re
 from typing import Any, TypedDict
 
+from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost import firewall
 from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost.facts import Host
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.sizes import format_size
 
 # Each release and whether its own packages hold Compose v2 and buildx, and under which names.
@@ -43,6 +45,9 @@ class Needs(TypedDict):
     live_restore: bool
     log_max_size: str
     prune_older_than: str
+    apt_source: dict[str, Any]
+    firewall_allow: list[Any]
+    unknown_users: list[str]
 
 
 def packages_for(source: str, distribution: str, version: str) -> list[str]:
@@ -69,6 +74,17 @@ def _setting_problems(needs: Needs) -> list[str]:
             f"docker_host_prune_older_than: {needs['prune_older_than']!r} is not a duration; "
             "write it with h, m or s, such as 168h"
         )
+    if needs["source"] == "custom":
+        absent = [key for key in ("uris", "suites", "signed_by") if not needs["apt_source"].get(key)]
+        if absent:
+            problems.append(f"docker_host_apt_source: {', '.join(absent)} must be set for a custom source")
+        if not needs["packages"]:
+            problems.append("docker_host_packages: name the engine's packages in the custom source")
+    try:
+        firewall.parse_openings(needs["firewall_allow"], "docker_host_firewall_allow")
+    except UserError as error:
+        problems.append(str(error))
+    problems += [f"docker_host_users: there is no user {name!r} on this server" for name in needs["unknown_users"]]
     return problems
 
 
@@ -83,8 +99,6 @@ def _system_problems(host: Host, needs: Needs) -> list[str]:
             f"{host['name']} has no Compose v2 among its own packages; "
             "set docker_host_source to docker, or to custom with a source that has it"
         )
-    if needs["source"] == "custom" and not needs["packages"]:
-        problems.append("docker_host_packages: name the engine's packages in the custom source")
     if host["architecture"] not in ARCHITECTURES:
         problems.append(f"architecture {host['architecture']} is not supported; use one of {', '.join(ARCHITECTURES)}")
     for what, have, want in (

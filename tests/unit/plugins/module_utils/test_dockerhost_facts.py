@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost import facts
 
 DPKG = """Package: docker.io
@@ -12,6 +13,10 @@ Description: container runtime
 Package: docker-ce
 Status: deinstall ok config-files
 Version: 5:28.0.1
+
+Package: docker-cli
+Status: hold ok installed
+Version: 26.1
 
 Package: zlib1g
 Status: install ok installed
@@ -40,8 +45,11 @@ def test_os_release():
 
 
 def test_only_installed_packages_count():
-    assert facts.parse_dpkg_status(DPKG) == {"docker.io": "26.1.5+dfsg1-9", "zlib1g": "1:1.3"}
-    assert facts.parse_dpkg_status(DPKG, {"docker.io", "docker-ce"}) == {"docker.io": "26.1.5+dfsg1-9"}
+    wanted = {"docker.io", "docker-ce", "docker-cli"}
+    assert facts.parse_dpkg_status(DPKG, wanted) == (
+        {"docker.io": "26.1.5+dfsg1-9", "docker-cli": "26.1"},
+        ["docker-cli"],
+    )
 
 
 def test_listening_sockets_only():
