@@ -76,13 +76,16 @@ def read_archive(pieces: Iterable[bytes], what: str) -> list[Image]:
     except NotTarError:
         raise UserError(f"{what} is not an image: expected what docker save writes, or an OCI layout as tar")
     try:
-        images = list(_from_manifest(contents, what)) or list(_from_index(contents, what))
+        images = {image.id: image for image in _from_manifest(contents, what)}
+        # The manifest names one platform of an image for several; the index names each.
+        for image in _from_index(contents, what):
+            images.setdefault(image.id, image)
     except (AttributeError, KeyError, TypeError):
         # The papers are JSON, but not of the form that the specifications give them.
         raise UserError(f"{what} is damaged: its manifest has another form than an image's; save it again")
     if not images:
         raise UserError(f"{what} holds no image: neither manifest.json nor index.json names one")
-    return images
+    return list(images.values())
 
 
 def _read_member(contents: _Contents, name: str, size: int, body: ByteStream) -> None:
@@ -131,6 +134,9 @@ def _from_index(contents: _Contents, what: str) -> Iterator[Image]:
         elif "layers" in paper:
             config = contents.paper(_blob_name(paper["config"]))
             names = [_blob_name(layer) for layer in paper["layers"]]
+            if config is None or not all(contents.layer(layer) for layer in names):
+                # A platform that was not pulled is listed all the same.
+                continue
             yield _image(contents, config, names, [name] if name else [], paper["config"]["digest"], what)
 
 

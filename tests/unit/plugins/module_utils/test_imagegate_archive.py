@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import io
+import tarfile
 
 import pytest
 
@@ -10,7 +12,9 @@ from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserEr
 from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.archive import read_archive, read_file
 from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.report import measure
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.imagegate_samples import (
+    blob_name,
     docker_archive,
+    encoded,
     oci_archive,
     old_docker_archive,
     pieces,
@@ -46,6 +50,25 @@ def test_an_oci_layout_knows_both_sizes():
 def test_an_oci_layout_for_several_platforms():
     images = read(oci_archive([LOWER], platforms=("amd64", "arm64")))
     assert [image.platform for image in images] == ["linux/amd64", "linux/arm64"]
+
+
+def test_a_platform_that_was_not_pulled_is_passed_over():
+    with tarfile.open(fileobj=io.BytesIO(oci_archive([LOWER, UPPER]))) as whole:
+        members = [(member.name, whole.extractfile(member).read()) for member in whole]
+    stored = blob_name(gzip.compress(UPPER, mtime=0))
+    absent = tar([member for member in members if member[0] != stored])
+    with pytest.raises(UserError, match="holds no image"):
+        read(absent)
+
+
+def test_the_manifest_names_one_platform_and_the_index_each():
+    with tarfile.open(fileobj=io.BytesIO(oci_archive([LOWER], platforms=("amd64", "arm64")))) as whole:
+        members = {member.name: whole.extractfile(member).read() for member in whole}
+    config = next(name for name, data in members.items() if b'"amd64", "os"' in data and b"rootfs" in data)
+    manifest = [{"Config": config, "RepoTags": ["app:1"], "Layers": [blob_name(gzip.compress(LOWER, mtime=0))]}]
+    members["manifest.json"] = encoded(manifest)
+    images = read(tar(members.items()))
+    assert [(image.platform, image.unpacked) for image in images] == [("linux/amd64", 706), ("linux/arm64", 706)]
 
 
 def test_an_archive_may_be_compressed_as_a_whole(tmp_path):
