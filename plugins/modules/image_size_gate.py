@@ -13,7 +13,9 @@ description:
     what makes them large, for secrets by name, and for a root user.
   - The size on the basis V(unpacked) is the sum of the files of all layers, as C(docker image inspect) shows it with
     the classic image store. It is counted from the files themselves where the engine counts otherwise (containerd image
-    store), so that an image has one size everywhere.
+    store), and from registries and archives, as an engine with the classic store counts an image that it pulled.
+  - In layers that it built itself, an engine with the classic store leaves out the targets of symbolic links. Its own
+    figure stands then, which is smaller by the length of those targets, some kilobytes for a Debian system.
   - Files are looked at as a stream. Nothing is unpacked to disk, and memory stays below 100 MB whatever the image.
   - A size that equals its limit passes.
 attributes:
@@ -139,6 +141,7 @@ options:
 requirements:
   - Docker SDK for Python (python3-docker) for an engine, requests (python3-requests) for a registry, where the module
     runs; an archive needs neither
+  - paramiko (python3-paramiko) for an engine behind ssh
   - The program zstd for layers that are compressed with it
 notes:
   - O(docker_host), O(tls) and the certificates default to the environment variables E(DOCKER_HOST),
