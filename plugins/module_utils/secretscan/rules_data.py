@@ -5,16 +5,21 @@ ships only Python to a server; a user's own rules have the same keys, in YAML.
 
 id        stable name, lower case with hyphens
 title     what it is, as its provider calls it
-pattern   the secret itself, from the provider's published format; no anchors: the engine sees to it that the
-          match neither begins nor ends inside a longer word
-near      words of which one must stand before the secret, as a name in an assignment (ADAFRUIT_KEY=..., "x": "..")
-secret    name of the pattern's group that is the secret, where the pattern needs more around it
+pattern   the secret itself, from the provider's published format, without anchors: the engine sees to it that a
+          match neither begins nor ends inside a longer word (start and end replace those two conditions). What
+          a secret stands in can be part of the pattern, which then has a group named secret
+near      words of which one must stand before the secret, as a name in an assignment (ADAFRUIT_KEY=..., "x": "..");
+          the pattern then takes capitals for small letters
+anchor    what the fast search looks for, where the beginning of the pattern is too common or varies
+multiline true where the secret goes on in the next records
 severity  high (default), medium, or low for what is merely not meant to be public
 entropy   least Shannon entropy of the secret in bits a character (default 2.0 keeps placeholders out)
-check     a checksum the secret carries: see checks.py
+judge     password, token or basic: how a value without a format of its own is told from harmless text; judge.py
+check     a checksum that the secret carries; judge.py
 docs      where the format is documented
 examples  texts that hold such a secret. No token stands here: <class:n> is replaced by n random characters of a
-          class (digit hex HEX lower upper alnum word b64), <uuid> and <check:prefix> by what their names say
+          class (digit hex HEX lower upper letter alnum word b64 base32 BECH32), <uuid> by a UUID and
+          <check:prefix> by a token with a right checksum
 """
 
 from __future__ import annotations
@@ -201,6 +206,7 @@ TOKENS: list[dict[str, Any]] = [
         "title": "Azure DevOps personal access token",
         "pattern": "[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}",
         "entropy": 4.0,
+        "anchor": "AZDO[A-Za-z0-9]{4}",
         "docs": "https://learn.microsoft.com/en-us/azure/devops/organizations/accounts/use-personal-access-tokens-to-authenticate",
         "examples": ["<alnum:76>AZDO<alnum:4>"],
     },
@@ -277,14 +283,6 @@ TOKENS: list[dict[str, Any]] = [
         "pattern": "dor_v1_[0-9a-f]{64}",
         "docs": "https://docs.digitalocean.com/reference/api/oauth/",
         "examples": ["dor_v1_<hex:64>"],
-    },
-    {
-        "id": "discord-bot-token",
-        "title": "Discord bot token",
-        "pattern": r"[MNO][A-Za-z\d_-]{23,27}\.[\w-]{6}\.[\w-]{27,38}",
-        "entropy": 4.0,
-        "docs": "https://discord.com/developers/docs/reference#authentication",
-        "examples": ["MT<alnum:24>.<alnum:6>.<word:38>"],
     },
     {
         "id": "discord-webhook",
@@ -365,7 +363,7 @@ TOKENS: list[dict[str, Any]] = [
         "title": "Facebook app access token",
         "pattern": r"[0-9]{15,16}(?:\||%7[cC])[A-Za-z0-9_-]{27,40}",
         "entropy": 3.0,
-        "anchor": r"(?:\||%7[cC]|\\u007[cC])[\w-]{10}",
+        "anchor": r"[0-9]{8}(?:\||%7[cC]|\\u007[cC])[\w-]{20}",
         "docs": "https://developers.facebook.com/docs/facebook-login/guides/access-tokens/",
         "examples": ["<digit:16>|<word:27>"],
     },
@@ -963,6 +961,7 @@ TOKENS: list[dict[str, Any]] = [
         "start": "",
         "end": "",
         "anchor": "-----BEGIN [A-Z0-9 ]{0,33}PRIVATE KEY",
+        "multiline": True,
         "docs": "https://www.rfc-editor.org/rfc/rfc7468",
         "examples": ["-----BEGIN RSA PRIVATE KEY-----\nMIIE<b64:64>\n"],
     },
@@ -972,6 +971,7 @@ TOKENS: list[dict[str, Any]] = [
         "pattern": r"PuTTY-User-Key-File-[23]: (?P<secret>[^\n]{8,})",
         "start": "",
         "end": "",
+        "anchor": "PuTTY-User-Key-File-",
         "docs": "https://the.earth.li/~sgtatham/putty/0.81/htmldoc/AppendixC.html",
         "examples": ["PuTTY-User-Key-File-3: ssh-ed25519 <b64:40>"],
     },
@@ -1237,8 +1237,8 @@ TOKENS: list[dict[str, Any]] = [
         "title": "Telegram bot token",
         "pattern": "[0-9]{5,16}:A[A-Za-z0-9_-]{34}",
         "entropy": 3.5,
-        "anchor": r"[0-9]{5}:A[\w-]{12}",
         "start": "(?<![A-Za-z0-9:_.-])",
+        "anchor": r"[0-9]{4}(?::|%3[aA])A[\w-]{20}",
         "docs": "https://core.telegram.org/bots/api#authorizing-your-bot",
         "examples": ["<digit:10>:AA<word:33>"],
     },
@@ -1254,6 +1254,7 @@ TOKENS: list[dict[str, Any]] = [
         "title": "Twilio API key",
         "pattern": "SK[0-9a-fA-F]{32}",
         "entropy": 3.0,
+        "anchor": "SK[0-9a-fA-F]{20}",
         "docs": "https://www.twilio.com/docs/iam/api-keys",
         "examples": ["SK<hex:32>"],
     },
@@ -1263,6 +1264,7 @@ TOKENS: list[dict[str, Any]] = [
         "pattern": "AC[0-9a-f]{32}",
         "severity": "low",
         "entropy": 3.0,
+        "anchor": "AC[0-9a-f]{20}",
         "docs": "https://www.twilio.com/docs/glossary/what-is-a-sid",
         "examples": ["AC<hex:32>"],
     },
@@ -1379,10 +1381,11 @@ TOKENS: list[dict[str, Any]] = [
     {
         "id": "jwt",
         "title": "JSON Web Token",
-        "pattern": r"ey[A-Za-z0-9_-]{10,4000}\.ey[A-Za-z0-9\\/_-]{10,8000}\.(?:[A-Za-z0-9\\/_-]{4,4000}={0,2})?",
+        "pattern": r"eyJ[A-Za-z0-9_-]{10,4000}\.eyJ[A-Za-z0-9\\/_-]{8,8000}\.(?:[A-Za-z0-9\\/_-]{4,4000}={0,2})?",
         "severity": "medium",
         "entropy": 3.0,
         "end": "",
+        "anchor": r"eyJ[A-Za-z0-9_-]{10,1000}\.eyJ[\w-]{6}",
         "docs": "https://www.rfc-editor.org/rfc/rfc7519",
         "examples": ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI<alnum:22>.<word:43>"],
     },
@@ -1403,6 +1406,7 @@ TOKENS: list[dict[str, Any]] = [
         "severity": "high",
         "judge": "password",
         "end": "",
+        "anchor": r"(?:://|:\\\\*/\\*/|%3[aA]%2[fF]%2[fF])[^\s/@\"<>{}]{0,64}(?::|%3[aA])[^\s/@\"<>{}]{3,64}(?:@|%40)",
         "docs": "https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1",
         "examples": ["postgres://app:<alnum:16>@db:5432/app"],
     },
@@ -1416,11 +1420,23 @@ TOKENS: list[dict[str, Any]] = [
         "examples": ["Authorization: Basic YXBwOn<b64:20>=="],
     },
     {
+        "id": "cli-option",
+        "title": "Secret as an option on a command line",
+        "pattern": r"--[\w-]{0,20}?(?i:passw(?:or)?d|token|secret|api-?key)[\w-]{0,12}\s{1,3}['\"]?(?P<secret>[^\s'\"-][^\s'\"]{7,200})",
+        "start": "",
+        "end": "",
+        "judge": "token",
+        "anchor": r"(?i)--[\w-]{0,20}(?:passw(?:or)?d|token|secret|api-?key)[\w-]{0,12} ",
+        "docs": "https://cwe.mitre.org/data/definitions/214.html",
+        "examples": ["deploy --api-token <alnum:24>"],
+    },
+    {
         "id": "bearer-token",
         "title": "Bearer token in a header",
         "pattern": r"""(?i:bearer|authorization['"\\]{0,3}\s{0,2}[:=]\s{0,2}['"]?token)\s{1,3}(?P<secret>[A-Za-z0-9._~+/=-]{12,2000})""",
         "severity": "high",
         "judge": "token",
+        "anchor": r"(?i:bearer|authorization['\"\\]{0,4}\s?[:=]\s?['\"\\]{0,3}token)(?:[ +\\]|%20){1,3}[A-Za-z0-9._~+/=-]{12}",
         "docs": "https://www.rfc-editor.org/rfc/rfc6750",
         "examples": ["Authorization: Bearer <alnum:40>"],
     },
@@ -1636,6 +1652,15 @@ ASSIGNMENTS: list[dict[str, Any]] = [
         "pattern": "sk-[a-f0-9]{32}",
         "docs": "https://api-docs.deepseek.com/",
         "examples": ["DEEPSEEK_KEY=sk-<hex:32>"],
+    },
+    {
+        "id": "discord-bot-token",
+        "title": "Discord bot token",
+        "near": ["discord", "bot_token"],
+        "pattern": r"[MNO][A-Za-z\d_-]{23,27}\.[\w-]{6}\.[\w-]{27,38}",
+        "entropy": 4.0,
+        "docs": "https://discord.com/developers/docs/reference#authentication",
+        "examples": ["DISCORD_TOKEN=MT<alnum:24>.<alnum:6>.<word:38>"],
     },
     {
         "id": "discord-client-id",
