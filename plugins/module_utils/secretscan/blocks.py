@@ -137,9 +137,14 @@ class Cutter:
         self._overlapping = False
         self._ended = False
         self._pending: dict[str, str] = {}
-        # Up to where records were complete, and how much was read.
-        self.resume = offset
+        self._pending_from: dict[str, int] = {}
+        self._complete = offset
         self.read = 0
+
+    @property
+    def resume(self) -> int:
+        """Where a later scan goes on: after the last complete record, or at a line's first piece."""
+        return min([self._complete, *self._pending_from.values()])
 
     def next(self, buffer: bytearray) -> Block | None:
         """The next block, in the buffer's first bytes; None at the end."""
@@ -180,7 +185,7 @@ class Cutter:
             block.fresh = total - OVERLAP // 2
             end = total - OVERLAP
         else:
-            self.resume = self._offset + whole
+            self._complete = self._offset + whole
         self._rest = b"" if self._ended else bytes(buffer[end:total])
         self._offset += end
         return block
@@ -212,8 +217,11 @@ class Cutter:
             if before:
                 text = before + record.text[:_SEAM]
                 seams.append(Seam(text, len(before), record, block.offset + start))
-            if not record.complete:
+            if record.complete:
+                self._pending_from.pop(record.stream, None)
+            else:
                 self._pending[record.stream] = (before + record.text)[-_SEAM:]
+                self._pending_from.setdefault(record.stream, block.offset + start)
         return seams
 
 

@@ -13,6 +13,11 @@ from . import decode
 from .plan import KNOWN, NEAR, Plan
 from .rules import Rule, tail_pattern
 
+# A name that ends so holds a name, a number or a place, not a secret.
+_HARMLESS_NAME = re.compile(
+    r"(?i)(?:ids?|names?|types?|counts?|len|length|size|limit|ur[il]|path|file|policy|expir\w*|ttl|at|used|usage"
+    r"|status|state|errors?|valid|version)$"
+)
 # The value under a name, when a rule takes any: up to what closes it.
 _VALUE_END = re.compile(r"[\s\"'`<>,;|&(){}\[\]\\]")
 
@@ -107,6 +112,8 @@ def _assigned(texts: _Texts, word: str, rules: tuple[Rule, ...]) -> list[Match]:
         matches: list[Match] = []
         for name in _tail(word).finditer(text):
             for rule in rules:
+                if rule.judge and _HARMLESS_NAME.search(name["rest"]):
+                    continue
                 match = _value(text, name.end(), rule)
                 if match:
                     matches.append(match)

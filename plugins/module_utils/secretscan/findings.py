@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import threading
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -34,6 +35,7 @@ class Finding:
     count: int = 1
     last_time: str = ""
     verified: bool | None = None
+    new: bool = True
     origin: str = ""
     secret: str = field(default="", repr=False, compare=False)
     before: tuple[str, int, int] = field(default=("", 0, 0), repr=False, compare=False)
@@ -44,6 +46,10 @@ class Finding:
         for private in ("secret", "before", "origin"):
             del data[private]
         return data
+
+    def stored(self) -> dict[str, Any]:
+        """The finding for the state file: as shown, and the file it was found in."""
+        return {**self.public(), "origin": self.origin}
 
 
 class Collector:
@@ -87,6 +93,7 @@ class Collector:
                 known.count if known else 1,
                 known.last_time if known else record.time,
                 match.verified,
+                True,
                 origin,
                 match.secret,
                 _excerpt(match),
@@ -100,9 +107,13 @@ class Collector:
         for finding in findings:
             finding.fingerprint = self.fingerprint(finding.secret)
             finding.line = self.redactor.line(*finding.before)
-        order = {"high": 0, "medium": 1, "low": 2}
-        findings.sort(key=lambda f: (order[f.severity], f.source, f.offset, f.rule, f.fingerprint))
-        return findings
+        return by_gravity(findings)
+
+
+def by_gravity(findings: Iterable[Finding]) -> list[Finding]:
+    """The gravest first, then by place."""
+    order = {"high": 0, "medium": 1, "low": 2}
+    return sorted(findings, key=lambda f: (order[f.severity], f.source, f.offset, f.rule, f.fingerprint))
 
 
 def _excerpt(match: Match) -> tuple[str, int, int]:

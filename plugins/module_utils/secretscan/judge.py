@@ -18,19 +18,20 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # What stands in place of a secret: masks, templates, variables, words of documentation.
 _PLACEHOLDER = re.compile(
     r"""(?ix)
-    (.)\1{5,} | \*{3} | [x•]{4} | \.\.\. | [<\[{](?:[a-z_ -]+)[>\]}]
+    \*{3} | [x•#]{5} | \.\.\. | [<\[{](?:[a-z_ -]+)[>\]}]
     | ^\$ | \$\{ | \$\( | \{\{ | ^%[a-z(] | %\(\w+\)s | ^<
     | change.?me | place.?holder | redacted | \bhidden\b | masked | filtered | sanitized
-    | (?:your|my|some|the|put|insert|enter)[_-]\w* | (?:^|[^a-z])example(?:[^a-z]|$) | dummy | xxx+ | todo
-    | 0123456789|1234567890|abcdefgh(?:i|$) | some.other.thing | hellotwho
+    | (?:^|[^a-z0-9])(?:your|my|some|the|put|insert|enter)[_-] | (?:^|[^a-z])example(?:[^a-z]|$) | dummy | \btodo\b
+    | abcdefghijkl
     """
 )
+_RUN = re.compile(r"(.)\1{4,}", re.DOTALL)
 _WORD = re.compile(r"(?i)^[a-z]+(?:['’]?[a-z]+)?[.,:;!?)\]]*$")
 # Code, not data: a call, an attribute, a path, an address, a number, a version, a date.
 _HARMLESS = re.compile(
     r"""(?x)
     ^(?:true|false|null|none|nil|undefined|yes|no|on|off|nan)\b
-    | ^[A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)+\(?     # object.attribute
+    | ^[A-Za-z_]+(?:\.[A-Za-z_]+)+\(?$           # object.attribute
     | ^[\w.]*\(                                  # call(
     | ^(?:/|\./|~/|[A-Za-z]:\\)                  # path
     | ^[a-z][a-z0-9+.-]*://                      # address
@@ -50,7 +51,8 @@ def entropy(text: str) -> float:
 
 def is_placeholder(text: str) -> bool:
     """Whether the text is what documentation and masking put in a secret's place."""
-    return bool(_PLACEHOLDER.search(text))
+    repeated = sum(len(run[0]) for run in _RUN.finditer(text))
+    return repeated * 10 >= len(text) * 6 or bool(_PLACEHOLDER.search(text))
 
 
 def is_password(text: str) -> bool:
@@ -63,6 +65,18 @@ def is_password(text: str) -> bool:
     if re.fullmatch(r"[a-z]+(?:[_.-][a-z]+)*", text) or re.fullmatch(r"[A-Z]+(?:_[A-Z]+)*", text):
         return False
     return entropy(text) >= 2.2
+
+
+def is_url_password(text: str) -> bool:
+    """Between the user and the @ of an address: anything but a placeholder."""
+    return not is_placeholder(text) and text.lower() not in (
+        "password",
+        "pass",
+        "passwd",
+        "pwd",
+        "secret",
+        "pw",
+    )
 
 
 def is_token(text: str) -> bool:
@@ -83,7 +97,9 @@ def is_basic(text: str) -> bool:
     except (binascii.Error, UnicodeDecodeError):
         return False
     user, colon, password = decoded.partition(":")
-    return bool(colon) and decoded.isprintable() and len(user + password) >= 4 and not is_placeholder(password)
+    return (
+        bool(colon) and decoded.isprintable() and len(user + password) >= 4 and not is_placeholder(password)
+    )
 
 
 def _crc32_base62(token: str) -> bool:
@@ -101,5 +117,10 @@ def crc32_base62(text: str) -> str:
     return digits.rjust(6, "0")
 
 
-JUDGES: dict[str, Callable[[str], bool]] = {"password": is_password, "token": is_token, "basic": is_basic}
+JUDGES: dict[str, Callable[[str], bool]] = {
+    "password": is_password,
+    "token": is_token,
+    "basic": is_basic,
+    "url": is_url_password,
+}
 CHECKS: dict[str, Callable[[str], bool]] = {"crc32-base62": _crc32_base62}

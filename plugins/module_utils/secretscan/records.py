@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from . import decode
@@ -16,6 +18,7 @@ Kind = Literal["text", "json-file", "local", "framed"]
 PIECE = 16384
 
 _TIME = re.compile(r"^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)")
+_PARTS = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d+))?\s?(Z|[+-]\d\d:?\d\d)?")
 _JSON_TAIL = re.compile(r'(\\n)?","stream":"(\w+)"(?:,"attrs":.*)?,"time":"([^"]+)"\}\s*$')
 
 
@@ -46,7 +49,10 @@ def _json_file(raw: bytes) -> Record:
         data = json.loads(raw)
         text = data["log"]
         return Record(
-            decode.strip_ansi(text), str(data.get("stream", "")), str(data.get("time", "")), text.endswith("\n")
+            decode.strip_ansi(text),
+            str(data.get("stream", "")),
+            str(data.get("time", "")),
+            text.endswith("\n"),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # A record that is cut off, or a window on a long one: what is there, unescaped once.
@@ -80,8 +86,9 @@ def _local(raw: bytes) -> Record:
             size, position = _varint(raw, position)
             data = raw[position : min(position + size, end)]
             position += size
-            stream, line = (data.decode("utf-8", "replace") if field == 1 else stream), (
-                data if field == 3 else line
+            stream, line = (
+                (data.decode("utf-8", "replace") if field == 1 else stream),
+                (data if field == 3 else line),
             )
         else:
             line = raw[4:end]
@@ -104,9 +111,22 @@ def _varint(raw: bytes, position: int) -> tuple[int, int]:
 
 def rfc3339(nanos: int) -> str:
     """A time in nanoseconds since 1970 as Docker writes it; empty for none."""
-    from datetime import datetime, timezone
-
     if not 0 < nanos < 253402300800 * 10**9:
         return ""
-    moment = datetime.fromtimestamp(nanos // 10**9, timezone.utc)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanos % 10**9:09d}Z"
+    whole = datetime.fromtimestamp(nanos // 10**9, timezone.utc)
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{nanos % 10**9:09d}Z"
+
+
+@lru_cache(maxsize=4096)
+def moment(time: str) -> str:
+    """A time in the one form that compares as text: UTC, nine digits of a second; empty if it is not a time."""
+    match = _PARTS.match(time)
+    if not match:
+        return ""
+    day, clock, fraction, zone = match.groups()
+    whole = datetime.fromisoformat(f"{day}T{clock}+00:00")
+    if zone and zone != "Z":
+        hours, minutes = int(zone[1:3]), int(zone[-2:])
+        offset = timedelta(hours=hours, minutes=minutes)
+        whole += offset if zone[0] == "-" else -offset
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{(fraction or '')[:9].ljust(9, '0')}Z"

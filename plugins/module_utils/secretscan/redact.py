@@ -51,9 +51,7 @@ class Redactor:
         lower = text.lower()
         if len(lower) != len(text):
             return _MASK
-        hidden = [
-            i for i in range(len(lower) - _GRAM + 1) if lower[i : i + _GRAM] in self._grams
-        ]
+        hidden = [i for i in range(len(lower) - _GRAM + 1) if lower[i : i + _GRAM] in self._grams]
         if not hidden:
             return text
         chars = list(text)

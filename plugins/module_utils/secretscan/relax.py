@@ -250,7 +250,7 @@ def _explosive(nodes: Any) -> bool:
         if name in ("MAX_REPEAT", "MIN_REPEAT"):
             low, high, inner = argument
             wide = high is sre_constants.MAXREPEAT or high - low > 100
-            if wide and (beside_repeat or _is_variable(inner)) or _explosive(inner):
+            if (wide and (beside_repeat or _is_variable(inner))) or _explosive(inner):
                 return True
             beside_repeat = wide or (beside_repeat and low == 0)
         elif name == "SUBPATTERN":

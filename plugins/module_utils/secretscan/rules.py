@@ -15,7 +15,22 @@ from . import judge, relax
 
 SEVERITIES = ("low", "medium", "high")
 _KEYS = frozenset(
-    "id title pattern near start end anchor multiline severity entropy judge check docs examples".split()
+    [
+        "id",
+        "title",
+        "pattern",
+        "near",
+        "start",
+        "end",
+        "anchor",
+        "multiline",
+        "severity",
+        "entropy",
+        "judge",
+        "check",
+        "docs",
+        "examples",
+    ]
 )
 _START = r"(?<![A-Za-z0-9])"
 _END = r"(?![A-Za-z0-9_-])"
@@ -23,9 +38,9 @@ _LONGEST_PATTERN = 1000
 
 # What may stand between a name and the value assigned to it, in code, JSON, YAML, XML, headers and logs.
 _TAIL = (
-    r"[\w.\- ]{0,40}?[\"'`\])]{0,4}\s{0,4}"
+    r"(?P<rest>[\w.\- ]{0,40}?)[\"'`\])]{0,4}\s{0,4}"
     r"(?:=>|:{0,3}=|[?.+!]=|:|->|\|\||>|[\"'`]\s{0,3},|(?<=[\"'`]),)"
-    r"[\s\"'`(\[{]{0,6}(?:\w{0,12}[\"'`=]{1,2})?"
+    r"[\s\"'`(\[{]{0,6}(?:value\s?=\s?[\"']?)?"
 )
 
 
@@ -127,7 +142,9 @@ def _checked(data: Mapping[str, Any], number: int) -> Rule:
     for key, allowed in (("severity", SEVERITIES), ("judge", judge.JUDGES), ("check", judge.CHECKS)):
         if data.get(key) and data[key] not in allowed:
             raise refuse(f"has {key} {data[key]!r}; it takes {', '.join(allowed)}")
-    if not isinstance(data.get("near", []), (list, tuple)) or not isinstance(data.get("examples", []), (list, tuple)):
+    if not isinstance(data.get("near", []), (list, tuple)) or not isinstance(
+        data.get("examples", []), (list, tuple)
+    ):
         raise refuse("needs lists for near and examples")
     if any(len(str(word)) < 3 for word in data.get("near") or ()):
         raise refuse("has a near word of less than 3 characters, which stands in every log")

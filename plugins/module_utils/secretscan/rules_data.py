@@ -14,7 +14,7 @@ anchor    what the fast search looks for, where the beginning of the pattern is 
 multiline true where the secret goes on in the next records
 severity  high (default), medium, or low for what is merely not meant to be public
 entropy   least Shannon entropy of the secret in bits a character (default 2.0 keeps placeholders out)
-judge     password, token or basic: how a value without a format of its own is told from harmless text; judge.py
+judge     password, token, basic or url: how a value without a format of its own is told from harmless text; judge.py
 check     a checksum that the secret carries; judge.py
 docs      where the format is documented
 examples  texts that hold such a secret. No token stands here: <class:n> is replaced by n random characters of a
@@ -1146,7 +1146,7 @@ TOKENS: list[dict[str, Any]] = [
     {
         "id": "slack-webhook",
         "title": "Slack webhook URL",
-        "pattern": r"hooks\.slack\.com/(?:services|workflows|triggers)/(?P<secret>[A-Za-z0-9+/]{43,56})",
+        "pattern": r"hooks\.slack\.com/(?:services|workflows|triggers)/(?P<secret>[A-Za-z0-9+/]{40,80})",
         "start": "",
         "docs": "https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks/",
         "examples": ["https://hooks.slack.com/services/T<upper:10>/B<upper:10>/<alnum:24>"],
@@ -1404,7 +1404,7 @@ TOKENS: list[dict[str, Any]] = [
         "title": "Password in a URL",
         "pattern": r"""[a-z][a-z0-9+.-]{1,20}:(?:\\?/){2}[^\s/:@"'<>{}$]{0,64}:(?P<secret>[^\s/@"'<>{}]{3,200})@[\w.\[-]""",
         "severity": "high",
-        "judge": "password",
+        "judge": "url",
         "end": "",
         "anchor": r"(?:://|:\\\\*/\\*/|%3[aA]%2[fF]%2[fF])[^\s/@\"<>{}]{0,64}(?::|%3[aA])[^\s/@\"<>{}]{3,64}(?:@|%40)",
         "docs": "https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1",
@@ -2150,6 +2150,14 @@ ASSIGNMENTS: list[dict[str, Any]] = [
         "pattern": "[a-z0-9=_-]{40}",
         "docs": "https://docs.sonarsource.com/sonarqube-server/latest/user-guide/managing-tokens/",
         "examples": ["SONAR_KEY=<hex:40>"],
+    },
+    {
+        "id": "sourcegraph-legacy-token",
+        "title": "Sourcegraph access token (legacy)",
+        "near": ["sourcegraph"],
+        "pattern": "[a-f0-9]{40}",
+        "docs": "https://sourcegraph.com/docs/cli/how-tos/creating_an_access_token",
+        "examples": ["SOURCEGRAPH_TOKEN=<hex:40>"],
     },
     {
         "id": "spotify-secret",

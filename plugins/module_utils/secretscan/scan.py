@@ -7,13 +7,14 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from . import records
 from .blocks import SIZE, Block, Cutter, Reader, entries
-from .confirm import Confirmer
-from .engines import Engine
+from .confirm import Confirmer, Match
+from .engines import Engine, Searcher
 from .findings import Collector
 from .plan import KEYWORD, KNOWN, Plan
 from .records import Kind, Record
@@ -55,7 +56,7 @@ class Scanner:
     def __init__(
         self,
         plan: Plan,
-        engine: Engine,
+        make_engine: Callable[[], Engine],
         collector: Collector,
         *,
         threads: int = 0,
@@ -63,27 +64,35 @@ class Scanner:
         until: str = "",
     ) -> None:
         self._plan = plan
-        self._engine = engine
+        self._make_engine = make_engine
         self._collector = collector
         self._confirmer = Confirmer(plan)
         self._threads = threads or min(os.cpu_count() or 1, _MOST_THREADS)
         self._since, self._until = since, until
-        self._searchers = [engine.searcher()]
-        self._buffers = [bytearray(SIZE)]
+        self._searchers: list[Searcher] = []
+        self._buffers: list[bytearray] = []
+        self.engine_name = "no engine: nothing new to read"
         self.tally = Tally()
         for value in plan.known.parts():
             collector.redactor.learn(value)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        """Made when the first log has something to read: a repeated scan often needs none."""
+        return self._make_engine()
 
     def scan(self, log: Log) -> Cutter:
         """Scan a log to its end; the cutter tells where it ended."""
         cutter = Cutter(log.reader, log.kind, log.offset)
         count = self._threads if log.size >= _WORTH_A_THREAD else 1
         while len(self._searchers) < count:
+            self.engine_name = self._engine.name
             self._searchers.append(self._engine.searcher())
             self._buffers.append(bytearray(SIZE))
         failures: list[BaseException] = []
         workers = [
-            threading.Thread(target=self._work, args=(log, cutter, number, failures)) for number in range(1, count)
+            threading.Thread(target=self._work, args=(log, cutter, number, failures))
+            for number in range(1, count)
         ]
         for worker in workers:
             worker.start()
@@ -104,7 +113,7 @@ class Scanner:
                     self._block(log, buffer, block, hits)
                 for seam in block.seams:
                     self._seam(log, seam.text, seam.cut, seam.record, seam.offset, searcher)
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+        except BaseException as error:
             failures.append(error)
 
     def _block(self, log: Log, buffer: bytearray, block: Block, hits: list[tuple[int, int]]) -> None:
@@ -144,7 +153,7 @@ class Scanner:
             stream = record if record.stream else record._replace(stream=log.stream)
             self._collector.add(match, stream, log.source, block.offset + start, log.origin)
 
-    def _seam(self, log: Log, text: str, cut: int, record: Record, offset: int, searcher: object) -> None:
+    def _seam(self, log: Log, text: str, cut: int, record: Record, offset: int, searcher: Searcher) -> None:
         """Look at what two pieces of a line say together and neither says alone."""
         if not self._in_time(record):
             return
@@ -155,10 +164,12 @@ class Scanner:
                 if match.secret not in alone:
                     self._collector.add(match, record, log.source, offset, log.origin)
 
-    def _search_text(self, text: str, searcher: object) -> list:  # type: ignore[type-arg]
+    def _search_text(self, text: str, searcher: Searcher) -> list[Match]:
         data = bytearray(text.encode("utf-8", "replace"))
-        numbers = {number for _end, number in searcher.search(data, len(data))}  # type: ignore[attr-defined]
-        return self._confirmer.confirm(text, {n for n in numbers if not KEYWORD <= n < KNOWN}) if numbers else []
+        numbers = {number for _end, number in searcher.search(data, len(data))}
+        return (
+            self._confirmer.confirm(text, {n for n in numbers if not KEYWORD <= n < KNOWN}) if numbers else []
+        )
 
     def _count(self, words: set[int]) -> None:
         self.tally.keyword_lines += 1
@@ -167,9 +178,12 @@ class Scanner:
 
     def _in_time(self, record: Record) -> bool:
         """Whether a record lies in the span asked for; one without a time does."""
-        if not record.time or not (self._since or self._until):
+        if not (self._since or self._until):
             return True
-        return (not self._since or record.time >= self._since) and (not self._until or record.time < self._until)
+        moment = records.moment(record.time)
+        if not moment:
+            return True
+        return self._since <= moment and (not self._until or moment < self._until)
 
 
 class _Bounds:

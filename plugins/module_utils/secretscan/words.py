@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The engine in plain Python.
 
-Logs repeat themselves: a megabyte of 160,000 words has 10,000 different ones, and most of those stood in the
-megabyte before. So a block is split into words at the speed of C, and only words not seen before are searched for
-the literals that a match must hold. Blocks with such a word are then searched for the literal's places, and the
-relaxed patterns run on the lines there.
+Logs repeat themselves: a megabyte of 160,000 words has 10,000 different ones, and most of those stood in
+the megabyte before. So a block is split into words at the speed of C, and only words not seen before are
+searched for the literals that a match must hold. Blocks with such a word are then searched for the literal's
+places, and the relaxed patterns run on the lines there.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class PythonEngine:
             for text in term.literals.texts:
                 add(text.encode(), term.literals.caseless, term.number, pattern)
         for number, literal in enumerate(plan.literals):
-            text = literal.text.lower() if literal.caseless else literal.text
-            add(text, literal.caseless, KNOWN + number, None)
+            spelling = literal.text.lower() if literal.caseless else literal.text
+            add(spelling, literal.caseless, KNOWN + number, None)
         for number, word in enumerate(plan.keywords):
             add(word.encode(), True, KEYWORD + number, None)
         self.probes = list(probes.values())
