@@ -18,8 +18,8 @@ judge     password, token, basic or url: how a value without a format of its own
 check     a checksum that the secret carries; judge.py
 docs      where the format is documented
 examples  texts that hold such a secret. No token stands here: <class:n> is replaced by n random characters of a
-          class (digit hex HEX lower upper letter alnum word b64 base32 BECH32), <uuid> by a UUID and
-          <check:prefix> by a token with a right checksum
+          class (digit hex HEX lower upper letter alnum word b64 base32 BECH32), <uuid>, <basic> and
+          <check:prefix> by a UUID, the base64 of user:password and a token with a right checksum
 """
 
 from __future__ import annotations
@@ -215,6 +215,7 @@ TOKENS: list[dict[str, Any]] = [
         "title": "Azure shared access signature",
         "pattern": "(?i:[?&]sig)=(?P<secret>[A-Za-z0-9%]{43,63}(?:%3[dD]|=))",
         "entropy": 3.5,
+        "start": "",
         "docs": "https://learn.microsoft.com/en-us/azure/storage/common/storage-sas-overview",
         "examples": ["https://demo.blob.core.windows.net/c?sv=2022-11-02&sig=<alnum:43>%3D"],
     },
@@ -1324,7 +1325,7 @@ TOKENS: list[dict[str, Any]] = [
         "pattern": r"s\.(?=[A-Za-z0-9]{0,23}[0-9])(?=[A-Za-z0-9]{0,23}[a-z])[A-Za-z0-9]{24}",
         "entropy": 3.7,
         "start": "(?<![A-Za-z0-9_.)-])",
-        "anchor": r"[^\w.]s\.[A-Za-z0-9]{24}",
+        "anchor": r"s\.[A-Za-z0-9]{24}",
         "docs": "https://developer.hashicorp.com/vault/docs/concepts/tokens",
         "examples": ["s.<alnum:23>7"],
     },
@@ -1417,7 +1418,7 @@ TOKENS: list[dict[str, Any]] = [
         "judge": "basic",
         "anchor": r"(?i)basic(?:\\?\s|%20|\+){1,3}[A-Za-z0-9+/]{8}",
         "docs": "https://www.rfc-editor.org/rfc/rfc7617",
-        "examples": ["Authorization: Basic YXBwOn<b64:20>=="],
+        "examples": ["Authorization: Basic <basic>"],
     },
     {
         "id": "cli-option",
@@ -2198,7 +2199,7 @@ ASSIGNMENTS: list[dict[str, Any]] = [
         "id": "travis-token",
         "title": "Travis CI token",
         "near": ["travis"],
-        "pattern": "[a-z0-9]{22}",
+        "pattern": "[a-z0-9_-]{22}",
         "docs": "https://docs.travis-ci.com/user/triggering-builds/",
         "examples": ["TRAVIS_KEY=<word:22>"],
     },
