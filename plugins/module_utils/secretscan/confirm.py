@@ -22,6 +22,10 @@ _HARMLESS_NAME = re.compile(
 _VALUE_END = re.compile(r"[\s\"'`<>,;|&(){}\[\]\\]")
 
 
+# How much a rule knows of what it found: any value, a value under a vendor's name, a format, the value itself.
+_ANY, _NAMED, _FORMAT, _KNOWN = range(4)
+
+
 class Match(NamedTuple):
     """A secret found. Holds its bytes: only redacted forms of it may leave the scan."""
 
@@ -33,7 +37,7 @@ class Match(NamedTuple):
     start: int
     end: int
     verified: bool | None = None
-    rank: int = 0
+    rank: int = _ANY
 
 
 class Confirmer:
@@ -69,7 +73,7 @@ class Confirmer:
         name = known.names[secret]
         # In an encoded form nobody can say where it begins: the whole text counts as secret.
         end = start + len(value) if value in plain else len(plain)
-        return Match("known-value", f"Value of {name}", "high", value, plain, start, end, True, rank=3)
+        return Match("known-value", f"Value of {name}", "high", value, plain, start, end, True, rank=_KNOWN)
 
 
 class _Texts:
@@ -89,7 +93,7 @@ class _Texts:
 def _by_itself(texts: _Texts, rule: Rule) -> list[Match]:
     """The places where a rule's own format stands, in the first text that has it."""
     group = "secret" if rule.has_group else 0
-    rank = 1 if rule.judge else 2
+    rank = _NAMED if rule.judge else _FORMAT
     for text in texts:
         matches = [
             _match(rule, found[group], text, found.start(group), found.end(group), rank)
@@ -134,7 +138,7 @@ def _value(text: str, start: int, rule: Rule) -> Match | None:
         secret, end = (found[0], found.end()) if found else ("", start)
     if not secret or not rule.accepts(secret):
         return None
-    return _match(rule, secret, text, start, end, 0 if rule.judge else 1)
+    return _match(rule, secret, text, start, end, _ANY if rule.judge else _NAMED)
 
 
 def _match(rule: Rule, secret: str, text: str, start: int, end: int, rank: int) -> Match:
@@ -148,6 +152,9 @@ def _without_overlaps(matches: list[Match]) -> list[Match]:
     """Of several rules that found the same secret, the one that knows most about it."""
     kept: list[Match] = []
     for match in sorted(matches, key=lambda m: (-m.rank, -len(m.secret))):
-        if not any(match.secret in other.secret or other.secret in match.secret for other in kept):
+        # Two known values may be the same or hold each other; both names are worth knowing.
+        if match.rank == _KNOWN or not any(
+            match.secret in other.secret or other.secret in match.secret for other in kept
+        ):
             kept.append(match)
     return kept

@@ -70,7 +70,7 @@ class Collector:
         """Count a match; the earliest record of a secret is the one described."""
         with self._lock:
             # The secret itself is the key: cheaper than its fingerprint, and it stays in memory.
-            key = (source, match.rule, match.secret)
+            key = (source, match.title, match.secret)
             known = self._found.get(key)
             if known is not None:
                 known.count += 1

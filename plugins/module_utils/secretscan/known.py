@@ -95,19 +95,18 @@ def _forms(value: str) -> Iterator[tuple[bytes, bool]]:
     The longest run of letters and digits is the same raw, in JSON, in a URL, in HTML and in a shell's quotes,
     and its bytes make the same base64 and hex whatever stands around them.
     """
-    run = max(_RUN.findall(value), key=len, default="")
+    run = max(_RUN.findall(value), key=len, default="")[:_LONGEST_LITERAL]
     if len(run) >= SHORTEST:
-        run = run[:_LONGEST_LITERAL]
-        plain = {run}
-        core = run.encode()
+        spellings = cores = {run}
     else:
-        plain = _spellings(value)
-        core = value.encode()
-    for text in plain:
+        spellings = _spellings(value)
+        cores = {value, _json(value), _json_ascii(value)}
+    for text in spellings:
         yield text.encode("utf-8", "replace"), False
-    for text in _base64_forms(core[:_LONGEST_LITERAL]):
-        yield text, False
-    yield core[:_LONGEST_LITERAL].hex().encode(), True
+    for core in (text.encode("utf-8", "replace")[:_LONGEST_LITERAL] for text in cores):
+        for form in _base64_forms(core):
+            yield form, False
+        yield core.hex().encode(), True
 
 
 def _spellings(value: str) -> set[str]:

@@ -68,7 +68,9 @@ def _json_file(raw: bytes) -> Record:
 def _framed(raw: bytes) -> Record:
     """Our own form for what an API delivers: stream, time and text with tabs between."""
     stream, _tab, rest = raw.decode("utf-8", "replace").partition("\t")
-    time, _tab, text = rest.partition("\t")
+    time, tab, text = rest.partition("\t")
+    if not tab:
+        stream, time, text = "", "", raw.decode("utf-8", "replace")
     return Record(decode.strip_ansi(text.rstrip("\r\n")), stream, time)
 
 
