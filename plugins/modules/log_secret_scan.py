@@ -315,9 +315,7 @@ def main() -> None:
     except UserError as error:
         module.fail_json(msg=str(error))
     except Exception as error:  # its text and its traceback could hold a piece of a log
-        module.fail_json(
-            msg=f"log_secret_scan: unexpected {type(error).__name__}; this is a defect, please report it"
-        )
+        module.fail_json(msg=f"log_secret_scan: unexpected {type(error).__name__}; this is a defect, please report it")
     result = _result(report, module.params)
     failed = result["gate"]["status"] == "fail" and module.params["enforce"]
     if failed:

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Search logs for secrets: the deployment's own values in any encoding, and credentials by their form.
 
-For other parts of the collection, C(scan_texts) is all that is needed. The way of a byte: sources.py finds the
-logs, blocks.py cuts them, engines.py finds the places worth a look, confirm.py judges the records there,
+For other parts of the collection, C(scan_texts) is all that is needed. The way of a byte: sources.py finds
+the logs, blocks.py cuts them, engines.py finds the places worth a look, confirm.py judges the records there,
 findings.py counts what is a secret, report.py says it.
 """
 

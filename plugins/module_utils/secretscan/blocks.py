@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A log in blocks of bounded size that end where a record ends.
 
-One lock-protected cutter serves all threads, so that blocks come in order: only the order tells which piece of a
-long line goes on in which record. Reading with pread, not mmap: a live log that is truncated would kill the
-process.
+One lock-protected cutter serves all threads, so that blocks come in order: only the order tells which piece
+of a long line goes on in which record. Reading with pread, not mmap: a live log that is truncated would kill
+the process.
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ class Block:
 
     length: int = 0
     offset: int = 0
-    # Hits that end before this were already seen at the end of the last block, those after `fresh` come again.
+    # Hits that end before this were already seen at the end of the last block, those after `fresh` come
+    # again.
     stale: int = 0
     fresh: int = 0
     seams: list[Seam] = field(default_factory=list)

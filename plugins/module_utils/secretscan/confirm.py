@@ -22,7 +22,8 @@ _HARMLESS_NAME = re.compile(
 _VALUE_END = re.compile(r"[\s\"'`<>,;|&(){}\[\]\\]")
 
 
-# How much a rule knows of what it found: any value, a value under a vendor's name, a format, the value itself.
+# How much a rule knows of what it found: any value, a value under a vendor's name, a format, the value
+# itself.
 _ANY, _NAMED, _FORMAT, _KNOWN = range(4)
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -81,9 +82,7 @@ class DockerApi:
             raise UserError(f"docker_host: no engine answers at {self._host} ({error}); is Docker running?")
         if response.status >= 400:
             body = response.read(4096).decode("utf-8", "replace")
-            try:
+            with contextlib.suppress(ValueError, KeyError, TypeError):
                 body = json.loads(body)["message"]
-            except (ValueError, KeyError, TypeError):
-                pass
             raise ApiError(body.strip())
         return response

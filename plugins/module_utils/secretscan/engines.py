@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Two ways to find the places worth a closer look: libhs, and plain Python where that is not installed.
 
-Both answer the same question, so that the same findings follow: at which byte does a match of a plan's relaxed
-patterns and literals end.
+Both answer the same question, so that the same findings follow: at which byte does a match of a plan's
+relaxed patterns and literals end.
 """
 
 from __future__ import annotations
@@ -68,8 +68,7 @@ class LibhsEngine:
             for number, literal in enumerate(plan.literals)
         ]
         literals += [
-            hslib.Pattern(word.encode(), hslib.CASELESS, KEYWORD + number)
-            for number, word in enumerate(plan.keywords)
+            hslib.Pattern(word.encode(), hslib.CASELESS, KEYWORD + number) for number, word in enumerate(plan.keywords)
         ]
         if literals:
             self._databases.append(hslib.Database.compile(library, literals, literal=True))

@@ -98,10 +98,7 @@ class Database:
     def serialize(self) -> bytes:
         """The database as bytes."""
         data, length = ctypes.POINTER(ctypes.c_char)(), ctypes.c_size_t()
-        if (
-            self._library.hs_serialize_database(self.handle, ctypes.byref(data), ctypes.byref(length))
-            != _SUCCESS
-        ):
+        if self._library.hs_serialize_database(self.handle, ctypes.byref(data), ctypes.byref(length)) != _SUCCESS:
             raise MemoryError("libhs cannot serialize its database")
         try:
             return ctypes.string_at(data, length.value)

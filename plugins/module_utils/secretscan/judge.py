@@ -26,7 +26,7 @@ _PLACEHOLDER = re.compile(
     """
 )
 _RUN = re.compile(r"(.)\1{4,}", re.DOTALL)
-_WORD = re.compile(r"(?i)^[a-z]+(?:['’]?[a-z]+)?[.,:;!?)\]]*$")
+_WORD = re.compile(r"(?i)^[a-z]+(?:'[a-z]+)?[.,:;!?)\]]*$")
 # Code, not data: a call, an attribute, a path, an address, a number, a version, a date.
 _HARMLESS = re.compile(
     r"""(?x)
@@ -97,9 +97,7 @@ def is_basic(text: str) -> bool:
     except (binascii.Error, UnicodeDecodeError):
         return False
     user, colon, password = decoded.partition(":")
-    return (
-        bool(colon) and decoded.isprintable() and len(user + password) >= 4 and not is_placeholder(password)
-    )
+    return bool(colon) and decoded.isprintable() and len(user + password) >= 4 and not is_placeholder(password)
 
 
 def _crc32_base62(token: str) -> bool:

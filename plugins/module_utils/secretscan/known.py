@@ -55,9 +55,7 @@ class KnownValues:
         for number, parts in enumerate(self._parts):
             for form in {form for part in parts for form in _forms(part)}:
                 found.setdefault(form, []).append(number)
-        return [
-            Literal(text, caseless, tuple(secrets)) for (text, caseless), secrets in sorted(found.items())
-        ]
+        return [Literal(text, caseless, tuple(secrets)) for (text, caseless), secrets in sorted(found.items())]
 
     def find(self, secret: int, text: str) -> str | None:
         """The text, freed of as many escapes as it takes, in which the value stands; None for a chance hit."""

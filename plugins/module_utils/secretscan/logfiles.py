@@ -45,9 +45,7 @@ class FileChain:
         """Scan a chain from where it was left; returns what to remember of it."""
         files = chain(path)
         first, offset = self._left_at(files, stored)
-        position: dict[str, Any] = {
-            key: stored[key] for key in ("head", "tail", "offset") if key in stored and files
-        }
+        position: dict[str, Any] = {key: stored[key] for key in ("head", "tail", "offset") if key in stored and files}
         for number, file in enumerate(files[first:]):
             position = self._scan_file(source, file, kind, offset if number == 0 else 0) or position
         # Findings stay open as long as the file that they lie in is there.

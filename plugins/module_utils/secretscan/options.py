@@ -61,7 +61,5 @@ def parse_moment(text: str, setting: str, now: datetime | None = None) -> str:
     except ValueError:
         moment = ""
     if not moment:
-        raise UserError(
-            f"{setting}: {text!r} is neither a time like 2026-01-31T12:00:00Z nor an age like 15m or 2h"
-        )
+        raise UserError(f"{setting}: {text!r} is neither a time like 2026-01-31T12:00:00Z nor an age like 15m or 2h")
     return moment

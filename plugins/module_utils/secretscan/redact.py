@@ -11,7 +11,8 @@ from collections.abc import Iterable
 _GRAM = 6
 _BEFORE = 60
 _MASK = "…"
-# Words that may be shown: short and of letters, or a short number. Anything else could be a piece of a secret.
+# Words that may be shown: short and of letters, or a short number. Anything else could be a piece of a
+# secret.
 _WORD = re.compile(r"[^\s\"'`,;:=<>(){}\[\]|/\\@&?!]+")
 _PLAIN = re.compile(r"[A-Za-z]{1,5}|\d{1,5}|[A-Za-z]{1,18}(?:[_.-][A-Za-z]{1,18}){0,4}|[-+*#.]{1,3}")
 

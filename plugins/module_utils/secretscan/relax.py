@@ -46,7 +46,7 @@ _CATEGORY = {
 }
 
 
-class Unsupported(ValueError):
+class UnsupportedError(ValueError):
     """The pattern uses something that a linear-time search cannot do."""
 
 
@@ -59,7 +59,7 @@ def relaxed(pattern: str) -> str:
     """The relaxed form of an exact pattern.
 
     Raises:
-        Unsupported: The pattern holds a back-reference, a conditional or another thing without a linear form.
+        UnsupportedError: The pattern holds a back-reference, a conditional or another thing without a linear form.
     """
     tree = parse(pattern)
     text, _length, _done = _sequence(tree, ENOUGH, bool(tree.state.flags & re.IGNORECASE))
@@ -98,7 +98,7 @@ def _node(op: str, argument: Any, budget: int, caseless: bool) -> tuple[str, int
         return _branch(argument[1], budget, caseless)
     if op in ("MAX_REPEAT", "MIN_REPEAT"):
         return _repeat(argument, budget, caseless)
-    raise Unsupported(f"{op.lower().replace('_', ' ')} is not supported")
+    raise UnsupportedError(f"{op.lower().replace('_', ' ')} is not supported")
 
 
 def _branch(branches: Any, budget: int, caseless: bool) -> tuple[str, int, bool]:
@@ -148,7 +148,7 @@ def _char_class(items: Any) -> str:
             if str(argument) == "CATEGORY_SPACE":
                 extra.append(_ESCAPED[" "])
         else:
-            raise Unsupported("a negated character category inside a class is not supported")
+            raise UnsupportedError("a negated character category inside a class is not supported")
     text = f"[{'^' if negated else ''}{''.join(parts)}]"
     return text if negated or not extra else f"(?:{text}|{'|'.join(extra)})"
 

@@ -58,9 +58,7 @@ def parse_baseline(entries: Iterable[Mapping[str, Any]]) -> list[Excuse]:
         try:
             expires = date.fromisoformat(str(entry["expires"]))
         except ValueError:
-            raise UserError(
-                f"ignore: entry {number} expires {entry['expires']!r}, which is no date like 2027-01-31"
-            )
+            raise UserError(f"ignore: entry {number} expires {entry['expires']!r}, which is no date like 2027-01-31")
         parsed.append(Excuse(str(entry["fingerprint"]), str(entry["reason"]), expires))
     return parsed
 
@@ -72,9 +70,7 @@ def apply_baseline(report: Report, baseline: list[Excuse], today: date) -> None:
     for finding in report.findings:
         excuse = excuses.get(finding.fingerprint)
         if excuse and today <= excuse.expires:
-            report.ignored.append(
-                {**finding.public(), "reason": excuse.reason, "expires": excuse.expires.isoformat()}
-            )
+            report.ignored.append({**finding.public(), "reason": excuse.reason, "expires": excuse.expires.isoformat()})
             continue
         if excuse:
             report.notes.append(f"the exception for {excuse.fingerprint} expired on {excuse.expires}")
@@ -122,9 +118,7 @@ def _evidence(report: Report) -> list[str]:
         counts = ", ".join(f"{word} {count}" for word, count in sorted(report.keywords.items()))
         lines.append(f"{report.keyword_lines} lines hold a keyword ({counts})")
     megabytes = report.bytes_scanned / 1e6
-    lines.append(
-        f"{len(report.scanned)} sources, {megabytes:.1f} MB in {report.seconds:.2f} s with {report.engine}"
-    )
+    lines.append(f"{len(report.scanned)} sources, {megabytes:.1f} MB in {report.seconds:.2f} s with {report.engine}")
     if report.too_short:
         lines.append(f"too short to search for: {', '.join(report.too_short)}")
     return lines + report.notes
@@ -143,12 +137,8 @@ def _line(finding: Finding) -> str:
 def _advice(report: Report) -> list[str]:
     advice = []
     if report.findings:
-        advice.append(
-            "Treat each secret as known to others: issue a new one, then stop the app from logging it"
-        )
+        advice.append("Treat each secret as known to others: issue a new one, then stop the app from logging it")
         advice.append("Recreate the containers, or truncate their logs, to remove what was logged")
     if report.too_short:
-        advice.append(
-            f"Make {', '.join(report.too_short)} longer: a value of under 8 characters is no secret"
-        )
+        advice.append(f"Make {', '.join(report.too_short)} longer: a value of under 8 characters is no secret")
     return advice

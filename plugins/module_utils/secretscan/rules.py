@@ -142,9 +142,7 @@ def _checked(data: Mapping[str, Any], number: int) -> Rule:
     for key, allowed in (("severity", SEVERITIES), ("judge", judge.JUDGES), ("check", judge.CHECKS)):
         if data.get(key) and data[key] not in allowed:
             raise refuse(f"has {key} {data[key]!r}; it takes {', '.join(allowed)}")
-    if not isinstance(data.get("near", []), (list, tuple)) or not isinstance(
-        data.get("examples", []), (list, tuple)
-    ):
+    if not isinstance(data.get("near", []), (list, tuple)) or not isinstance(data.get("examples", []), (list, tuple)):
         raise refuse("needs lists for near and examples")
     if any(len(str(word)) < 3 for word in data.get("near") or ()):
         raise refuse("has a near word of less than 3 characters, which stands in every log")
@@ -154,7 +152,7 @@ def _checked(data: Mapping[str, Any], number: int) -> Rule:
         rule.exact  # noqa: B018 - compiles the whole
     except (re.error, TypeError, OverflowError, RecursionError) as error:
         raise refuse(f"is not a valid regular expression: {error}")
-    except relax.Unsupported as error:
+    except relax.UnsupportedError as error:
         raise refuse(f"cannot be searched for in linear time: {error}")
     if fault:
         raise refuse(fault)

@@ -22,6 +22,9 @@ examples  texts that hold such a secret. No token stands here: <class:n> is repl
           <check:prefix> by a UUID, the base64 of user:password and a token with a right checksum
 """
 
+# A pattern is easier to compare with its documentation on one line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 from typing import Any
@@ -1229,9 +1232,7 @@ TOKENS: list[dict[str, Any]] = [
         "pattern": rf"[a-z0-9-]{{3,30}}\.webhook\.office\.com/webhookb2/(?P<secret>{UUID}@{UUID}/IncomingWebhook/[0-9a-z]{{32}}/{UUID})",
         "anchor": r"\.webhook\.office\.com/webhookb2/",
         "docs": "https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/",
-        "examples": [
-            "https://acme.webhook.office.com/webhookb2/<uuid>@<uuid>/IncomingWebhook/<hex:32>/<uuid>"
-        ],
+        "examples": ["https://acme.webhook.office.com/webhookb2/<uuid>@<uuid>/IncomingWebhook/<hex:32>/<uuid>"],
     },
     {
         "id": "telegram-bot-token",

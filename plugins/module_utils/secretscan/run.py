@@ -36,9 +36,7 @@ def run(options: Options) -> Report:
     if baseline and not (options.fingerprint_key or options.state_file):
         raise UserError("ignore: fingerprints last only with fingerprint_key or state_file; set one of them")
     secrets = {**_from_files(options.secret_files), **options.secrets}
-    plan = Plan(
-        rules.load(options.rules, options.disable_rules), KnownValues(secrets), options.keywords != "off"
-    )
+    plan = Plan(rules.load(options.rules, options.disable_rules), KnownValues(secrets), options.keywords != "off")
     state = State(Path(options.state_file) if options.state_file else None)
     state.bind(json.dumps([plan.digest, sorted(secrets.items()), options.since, options.until]))
     collector = Collector(_key(options, state))

@@ -91,8 +91,7 @@ class Scanner:
             self._buffers.append(bytearray(SIZE))
         failures: list[BaseException] = []
         workers = [
-            threading.Thread(target=self._work, args=(log, cutter, number, failures))
-            for number in range(1, count)
+            threading.Thread(target=self._work, args=(log, cutter, number, failures)) for number in range(1, count)
         ]
         for worker in workers:
             worker.start()
@@ -131,9 +130,7 @@ class Scanner:
             numbers.add(number)
         self._record(log, buffer, block, start, end, numbers)
 
-    def _record(
-        self, log: Log, buffer: bytearray, block: Block, start: int, end: int, numbers: set[int]
-    ) -> None:
+    def _record(self, log: Log, buffer: bytearray, block: Block, start: int, end: int, numbers: set[int]) -> None:
         if not numbers:
             return
         words = {number for number in numbers if KEYWORD <= number < KNOWN}
@@ -167,9 +164,7 @@ class Scanner:
     def _search_text(self, text: str, searcher: Searcher) -> list[Match]:
         data = bytearray(text.encode("utf-8", "replace"))
         numbers = {number for _end, number in searcher.search(data, len(data))}
-        return (
-            self._confirmer.confirm(text, {n for n in numbers if not KEYWORD <= n < KNOWN}) if numbers else []
-        )
+        return self._confirmer.confirm(text, {n for n in numbers if not KEYWORD <= n < KNOWN}) if numbers else []
 
     def _count(self, words: set[int]) -> None:
         self.tally.keyword_lines += 1

@@ -147,9 +147,7 @@ class Sources:
                 yield "journal", f"{time}\0{entry.get('__CURSOR', '')}", raw
             error = process.stderr.read().decode("utf-8", "replace").strip()
         if process.returncode:
-            self.notes.append(
-                f"{source}: journalctl failed: {error.splitlines()[0] if error else 'no reason given'}"
-            )
+            self.notes.append(f"{source}: journalctl failed: {error.splitlines()[0] if error else 'no reason given'}")
 
     def images(self, images: list[str]) -> None:
         """What an image's history and configuration say."""

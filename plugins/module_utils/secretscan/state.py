@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a scan remembers for the next one: how far each log was read, and what is still open in it.
 
-The file holds no secret and no log text: places, keyed digests and redacted findings. Its random key makes the
-fingerprints, and tells a log file again after rotation renamed or zipped it.
+The file holds no secret and no log text: places, keyed digests and redacted findings. Its random key makes
+the fingerprints, and tells a log file again after rotation renamed or zipped it.
 """
 
 from __future__ import annotations

@@ -15,6 +15,9 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, Report, engines, run
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.blocks import BytesReader, FileReader
@@ -28,8 +31,6 @@ from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_sa
     docker_pieces,
     local_entry,
 )
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
 _CHARS = string.ascii_letters + string.digits + string.punctuation + " é€"
 VALUES = st.one_of(

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, Report, engines, records, run
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.blocks import BytesReader
@@ -25,8 +28,6 @@ from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.rules imp
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.scan import Log, Scanner
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.state import State
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_samples import docker, local_entry
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 SECRET = "x7Kp2mQ9vB3n"
 OTHER = "Jh5Tr8Wz1Yc6"
@@ -118,9 +119,7 @@ def test_a_log_written_anew_with_the_same_beginning_is_read_again(tmp_path: Path
     log.write_text("Starting the application, version 1.2.3, please be patient, it takes a while\nall well\n")
     watch = Watch(log, kind="text")
     watch.scan()
-    log.write_text(
-        f"Starting the application, version 1.2.3, please be patient, it takes a while\n{SECRET}\nmore\n"
-    )
+    log.write_text(f"Starting the application, version 1.2.3, please be patient, it takes a while\n{SECRET}\nmore\n")
     assert watch.scan()[0] == ["Value of A"]
 
 
@@ -269,7 +268,9 @@ def test_an_exception_holds_until_its_last_day(tmp_path: Path, scan: Callable[..
         ({"fingerprint": "x", "reason": "r", "expires": "soon"}, "no date"),
     ],
 )
-def test_an_exception_without_reason_or_end_is_refused(tmp_path: Path, scan: Callable[..., Report], entry: dict[str, str], reason: str) -> None:
+def test_an_exception_without_reason_or_end_is_refused(
+    tmp_path: Path, scan: Callable[..., Report], entry: dict[str, str], reason: str
+) -> None:
     with pytest.raises(UserError, match=reason):
         scan(ignore=[entry], fingerprint_key="k")
     with pytest.raises(UserError, match="fingerprint_key"):

@@ -9,6 +9,7 @@ import random
 import re
 
 import pytest
+
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, rules, run
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.rules_data import RULES
