@@ -68,7 +68,7 @@ def assert_leaks(result: dict, secret: str, rule: str = "known-value") -> dict:
         lambda s: urllib.parse.quote(s, safe=""),
         lambda s: base64.b64encode(b"x" + s.encode()).decode(),
         lambda s: s.encode().hex().upper(),
-        lambda s: shlex.quote(s),
+        shlex.quote,
     ],
     ids=["raw", "url", "base64", "hex", "shell"],
 )
