@@ -12,7 +12,7 @@ version_added: 0.1.0
 author:
   - The sluice.deploy maintainers (@sluice)
 description:
-  - Starts the former release from the files and images that the server kept, so that no registry need be reachable,
+  - Starts the former release from the files and images that the server kept, without any registry,
     and switches to it as M(sluice.deploy.stack_release) does, without dropping a request.
   - The schema of a database stays as it is; use M(sluice.deploy.stack_restore) for the data.
 extends_documentation_fragment:

@@ -26,6 +26,7 @@ from .state import Deployed, Journal, Serving
 
 Gates = Callable[[Run, Project], list[GateResult]]
 _ENGINE_RESTART = 60.0
+_AFTER_SWITCH = ("drain", "post_release", "record", "stop_old")
 
 
 def activate(run: Run, journal: Journal, before_start: Callable[[Project], None], gates: Gates) -> None:
@@ -91,18 +92,9 @@ def undo(run: Run, journal: Journal, error: StepError | None = None) -> None:
     Raises:
         StepError: The engine or the edge does not answer; the journal stays, and the next run tries again.
     """
-    before = journal.before.current
     try:
         run.engine.wait(_ENGINE_RESTART)
-        if before and run.edge.serving() not in (None, before.colour):
-            point_edge(run, before)
-        run.engine.remove(run.project(journal.target).name)
-        if before:
-            restore(run, before)
-            if run.edge.serving() != before.colour:
-                point_edge(run, before)
-        elif run.edge.serving():
-            point_edge(run, None)
+        _way_back_serves(run, journal, error)
         outcome = {"outcome": "failed" if error else "interrupted"}
         if error:
             outcome |= {"failed_step": error.step, "cause": run.redact(error.cause)}
@@ -113,6 +105,36 @@ def undo(run: Run, journal: Journal, error: StepError | None = None) -> None:
         if not error:
             raise StepError(f"the unfinished {journal.operation} could not be undone: {trouble}")
         run.notes.append(f"The way back is not complete ({trouble}); the next run completes it.")
+
+
+def _way_back_serves(run: Run, journal: Journal, error: StepError | None) -> None:
+    before, target = journal.before.current, run.project(journal.target).name
+    at = _edge_at(run, journal, error)
+    if not before:
+        if at:
+            point_edge(run, None)
+        run.engine.remove(target)
+        return
+    if run.stack.strategy == "recreate" or not _other(journal):
+        # The names are taken by the target's containers.
+        run.engine.remove(target)
+    else:
+        run.engine.stop(target, [s.name for s in run.stack.workers if s.order == "stop_first"])
+    restore(run, before)
+    if at != before.colour:
+        point_edge(run, before)
+    if _other(journal):
+        run.engine.remove(target)
+
+
+def _edge_at(run: Run, journal: Journal, error: StepError | None) -> str | None:
+    """Whom the edge sends requests to; one that does not answer has not switched if it said so before."""
+    try:
+        return run.edge.serving()
+    except EdgeError:
+        if error is None or error.step in _AFTER_SWITCH:
+            raise
+        return journal.before.current.colour if journal.before.current else None
 
 
 def restore(run: Run, deployed: Deployed) -> None:

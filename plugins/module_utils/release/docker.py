@@ -164,8 +164,8 @@ class Docker:
         found = [_container(c) for c in json.loads(done.stdout or "[]")]
         return sorted((c for c in found if c), key=lambda c: c.name)
 
-    def stop(self, project: str, services: Sequence[str] = ()) -> None:
-        chosen = [c.id for c in self.containers(project) if not services or c.service in services]
+    def stop(self, project: str, services: Sequence[str] | None = None) -> None:
+        chosen = [c.id for c in self.containers(project) if services is None or c.service in services]
         if chosen:
             self._docker("stop", *chosen)
 

@@ -110,8 +110,8 @@ class Engine(Protocol):
 
     def containers(self, project: str) -> list[Container]: ...
 
-    def stop(self, project: str, services: Sequence[str] = ()) -> None:
-        """Stop gracefully, keep the containers; all services when none is named."""
+    def stop(self, project: str, services: Sequence[str] | None = None) -> None:
+        """Stop gracefully, keep the containers; all services by default."""
 
     def remove(self, project: str) -> None:
         """Remove all containers of the project; volumes and networks stay."""

@@ -173,7 +173,7 @@ def _data_differs(run: Run, data: Rendered) -> bool:
     if then["fingerprint"] != data.fingerprint and not run.settings.data_secrets_rotated:
         raise StepError(
             "a secret of a stateful service has a new value, and the data on disk was made with the old one",
-            advice="Change it inside the service, then run once with compose_stack_data_secrets_rotated: true.",
+            advice="Change it in the service, then run once with compose_stack_data_secrets_rotated: true.",
         )
     same = then["compose"] == data.id and then["fingerprint"] == data.fingerprint
     return not (same and all_work(run, run.data_project, run.stack.stateful))
