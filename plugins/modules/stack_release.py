@@ -56,7 +56,7 @@ options:
     type: bool
     default: false
   hadolint:
-    description: Hadolint's command on the server; where it is missing, the gate says so and leaves its rules out.
+    description: Hadolint's command on the server; where it is missing, the gate says so.
     type: str
     default: hadolint
   commit:

@@ -79,9 +79,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.release.run import R
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(
-        {**COMMON_OPTIONS, "backup": {"type": "str", "default": ""}}, supports_check_mode=True
-    )
+    module = AnsibleModule({**COMMON_OPTIONS, "backup": {"type": "str", "default": ""}}, supports_check_mode=True)
 
     def action(run: Run) -> dict[str, Any]:
         if module.check_mode:

@@ -96,9 +96,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.release.run import R
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(
-        {**COMMON_OPTIONS, "release": {"type": "str", "default": ""}}, supports_check_mode=True
-    )
+    module = AnsibleModule({**COMMON_OPTIONS, "release": {"type": "str", "default": ""}}, supports_check_mode=True)
 
     def action(run: Run) -> dict[str, Any]:
         return vars(rollback(run, module.params["release"], module.check_mode))

@@ -2,9 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """From rendered files to a serving release, and back when anything fails.
 
-The journal says on disk how far it has come, before each step that changes something. Three phases matter to
-whoever finds it after a crash: C(start) is undone, C(switch) depends on whom the edge sends requests to,
-C(drain) and later are finished.
+The journal says on disk how far it has come. Whoever finds it after a crash undoes what was in its C(start),
+and finishes what had switched, was in its C(drain), and works.
 """
 
 from __future__ import annotations
@@ -48,7 +47,8 @@ def activate(run: Run, journal: Journal, before_start: Callable[[Project], None]
         _start(run, journal, project)
         with run.step("gates"):
             judge(run, gates(run, project))
-        _switch(run, journal)
+        with run.step("switch"):
+            point_edge(run, journal.target)
         after_switch(run, journal)
     except StepError as error:
         undo(run, journal, error)
@@ -180,12 +180,6 @@ def _up(run: Run, project: Project, services: Sequence[Service]) -> None:
         wait_healthy(run, project, services, before)
 
 
-def _switch(run: Run, journal: Journal) -> None:
-    with run.step("switch"):
-        run.state.write_journal(replace(journal, phase="switch"))
-        point_edge(run, journal.target)
-
-
 def _other(journal: Journal) -> bool:
     """Whether what served runs as another project than the target."""
     before = journal.before.current
@@ -227,10 +221,7 @@ def resume(run: Run) -> str:
     if journal.phase == "finish":
         finish(run, journal)
         return f"An interrupted {target} was finished."
-    switched = journal.phase == "drain" or (
-        journal.phase == "switch" and run.edge.serving() == journal.target.colour
-    )
-    if switched and all_work(run, run.project(journal.target), stack_of(run, journal.target).released):
+    if journal.phase == "drain" and all_work(run, run.project(journal.target), stack_of(run, journal.target).released):
         as_then = replace(run, stack=stack_of(run, journal.target))
         try:
             after_switch(as_then, journal)

@@ -119,9 +119,7 @@ class Engine(Protocol):
     def logs(self, container: str, lines: int) -> str:
         """The last lines, both streams."""
 
-    def run_once(
-        self, project: Project, service: str, command: Sequence[str], timeout: float
-    ) -> tuple[int, str]:
+    def run_once(self, project: Project, service: str, command: Sequence[str], timeout: float) -> tuple[int, str]:
         """Run a command in a service's image with its environment; its exit status and output."""
 
     def execute(self, container: str, command: Sequence[str], **streams: Any) -> int:

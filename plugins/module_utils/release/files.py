@@ -40,9 +40,7 @@ def keep_tag(run: Run, service: str, image: Image) -> str:
 
 def render_release(run: Run, images: Mapping[str, Image], start_interval: bool) -> Rendered:
     stack = run.stack
-    compose = render.release_compose(
-        stack, _references(run, images), run.settings.edge_network, start_interval
-    )
+    compose = render.release_compose(stack, _references(run, images), run.settings.edge_network, start_interval)
     return _rendered(run, stack.released, compose)
 
 

@@ -131,9 +131,7 @@ def _preflight(run: Run) -> list[Any]:
     ]
 
 
-def _prepare(
-    run: Run, project: Project, data: Rendered, found: Mapping[str, Image], data_changes: bool
-) -> None:
+def _prepare(run: Run, project: Project, data: Rendered, found: Mapping[str, Image], data_changes: bool) -> None:
     """What must be there before the new containers: networks, volumes, data services, migrated schema."""
     hook = run.stack.pre_release
     with run.step("stateful"):
@@ -219,9 +217,7 @@ def _record(run: Run, target: Deployed, found: Mapping[str, Image]) -> dict[str,
         "colour": target.colour,
         "by": run.settings.by,
         "commit": run.settings.commit,
-        "images": {
-            n: {"reference": i.reference, "id": i.id, "digest": i.digest} for n, i in sorted(found.items())
-        },
+        "images": {n: {"reference": i.reference, "id": i.id, "digest": i.digest} for n, i in sorted(found.items())},
         "gates": [{"id": g["id"], "status": g["status"]} for g in run.gates],
     }
 

@@ -50,10 +50,8 @@ class World:
         self.kill_at: int | None = None
         self.fail_at: int | None = None
 
-    def effect(
-        self, what: str, change: Callable[[], Any], error: Callable[[str], Exception] = EngineError
-    ) -> Any:
-        """One step that changes the world: it may refuse, or the run be killed between it and the one before."""
+    def effect(self, what: str, change: Callable[[], Any], error: Callable[[str], Exception] = EngineError) -> Any:
+        """One step that changes the world: it may refuse, or the run be killed just before."""
         self._moment()
         if self.fail_at == self.effects:
             self.fail_at = None
@@ -94,9 +92,7 @@ class FakeEngine:
     def pull(self, reference: str) -> Image:
         if reference not in self.world.registry:
             raise EngineError(f"manifest for {reference} not found")
-        return self.world.effect(
-            f"pull {reference}", lambda: self.add_image(reference, "sha256:" + reference[-1] * 64)
-        )
+        return self.world.effect(f"pull {reference}", lambda: self.add_image(reference, "sha256:" + reference[-1] * 64))
 
     def add_image(self, reference: str, digest: str = "") -> Image:
         image = Image(f"sha256:{reference.encode().hex():0<64}"[:71], reference, digest)
@@ -138,16 +134,12 @@ class FakeEngine:
         text = (project.directory / "compose.yml").read_text(encoding="utf-8")
         described = compose_services(text.replace("${COLOUR}", project.colour))
         for service in services:
-            self.world.effect(
-                f"up {project.name} {service}", lambda s=service: self._start(project, s, described[s])
-            )
+            self.world.effect(f"up {project.name} {service}", lambda s=service: self._start(project, s, described[s]))
 
     def _start(self, project: Project, service: str, described: dict[str, Any]) -> None:
         image, name = described["image"], described["container_name"]
         there = self.world.containers.get(name)
-        assert there is None or there.id.startswith(f"{project.name}/"), (
-            f"the name {name} is taken by {there.id}"
-        )
+        assert there is None or there.id.startswith(f"{project.name}/"), f"the name {name} is taken by {there.id}"
         broken = any(b in image for b in self.world.broken_images)
         self.world.containers[name] = Container(
             id=f"{project.name}/{service}",
@@ -179,9 +171,7 @@ class FakeEngine:
     def logs(self, container: str, lines: int) -> str:
         return f"last words of {container}"
 
-    def run_once(
-        self, project: Project, service: str, command: Sequence[str], timeout: float
-    ) -> tuple[int, str]:
+    def run_once(self, project: Project, service: str, command: Sequence[str], timeout: float) -> tuple[int, str]:
         return self.world.effect(f"hook {' '.join(command)}", lambda: (self.world.hook_status, "hook output"))
 
     def execute(self, container: str, command: Sequence[str], **streams: Any) -> int:
@@ -208,9 +198,7 @@ class FusedState(StackState):
         self.create()
 
     def write_journal(self, journal: Any) -> None:
-        self.world.effect(
-            f"journal {journal.phase}", lambda: super(FusedState, self).write_journal(journal), OSError
-        )
+        self.world.effect(f"journal {journal.phase}", lambda: super(FusedState, self).write_journal(journal), OSError)
 
     def set_serving(self, serving: Any) -> None:
         self.world.effect("serving", lambda: super(FusedState, self).set_serving(serving), OSError)

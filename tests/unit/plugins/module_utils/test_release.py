@@ -64,9 +64,7 @@ def assert_settled(world: World, root: Path, version: str, **changes: Any) -> No
     assert world.edge == current.colour
     running = {n for n, c in world.containers.items() if c.running}
     prefix = "crm-" if changes.get("strategy") == "recreate" else f"crm-{world.edge}-"
-    assert running == {f"{prefix}{s}" for s in ("web", "web2", "jobs", "mail")} | {"crm-db"}, world.events[
-        -12:
-    ]
+    assert running == {f"{prefix}{s}" for s in ("web", "web2", "jobs", "mail")} | {"crm-db"}, world.events[-12:]
     kept = f"sluice/crm-web:{FakeEngine(world).add_image(f'web:{version}').id.removeprefix('sha256:')[:12]}"
     assert served_image(world) == kept
 
@@ -92,9 +90,7 @@ def test_the_next_release_starts_beside_the_old_one_and_takes_over(world: World,
     assert_settled(world, tmp_path, "2")
     events = world.events
     assert events.index("hook migrate") < events.index("up crm-green web") < events.index("up crm-green jobs")
-    assert (
-        events.index("stop crm-blue/jobs") < events.index("up crm-green jobs") < events.index("switch green")
-    )
+    assert events.index("stop crm-blue/jobs") < events.index("up crm-green jobs") < events.index("switch green")
     assert events.index("switch green") < events.index("hook after") < events.index("stop crm-blue/mail")
     assert world.unserved == []
     assert FusedState(tmp_path, World()).serving() == Serving(
@@ -102,9 +98,7 @@ def test_the_next_release_starts_beside_the_old_one_and_takes_over(world: World,
     )
 
 
-def test_a_changed_secret_is_another_release_and_its_id_gives_nothing_away(
-    world: World, tmp_path: Path
-) -> None:
+def test_a_changed_secret_is_another_release_and_its_id_gives_nothing_away(world: World, tmp_path: Path) -> None:
     first = release(run_in(world, tmp_path, description("1")))
     changed = run_in(world, tmp_path, description("1"))
     changed.secrets = {"TOKEN": "another-long-value"}
@@ -115,9 +109,7 @@ def test_a_changed_secret_is_another_release_and_its_id_gives_nothing_away(
 
 @pytest.mark.parametrize("changes", [{}, RECREATE], ids=["blue_green", "recreate"])
 @pytest.mark.parametrize("next_version", ["2", "1"], ids=["again", "back"])
-def test_killed_at_any_moment_the_next_run_ends_whole(
-    tmp_path: Path, changes: Any, next_version: str
-) -> None:
+def test_killed_at_any_moment_the_next_run_ends_whole(tmp_path: Path, changes: Any, next_version: str) -> None:
     """kill -9 between every two effects of a second release; then the same, or the old, is released."""
     moment = 0
     while True:
@@ -137,6 +129,21 @@ def test_killed_at_any_moment_the_next_run_ends_whole(
         assert_settled(world, root, next_version, **changes)
         assert world.unserved == [], f"moment {moment}: {world.events}"
     assert moment > 20
+
+
+def test_killed_after_its_record_a_release_runs_no_hook_again(world: World, tmp_path: Path) -> None:
+    release(run_in(world, tmp_path, description("1")))
+    world.events.clear()
+    begin = world.effects
+    release(run_in(world, tmp_path, description("2")))
+    world.kill_at = world.effects + world.events.index("journal finish") + 2
+    assert world.kill_at < world.effects + (world.effects - begin)
+    world.events.clear()
+    with pytest.raises(Killed):
+        release(run_in(world, tmp_path, description("3")))
+    release(run_in(world, tmp_path, description("3")))
+    assert world.events.count("hook after") == 1
+    assert_settled(world, tmp_path, "3")
 
 
 def test_killed_while_recovering_the_third_run_ends_whole(tmp_path: Path) -> None:
