@@ -16,7 +16,9 @@ def image(server):
     """An image on the server's engine, carried there from this machine's."""
     save = subprocess.Popen(["docker", "save", IMAGE], stdout=subprocess.PIPE)
     config = server("config")
-    subprocess.run(["ssh", "-F", config, "debian13", "docker", "load"], stdin=save.stdout, check=True, capture_output=True)
+    subprocess.run(
+        ["ssh", "-F", config, "debian13", "docker", "load"], stdin=save.stdout, check=True, capture_output=True
+    )
     assert save.wait() == 0
     return IMAGE
 

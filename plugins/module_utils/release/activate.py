@@ -19,7 +19,7 @@ from . import files
 from .checks import judge
 from .edge import EdgeError
 from .engine import EngineError, Project
-from .health import all_work, restarts, wait_healthy, watch
+from .health import all_run, restarts, wait_healthy, watch
 from .run import Run, StepError
 from .state import Deployed, Journal, Serving
 
@@ -201,7 +201,8 @@ def _record(run: Run, journal: Journal, outcome: dict[str, str]) -> None:
     """One line for each run, also when a crash came between the line and the journal's end."""
     records = run.state.records()
     if not records or records[-1].get("run") != journal.record.get("run"):
-        run.state.append_record({**journal.record, **outcome, "seconds": run.seconds})
+        gates = [{"id": g["id"], "status": g["status"]} for g in run.gates]
+        run.state.append_record({**journal.record, **outcome, "gates": gates, "seconds": run.seconds})
 
 
 def _remove_foreign(run: Run, project: Project) -> None:
@@ -221,7 +222,7 @@ def resume(run: Run) -> str:
     if journal.phase == "finish":
         finish(run, journal)
         return f"An interrupted {target} was finished."
-    if journal.phase == "drain" and all_work(run, run.project(journal.target), stack_of(run, journal.target).released):
+    if journal.phase == "drain" and all_run(run, run.project(journal.target), stack_of(run, journal.target).released):
         as_then = replace(run, stack=stack_of(run, journal.target))
         try:
             after_switch(as_then, journal)

@@ -39,8 +39,10 @@ def locked(path: Path, what: str, wait: float) -> Iterator[int]:
         holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": round(time.time()), "what": what}
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
-        yield descriptor
-        os.ftruncate(descriptor, 0)
+        try:
+            yield descriptor
+        finally:
+            os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 
