@@ -93,7 +93,9 @@ def whole(host, served):
         assert running == expected
         stopped = set(host.check_output("docker ps --all --format '{{.Names}}'").split()) - running
         other = "green" if colour == "blue" else "blue"
-        assert stopped in (set(), {f"crm-{other}-{s}" for s in ("server", "worker", "front")}), stopped
+        # The way back, under its own colour's names or under the fixed ones.
+        services = ("server", "worker", "front")
+        assert stopped in (set(), {f"crm-{other}-{s}" for s in services}, {f"crm-{s}" for s in services}), stopped
         assert not host.file(f"{STATE}/journal.json").exists
         assert host.file(f"{STATE}/lock").size == 0
         networks = set(host.check_output("docker network ls --format '{{.Name}}'").split())

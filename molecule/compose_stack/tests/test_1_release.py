@@ -60,7 +60,11 @@ def test_a_rollback_under_load_loses_no_request_either(play, whole, address):
 def test_a_named_release_comes_back(host, play, whole):
     play.well(demo_version="2", demo_changes={"front": {"env": {"X": "1"}}})
     records = [json.loads(line) for line in host.check_output(f"cat {STATE}/releases.jsonl").splitlines()]
-    oldest = next(r["release"] for r in reversed(records) if r["images"]["server"]["reference"].endswith(":1"))
+    oldest = next(
+        r["release"]
+        for r in reversed(records)
+        if r.get("images", {}).get("server", {}).get("reference", "").endswith(":1")
+    )
     play.well(compose_stack_state="rolled_back", compose_stack_release=oldest[:8], demo_version="2")
     whole("1")
 

@@ -73,7 +73,7 @@ def test_a_backup_holds_database_and_volume(run: Run) -> None:
 def test_a_dump_that_cannot_be_read_leaves_nothing(run: Run) -> None:
     Engine.data = b"PGDMP cut"
     try:
-        with pytest.raises(StepError, match="the database cannot be dumped: .*end of file"):
+        with pytest.raises(StepError, match=r"the database cannot be dumped: .*end of file"):
             backup.back_up(run)
     finally:
         Engine.data = b"PGDMP rows"

@@ -121,7 +121,7 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
 def test_what_a_killed_holder_started_holds_the_lock_until_it_ends(tmp_path: Path) -> None:
     lock, fifo = tmp_path / "lock", tmp_path / "fifo"
     os.mkfifo(fifo)
-    then = f"import subprocess; subprocess.Popen(['cat', {str(fifo)!r}], pass_fds=[descriptor]); input()"
+    then = f"import subprocess; subprocess.Popen(['cat', {str(fifo)!r}], pass_fds=[descriptor], stdout=subprocess.DEVNULL); input()"
     process = holder(lock, then)
     with fifo.open("w"):
         process.kill()
