@@ -44,7 +44,14 @@ CASES = {
     ),
     "crash at start": ({"demo_version": "2", "demo_break": "crash"}, ["failed at step start", "service server"]),
     "crash after start": ({"demo_version": "2", "demo_break": "crash-later"}, ["service server crashed"]),
-    "dead worker": ({"demo_version": "2", "demo_break": "dead-worker"}, ["failed at step workers", "service worker"]),
+    "dead worker": (
+        {
+            "demo_version": "2",
+            "demo_break": "dead-worker",
+            "demo_changes": {"worker": {"health": {"start_period": "2s"}}},
+        },
+        ["failed at step workers", "service worker"],
+    ),
     "secret in the log": (
         {"demo_version": "2", "demo_break": "secret-in-log"},
         ["failed at step gates", "gate log_secrets failed", "APP_SECRET stands in server, line"],
