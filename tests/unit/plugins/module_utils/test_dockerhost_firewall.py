@@ -31,7 +31,7 @@ def test_forms_of_a_port(entry, opening):
     ],
 )  # fmt: skip
 def test_other_forms_are_refused_by_name(entry):
-    with pytest.raises(UserError, match="^allow: "):
+    with pytest.raises(UserError, match=r"^allow: "):
         firewall.parse_openings([entry], "allow")
 
 

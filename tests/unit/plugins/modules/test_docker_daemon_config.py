@@ -50,6 +50,6 @@ def test_the_former_file_comes_back(engine):
     path = engine / "daemon.json"
     path.write_text("old")
     (engine / "systemctl.restart.rc").write_text("1")
-    with pytest.raises(UserError, match="did not start with the new daemon.json"):
+    with pytest.raises(UserError, match=r"did not start with the new daemon\.json"):
         module.replace_file(path, "{}", True, 1)
     assert path.read_text() == "old"
