@@ -84,6 +84,14 @@ class Limits:
     cpus: float | None = None
     pids: int | None = None
 
+    @property
+    def memory_bytes(self) -> int:
+        """As the engine counts: its units are binary."""
+        if not self.memory:
+            return 0
+        unit = "bkmg".find(self.memory[-1].lower())
+        return int(self.memory.rstrip("bkmgBKMG")) * 1024 ** max(unit, 0)
+
 
 @dataclass(frozen=True)
 class Service:

@@ -18,7 +18,7 @@ testinfra_hosts = ["ssh://debian13"]
 def secrets() -> dict[str, str]:
     """The values as Ansible templates them."""
     shown = subprocess.run(
-        ["ansible", "localhost", "-m", "debug", "-a", "var=stack_secrets", "-e", f"@{SCENARIO}/stack.yml",
+        ["ansible", "localhost", "-m", "debug", "-a", "var=stack_secrets", "-e", f"@{SCENARIO}/vars/stack.yml",
          "-e", f"molecule_cache={SCENARIO}/../../.cache/compose_stack"],
         capture_output=True, text=True, check=True, env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "json"},
     )  # fmt: skip

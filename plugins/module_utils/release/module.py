@@ -20,7 +20,7 @@ from .lock import locked
 from .run import LEVELS, Run, Settings, StepError
 from .state import StackState, write_atomic
 
-GATES = ("disk", "image_size", "dockerfile", "image_secrets", "smoke", "log_patterns", "log_secrets")
+GATES = ("disk", "memory", "image_size", "dockerfile", "image_secrets", "smoke", "log_patterns", "log_secrets")
 
 COMMON_OPTIONS: dict[str, dict[str, Any]] = {
     "stack": {"type": "dict", "required": True},

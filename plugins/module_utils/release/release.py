@@ -11,10 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..gates import gate_result
-from ..sizes import format_size
 from ..stack import Colour, Service
-from . import backup, checks, files, images, retention
+from . import backup, checks, files, images, preflight, retention
 from .activate import activate, point_edge, resume
 from .engine import Image, Project
 from .files import Rendered
@@ -47,7 +45,7 @@ def release(run: Run) -> Outcome:
             assert current is not None
             return Outcome(bool(actions), current.release, current.colour, actions)
     with run.step("preflight"):
-        checks.judge(run, _preflight(run))
+        checks.judge(run, preflight.gates(run))
     with run.step("images"):
         found = images.resolve(run)
         fast = run.engine.start_interval()
@@ -135,24 +133,6 @@ def _works(run: Run, current: Deployed, actions: list[str]) -> bool:
 def _next_colour(run: Run) -> Colour:
     current = run.state.serving().current
     return "green" if current and current.colour == "blue" and run.stack.strategy == "blue_green" else "blue"
-
-
-def _preflight(run: Run) -> list[Any]:
-    free, least = run.engine.free_bytes(), run.settings.minimum_free
-    enough = free >= least
-    return [
-        gate_result(
-            "disk",
-            f"At least {format_size(least)} are free for images",
-            "pass" if enough else "fail",
-            measured=free,
-            limit=least,
-            evidence=[f"{format_size(free)} free where the engine keeps its data"],
-            advice=[]
-            if enough
-            else ["Make room, for example with docker image prune, or lower compose_stack_minimum_free."],
-        )
-    ]
 
 
 def _prepare(run: Run, project: Project, data: Rendered, found: Mapping[str, Image], data_changes: bool) -> None:
