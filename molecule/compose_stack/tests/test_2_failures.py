@@ -12,7 +12,7 @@ import pytest
 testinfra_hosts = ["ssh://debian13"]
 STATE = "/var/lib/sluice/stacks/crm"
 
-BAD_BUILD = "FROM local/sluice-demo-front:1 AS a\nRUN exit 7\nFROM local/sluice-demo-front:1\nUSER 1000\n"
+BAD_BUILD = "FROM local/sluice-demo-front:1 AS a\nRUN exit 7\nFROM local/sluice-demo-front:1\nCOPY --from=a /app/dist .\nUSER 1000\n"
 
 
 def build_of(dockerfile: str, host) -> dict:
