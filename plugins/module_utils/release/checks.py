@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ..gates import GateResult, gate_result
 from ..sizes import format_size, parse_size
-from ..stack import Service
+from ..stack import Health, Service
 from .engine import Container, Image, Project
 from .run import Run, StepError
 
@@ -74,17 +74,17 @@ def image_secrets(run: Run, service: Service, image: Image) -> GateResult:
 def release_gates(run: Run, project: Project) -> list[GateResult]:
     """The gates on the running release; requests go straight to its containers, past the edge."""
     found = {c.service: c for c in run.engine.containers(project.name)}
-    results = [smoke(s, found[s.name]) for s in run.stack.web if s.health and s.health.path and s.name in found]
+    results = [
+        smoke(s, s.health, found[s.name]) for s in run.stack.web if s.health and s.health.path and s.name in found
+    ]
     logs = {c.service: run.engine.logs(c.id, _LOG_LINES) for c in found.values()}
     results += [log_patterns(s, logs.get(s.name, "")) for s in run.stack.released if s.fail_on_log]
     results.append(_leaks("log_secrets", "No secret stands in the new containers' logs", run, logs))
     return results
 
 
-def smoke(service: Service, container: Container) -> GateResult:
+def smoke(service: Service, health: Health, container: Container) -> GateResult:
     """One real request to the new container."""
-    health = service.health
-    assert health is not None and service.port is not None
     connection = http.client.HTTPConnection(container.address, service.port, timeout=max(health.timeout, 1))
     try:
         connection.request("GET", health.path, headers={"Accept": "*/*"})

@@ -40,10 +40,9 @@ def release(run: Run) -> Outcome:
     """
     actions = [a for a in (_resumed(run),) if a]
     with run.step("look"):
-        if _serves_already(run, actions):
-            current = run.state.serving().current
-            assert current is not None
-            return Outcome(bool(actions), current.release, current.colour, actions)
+        already = _serves_already(run, actions)
+        if already:
+            return Outcome(bool(actions), already.release, already.colour, actions)
     with run.step("preflight"):
         checks.judge(run, preflight.gates(run))
     with run.step("images"):
@@ -106,18 +105,20 @@ def _resumed(run: Run) -> str:
         return resume(run)
 
 
-def _serves_already(run: Run, actions: list[str]) -> bool:
-    """Whether there is nothing to do, as far as that can be told without a registry or a build."""
+def _serves_already(run: Run, actions: list[str]) -> Deployed | None:
+    """What serves, when there is nothing to do, as far as that can be told without a registry or a build."""
     services = run.stack.services.values()
     current = run.state.serving().current
     if not current or any(s.build or s.pull == "always" for s in services):
-        return False
+        return None
     found = {name: image for name, image in images.present(run).items() if image}
     if len(found) < len(services):
-        return False
+        return None
     fast = run.engine.start_interval()
     same = files.render_release(run, found, fast).id == current.release
-    return same and not _data_differs(run, files.render_data(run, found, fast)) and _works(run, current, actions)
+    if same and not _data_differs(run, files.render_data(run, found, fast)) and _works(run, current, actions):
+        return current
+    return None
 
 
 def _works(run: Run, current: Deployed, actions: list[str]) -> bool:

@@ -50,12 +50,12 @@ def port() -> Iterator[int]:
 def test_smoke(port: int, path: str, expect: str, status: str) -> None:
     service = Service(name="web", port=port, health=Health(path=path, expect=expect))
     container = Container("1", "crm-blue-web", "web", "running", "healthy", 0, 0, "127.0.0.1", "")
-    assert checks.smoke(service, container)["status"] == status
+    assert checks.smoke(service, service.health, container)["status"] == status
 
 
 def test_smoke_without_an_answer() -> None:
     container = Container("1", "crm-blue-web", "web", "running", "healthy", 0, 0, "127.0.0.1", "")
-    result = checks.smoke(WEB, container)
+    result = checks.smoke(WEB, WEB.health, container)
     assert result["status"] == "fail"
     assert "no answer" in result["measured"]
 
