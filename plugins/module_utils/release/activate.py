@@ -80,7 +80,7 @@ def finish(run: Run, journal: Journal) -> None:
     with run.step("stop_old"):
         if _other(journal) and journal.before.current:
             run.engine.stop(run.project(journal.before.current).name)
-        _remove_foreign(run, run.project(journal.target))
+        _stop_foreign(run, run.project(journal.target))
     with run.step("record"):
         _record(run, journal, {"outcome": "succeeded"})
         run.state.clear_journal()
@@ -205,7 +205,7 @@ def _record(run: Run, journal: Journal, outcome: dict[str, str]) -> None:
         run.state.append_record({**journal.record, **outcome, "gates": gates, "seconds": run.seconds})
 
 
-def _remove_foreign(run: Run, project: Project) -> None:
+def _stop_foreign(run: Run, project: Project) -> None:
     """Containers of services that the stack no longer has, left by a release of the same colour."""
     known = {s.name for s in run.stack.released}
     foreign = [c.service for c in run.engine.containers(project.name) if c.service not in known]

@@ -15,7 +15,8 @@ from ..fields import Fields
 from ..secretvalues import check_secrets
 from ..stack_parse import parse_stack
 from .docker import Docker
-from .edge import CommandEdge, NoEdge
+from .edge import CommandEdge, EdgeError, NoEdge
+from .engine import EngineError
 from .lock import locked
 from .run import LEVELS, Run, Settings, StepError
 from .state import StackState, write_atomic
@@ -100,3 +101,5 @@ def conduct(
             module.exit_json(gates=run.gates, seconds=run.seconds, notes=run.notes, **result)
     except UserError as error:
         module.fail_json(msg=str(error))
+    except (EngineError, EdgeError, OSError) as error:
+        module.fail_json(msg=f"The {operation} could not begin: {error}.")

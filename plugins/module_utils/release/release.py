@@ -14,7 +14,7 @@ from typing import Any
 from ..stack import Colour, Service
 from . import backup, checks, files, images, preflight, retention
 from .activate import activate, point_edge, resume
-from .engine import Image, Project
+from .engine import EngineError, Image, Project
 from .files import Rendered
 from .health import all_run, restarts, wait_healthy
 from .run import Run, StepError
@@ -84,14 +84,20 @@ def plan(run: Run) -> Outcome:
     if journal:
         actions.append(f"Bring the interrupted {journal.operation} of {journal.target.release} to an end.")
     serving = run.state.serving()
-    known = {name: image for name, image in images.present(run).items() if image}
+    try:
+        fast = run.engine.start_interval()
+        known = {name: image for name, image in images.present(run).items() if image}
+    except EngineError as error:
+        # A rehearsal on a bare server: the role that installs the engine was only rehearsed, too.
+        actions.append(f"Release for the first time; no engine answers yet ({error}).")
+        return Outcome(True, "", _next_colour(run), actions)
     for service in run.stack.services.values():
         if service.build:
             actions.append(f"Build the image of {service.name}.")
         elif service.name not in known or service.pull == "always":
             actions.append(f"Pull {service.image}.")
     stand_ins = {s.name: Image("", s.image or f"(built) {s.name}") for s in run.stack.services.values()}
-    rendered = files.render_release(run, {**stand_ins, **known}, run.engine.start_interval())
+    rendered = files.render_release(run, {**stand_ins, **known}, fast)
     same = bool(serving.current and serving.current.release == rendered.id)
     if same and not journal:
         return Outcome(False, rendered.id, serving.current.colour if serving.current else "")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.release import retention
+from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import Outcome, plan, release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import StepError
@@ -330,6 +331,16 @@ def test_a_plan_changes_nothing(world: World, tmp_path: Path) -> None:
     assert "sluice/crm-web" in outcome.diff["after"]
     assert plan(run_in(world, tmp_path, description("9"))).actions[0] == "Pull web:9."
     assert world.effects == effects
+
+
+def test_a_plan_on_a_bare_server_needs_no_engine(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = run_in(world, tmp_path, description("1"))
+    run.engine = Docker()
+    monkeypatch.setenv("PATH", "")
+    before = world.effects
+    outcome = plan(run)
+    assert outcome.changed
+    assert world.effects == before
 
 
 def test_retention_keeps_the_running_release_and_its_way_back(world: World, tmp_path: Path) -> None:
