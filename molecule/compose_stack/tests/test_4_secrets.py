@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
 
 import pytest
 import yaml
-from conftest import SCENARIO, STATE
+from conftest import PROJECT, SCENARIO, STATE
 
 testinfra_hosts = ["ssh://debian13"]
 
 
 @pytest.fixture(scope="module")
-def secrets() -> dict[str, str]:
+def secrets(tmp_path_factory) -> dict[str, str]:
     """The values as Ansible templates them."""
-    shown = subprocess.run(
-        ["ansible", "localhost", "-m", "debug", "-a", "var=stack_secrets", "-e", f"@{SCENARIO}/vars/stack.yml",
-         "-e", f"molecule_cache={SCENARIO}/../../.cache/compose_stack"],
-        capture_output=True, text=True, check=True, env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "json"},
-    )  # fmt: skip
-    return json.loads(shown.stdout)["plays"][0]["tasks"][0]["hosts"]["localhost"]["stack_secrets"]
+    place = tmp_path_factory.mktemp("secrets") / "values.json"
+    argv = [
+        "ansible",
+        "localhost",
+        "-m",
+        "ansible.builtin.copy",
+        "-a",
+        f"content={{{{ stack_secrets | to_json }}}} dest={place}",
+    ]
+    argv += ["-e", f"@{SCENARIO}/vars/stack.yml", "-e", f"molecule_cache={PROJECT}/.cache/compose_stack"]
+    subprocess.run(argv, capture_output=True, check=True, cwd=PROJECT)
+    return json.loads(place.read_text())
 
 
 def serving(host) -> dict:
