@@ -54,7 +54,7 @@ CASES = {
     ),
     "secret in the log": (
         {"demo_version": "2", "demo_break": "secret-in-log"},
-        ["failed at step gates", "gate log_secrets failed", "APP_SECRET stands in server, line"],
+        ["failed at step gates", "gate log_secrets failed", "Value of APP_SECRET in text server"],
     ),
     "disk full": (
         {"demo_version": "2", "compose_stack_minimum_free": "900TB"},

@@ -12,10 +12,15 @@ import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.gates import gate_result
 from ansible_collections.sluice.deploy.plugins.module_utils.release import checks
-from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, Image
+from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, Image, Project
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Health, Service
-from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import World, description, run_in
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
+    FakeEngine,
+    World,
+    description,
+    run_in,
+)
 
 WEB = Service(name="web", port=1, health=Health(path="/healthz", expect='"ok"'))
 
@@ -78,3 +83,37 @@ def test_levels(tmp_path: Path, level: str, status: str | None) -> None:
         checks.judge(run, [failed])
     assert [g["status"] for g in run.gates] == ([status or "fail"] if status != "" else [])
     assert "a-long-token-value" not in str(run.gates)
+
+
+class Talkative(FakeEngine):
+    """Its containers log a secret, and so does its images' history."""
+
+    said = "all well"
+
+    def logs(self, container: str, lines: int) -> str:
+        return self.said
+
+    def history(self, image: Image) -> list[str]:
+        return ["RUN make", self.said]
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("all well", "pass"),
+        ("token a-long-token-value", "fail"),
+        ("YS1sb25nLXRva2VuLXZhbHVl", "fail"),
+    ],
+    ids=["nothing", "plain", "base64"],
+)
+def test_secrets_in_logs_and_images(tmp_path: Path, said: str, status: str) -> None:
+    world = World()
+    run = run_in(world, tmp_path, description("1"), levels={})
+    run.engine = Talkative(world)
+    Talkative.said = said
+    image = run.engine.add_image("web:1")
+    world.containers["crm-blue-jobs"] = Container("crm-blue/jobs", "crm-blue-jobs", "jobs", "running", "", 0, 0, "", "")
+    results = checks.release_gates(run, Project("crm-blue", tmp_path, "blue"))
+    results += checks.image_gates(run, dict.fromkeys(run.stack.services, image))
+    assert {r["id"]: r["status"] for r in results} == {"log_secrets": status, "image_secrets": status}
+    assert "a-long-token-value" not in str(results)
