@@ -78,7 +78,7 @@ def test_no_secret_on_a_command_line(host, play, release_one, secrets):
         "        try: seen.add(open(path, 'rb').read())\n"
         "        except OSError: pass\n"
         "    time.sleep(0.01)\n"
-        "sys.stdout.buffer.write(b'\\n'.join(seen))\n"
+        "sys.stdout.buffer.write(bytes([10]).join(seen))\n"
     )
     host.check_output("printf %s > /root/watch.py", watcher)
     host.check_output("setsid python3 /root/watch.py > /root/seen < /dev/null 2>&1 & echo started")
