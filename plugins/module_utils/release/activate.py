@@ -162,15 +162,18 @@ def _start(run: Run, journal: Journal, project: Project) -> None:
             with contextlib.suppress(EdgeError):
                 point_edge(run, None)
             run.engine.stop(run.project(old).name)
-    with run.step("start"):
-        _up(run, project, run.stack.web)
-    if not run.stack.workers:
-        return
-    with run.step("workers"):
-        first = [s.name for s in run.stack.workers if s.order == "stop_first"]
-        if old and first and _other(journal):
-            run.engine.stop(run.project(old).name, first)
-        _up(run, project, run.stack.workers)
+    waves = [run.stack.web, run.stack.workers]
+    if journal.operation == "rollback":
+        # Both have worked together before: no need to wait for one with the other.
+        waves = [run.stack.released]
+    for services in waves:
+        if not services:
+            continue
+        with run.step("start" if services is waves[0] else "workers"):
+            first = [s.name for s in services if s.role == "worker" and s.order == "stop_first"]
+            if old and first and _other(journal):
+                run.engine.stop(run.project(old).name, first)
+            _up(run, project, services)
 
 
 def _up(run: Run, project: Project, services: Sequence[Service]) -> None:

@@ -133,7 +133,7 @@ def _healthcheck(service: Service, start_interval: bool) -> Compose:
         "start_period": _seconds(health.start_period),
     }
     if start_interval:
-        check["start_interval"] = "1s"
+        check["start_interval"] = "500ms"
     return check
 
 
