@@ -142,11 +142,8 @@ def restore(run: Run, deployed: Deployed) -> None:
     project = run.project(deployed)
     found = {c.service: c for c in run.engine.containers(project.name)}
     # What runs is left alone: Compose might see a reason to recreate it.
-    _up(
-        run,
-        project,
-        [s for s in stack_of(run, deployed).released if s.name not in found or not found[s.name].running],
-    )
+    resting = [s for s in stack_of(run, deployed).released if s.name not in found or not found[s.name].running]
+    _up(run, project, resting)
 
 
 def stack_of(run: Run, deployed: Deployed) -> Stack:
@@ -222,16 +219,16 @@ def resume(run: Run) -> str:
     if not journal:
         return ""
     target = f"{journal.operation} of {journal.target.release}"
+    as_then = replace(run, stack=stack_of(run, journal.target))
     if journal.phase == "finish":
-        finish(run, journal)
+        finish(as_then, journal)
         return f"An interrupted {target} was finished."
-    if journal.phase == "drain" and all_run(run, run.project(journal.target), stack_of(run, journal.target).released):
-        as_then = replace(run, stack=stack_of(run, journal.target))
+    if journal.phase == "drain" and all_run(run, run.project(journal.target), as_then.stack.released):
         try:
             after_switch(as_then, journal)
             return f"An interrupted {target} was finished."
         except StepError as error:
             undo(as_then, journal, error)
             return f"An interrupted {target} was undone: {error.cause}"
-    undo(run, journal)
+    undo(as_then, journal)
     return f"An interrupted {target} was undone."

@@ -25,12 +25,13 @@ class Rendered:
 
     compose: str
     override: str
-    fingerprint: str
-    """Of the secrets that its services take."""
+    fingerprints: dict[str, str]
+    """Of the secrets that its services take, by service and variable."""
 
     @property
     def id(self) -> str:
-        return hashlib.sha256(f"{self.compose}\0{self.fingerprint}".encode()).hexdigest()[:12]
+        secrets = json.dumps(self.fingerprints, sort_keys=True)
+        return hashlib.sha256(f"{self.compose}\0{secrets}".encode()).hexdigest()[:12]
 
 
 def keep_tag(run: Run, service: str, image: Image) -> str:
@@ -95,9 +96,9 @@ def _references(run: Run, images: Mapping[str, Image]) -> dict[str, str]:
 
 
 def _rendered(run: Run, services: Sequence[Service], compose: render.Compose) -> Rendered:
-    taken = {s.name: {e.variable: run.secrets.get(e.name) for e in s.secrets} for s in services}
+    taken = {f"{s.name}.{e.variable}": run.secrets[e.name] for s in services for e in s.secrets}
     override = render.environment_override(services, run.secrets)
-    return Rendered(render.compose_text(compose), override, run.state.fingerprint(taken))
+    return Rendered(render.compose_text(compose), override, run.state.fingerprints(taken))
 
 
 def _owner(run: Run, service: Service, image: Image) -> int:

@@ -49,7 +49,7 @@ def release(run: Run) -> Outcome:
         found = images.resolve(run)
         fast = run.engine.start_interval()
         rendered, data = files.render_release(run, found, fast), files.render_data(run, found, fast)
-    data_changes = _data_differs(run, data)
+        data_changes = _data_differs(run, data)
     serving = run.state.serving()
     current = serving.current
     if current and current.release == rendered.id and not data_changes and _works(run, current, actions):
@@ -69,10 +69,8 @@ def release(run: Run) -> Outcome:
     try:
         activate(run, journal, before_start, checks.release_gates)
     finally:
-        # A release that failed leaves its files and images behind otherwise.
-        if not run.state.journal():
-            with run.step("tidy"):
-                retention.tidy(run)
+        # Also what failed leaves files and images behind.
+        _tidy(run)
     actions.append(f"Release {rendered.id} serves as {colour}.")
     return Outcome(True, rendered.id, colour, actions, diff)
 
@@ -137,6 +135,17 @@ def _works(run: Run, current: Deployed, actions: list[str]) -> bool:
     return True
 
 
+def _tidy(run: Run) -> None:
+    """Old releases go; when they do not, the new one serves all the same."""
+    if run.state.journal():
+        return
+    try:
+        with run.step("tidy"):
+            retention.tidy(run)
+    except StepError as error:
+        run.notes.append(f"Old releases could not be removed: {error.cause}.")
+
+
 def _next_colour(run: Run) -> Colour:
     current = run.state.serving().current
     return "green" if current and current.colour == "blue" and run.stack.strategy == "blue_green" else "blue"
@@ -179,13 +188,13 @@ def _data_differs(run: Run, data: Rendered) -> bool:
     then = files.read_description(run.state.data)
     if not then:
         return True
-    if then["fingerprint"] != data.fingerprint and not run.settings.data_secrets_rotated:
+    renewed = [n for n, digest in data.fingerprints.items() if then["secrets"].get(n, digest) != digest]
+    if renewed and not run.settings.data_secrets_rotated:
         raise StepError(
-            "a secret of a stateful service has a new value, and the data on disk was made with the old one",
+            f"the secret {renewed[0]} has a new value, and the data on disk was made with the old one",
             advice="Change it in the service, then run once with compose_stack_data_secrets_rotated: true.",
         )
-    same = then["compose"] == data.id and then["fingerprint"] == data.fingerprint
-    return not (same and all_run(run, run.data_project, run.stack.stateful))
+    return then["id"] != data.id or not all_run(run, run.data_project, run.stack.stateful)
 
 
 def _start_data(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:
@@ -196,7 +205,7 @@ def _start_data(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:
     before = restarts(run, project)
     run.engine.up(project, [s.name for s in services])
     wait_healthy(run, project, services, before)
-    files.write_description(project.directory, {"compose": data.id, "fingerprint": data.fingerprint})
+    files.write_description(project.directory, {"id": data.id, "secrets": data.fingerprints})
 
 
 def _write(run: Run, target: Deployed, rendered: Rendered, found: Mapping[str, Image]) -> None:

@@ -9,6 +9,7 @@ import hmac
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,8 +124,8 @@ class StackState:
                 continue
         return records
 
-    def fingerprint(self, value: Any) -> str:
-        """A keyed digest: it tells whether secrets changed, and gives a guesser nothing to try against."""
+    def fingerprints(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Keyed digests: they tell whether secrets changed, and give a guesser nothing to try against."""
         if self._key.exists():
             key = self._key.read_text(encoding="utf-8")
         else:
@@ -132,8 +133,7 @@ class StackState:
             # A plan on a server that has no release yet leaves nothing behind.
             if self.directory.exists():
                 write_atomic(self._key, key)
-        text = json.dumps(value, sort_keys=True, ensure_ascii=True)
-        return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
+        return {n: hmac.new(key.encode(), v.encode(), hashlib.sha256).hexdigest() for n, v in values.items()}
 
     def _read(self, path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None

@@ -53,7 +53,7 @@ def test_a_record_after_one_that_was_cut_off_is_whole(state: StackState) -> None
 def test_everything_is_for_root_alone(state: StackState) -> None:
     state.append_record({})
     state.set_serving(Serving())
-    state.fingerprint({})
+    state.fingerprints({"a": "b"})
     assert {oct(p.stat().st_mode & 0o777) for p in state.directory.iterdir() if p.is_file()} == {"0o600"}
     assert {oct(p.stat().st_mode & 0o777) for p in state.directory.iterdir() if p.is_dir()} == {"0o700"}
 
@@ -72,11 +72,11 @@ def test_fingerprints_are_of_one_server(tmp_path: Path) -> None:
     one, other = StackState(str(tmp_path / "1"), "crm"), StackState(str(tmp_path / "2"), "crm")
     one.create()
     other.create()
-    assert one.fingerprint("x") == one.fingerprint("x") != other.fingerprint("x")
+    assert one.fingerprints({"x": "1"}) == one.fingerprints({"x": "1"}) != other.fingerprints({"x": "1"})
 
 
 def test_a_plan_leaves_no_key_behind(tmp_path: Path) -> None:
-    StackState(str(tmp_path), "crm").fingerprint("x")
+    StackState(str(tmp_path), "crm").fingerprints({"x": "1"})
     assert list(tmp_path.iterdir()) == []
 
 
