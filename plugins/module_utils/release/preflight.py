@@ -1,0 +1,55 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether the server has room for a release, before anything is fetched or started."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ..gates import GateResult, gate_result
+from ..sizes import format_size
+from .run import Run
+
+_MEMORY = Path("/proc/meminfo")
+
+
+def gates(run: Run) -> list[GateResult]:
+    return [disk(run.engine.free_bytes(), run.settings.minimum_free), memory(run, _MEMORY.read_text(encoding="ascii"))]
+
+
+def disk(free: int, least: int) -> GateResult:
+    enough = free >= least
+    return gate_result(
+        "disk",
+        f"At least {format_size(least)} are free for images",
+        "pass" if enough else "fail",
+        measured=free,
+        limit=least,
+        evidence=[f"{format_size(free)} free where the engine keeps its data"],
+        advice=[]
+        if enough
+        else ["Make room, for example with docker image prune, or lower compose_stack_minimum_free."],
+    )
+
+
+def memory(run: Run, meminfo: str) -> GateResult:
+    """Both colours run at once for a while; a warning, since limits are seldom reached."""
+    needed = sum(s.limits.memory_bytes for s in run.stack.released)
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", meminfo, re.MULTILINE)
+    if not needed or not found:
+        reason = (
+            "no service has limits.memory" if not needed else "the kernel does not say how much memory is available"
+        )
+        return gate_result("memory", "The new release fits beside the old one", "skip", evidence=[reason])
+    available = int(found[1]) * 1024
+    fits = available >= needed
+    return gate_result(
+        "memory",
+        "The new release fits beside the old one",
+        "pass" if fits else "warn",
+        measured=available,
+        limit=needed,
+        evidence=[f"{format_size(available)} available, {format_size(needed)} in the new services' limits"],
+        advice=[] if fits else ["Lower limits.memory, use strategy recreate, or give the server more memory."],
+    )

@@ -1,0 +1,111 @@
+"""A release under load, a release of one image, and a re-run that has nothing to do, each beside plain Compose.
+
+Both deploy the demo CRM on one disposable server, behind the same nginx: plain Compose as demo/app/compose.yml with
+`docker compose up --detach --wait`, its ports published on loopback. The load is bounded and the same for both.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+SCENARIO = PROJECT / "molecule/compose_stack"
+sys.path.insert(0, str(SCENARIO / "tests"))
+
+from load import Load, Stats  # noqa: E402
+
+PLAIN = "cd /srv/plain && DEMO_VERSION={version} DEMO_SECRETS=/srv/plain/secrets docker compose up --detach --wait {service}"
+SITE = """
+server {
+  listen 8081;
+  proxy_http_version 1.1; proxy_buffering off;
+  location / { proxy_pass http://127.0.0.1:3001; }
+  location /api { proxy_pass http://127.0.0.1:3000; }
+}
+"""
+
+
+def ssh(command: str, stdin: str = "") -> str:
+    argv = ["ssh", "-F", str(PROJECT / ".cache/ssh/config"), "debian13", command]
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def play(playbook: str, **settings: object) -> float:
+    begin = time.perf_counter()
+    argv = [
+        "ansible-playbook",
+        "-i",
+        PROJECT / "molecule/inventory",
+        "--extra-vars",
+        json.dumps(settings),
+        SCENARIO / playbook,
+    ]
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=PROJECT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return time.perf_counter() - begin
+
+
+def plain(version: str, service: str = "") -> float:
+    begin = time.perf_counter()
+    ssh(PLAIN.format(version=version, service=service))
+    return time.perf_counter() - begin
+
+
+def prepare() -> None:
+    subprocess.run([PROJECT / "tools/server", "up", "debian13", "trixie"], check=True, capture_output=True)
+    subprocess.run([PROJECT / "tools/server", "reset", "debian13"], check=True, capture_output=True)
+    play("prepare.yml")
+    ssh("mkdir -p /srv/plain/secrets && cat > /srv/plain/compose.yml", (PROJECT / "demo/app/compose.yml").read_text())
+    ssh("cat > /etc/nginx/conf.d/plain.conf && nginx -s reload", SITE)
+    ssh(
+        "cd /srv/plain/secrets && p=$(openssl rand -hex 16) && printf %s $p > pg_password"
+        " && printf postgres://twenty:$p@postgres:5432/twenty > pg_database_url"
+        " && openssl rand -hex 16 > app_secret && openssl rand -hex 16 > admin_password && chmod 444 *"
+    )
+
+
+def row(what: str, ours: float, peer: float, unit: str = "s") -> None:
+    ratio = f"{ours / peer:.2f}" if peer else "-"
+    print(f"{what:<44} {ours:>9.1f} {unit:<3} {peer:>9.1f} {unit:<3} {ratio:>6}")
+
+
+def loaded(address: str, port: int, action) -> tuple[float, Stats]:
+    with Load(address, port) as stats:
+        seconds = action()
+    return seconds, stats
+
+
+def main() -> None:
+    prepare()
+    address = subprocess.check_output([PROJECT / "tools/server", "ip", "debian13"], text=True).strip()
+    play("converge.yml")
+    again = play("converge.yml")
+    ours, with_load = loaded(address, 80, lambda: play("converge.yml", demo_version="2"))
+    one = play("converge.yml", demo_version="2", demo_changes={"front": {"image": "local/sluice-demo-front:1"}})
+    back = play("converge.yml", demo_version="2", compose_stack_state="rolled_back")
+    record = json.loads(ssh("grep '\"release\"' /var/lib/sluice/stacks/crm/releases.jsonl | tail -n 2 | head -n 1"))
+    # The other must not eat the processor meanwhile.
+    ssh("docker stop $(docker ps --quiet) && sleep 1")
+    plain("1")
+    plain_again = plain("1")
+    theirs, plain_load = loaded(address, 8081, lambda: plain("2"))
+    plain_one = plain("1", "front")
+    print(f"{'':<44} {'collection':>13} {'plain Compose':>13} {'ratio':>6}")
+    row("release of a version under load", ours, theirs)
+    row("  failed requests", len(with_load.failures), len(plain_load.failures), "")
+    row("  requests", with_load.requests, plain_load.requests, "")
+    row("  p99", with_load.p99, plain_load.p99, "ms")
+    row("release that changes one image (drain 5 s)", one, plain_one)
+    row("re-run with nothing to do", again, plain_again)
+    print(f"{'rollback (drain 5 s)':<44} {back:>9.1f} s")
+    print(f"steps of the release of one image: {record['seconds']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""The docker command line: what is asked of it, and how its answers are read."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
+from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import EngineError, Image, Project
+from ansible_collections.sluice.deploy.plugins.module_utils.stack import Build
+
+# Notes its arguments and colour, and answers with the file that is named after its first two words.
+STUB = """#!/bin/sh
+printf '%s\\n' "$COLOUR|$*" >> {log}
+[ -e "{answers}/$1-$2.err" ] && {{ cat "{answers}/$1-$2.err" >&2; exit 1; }}
+[ -e "{answers}/$1-$2" ] && cat "{answers}/$1-$2" || exit 0
+"""
+
+
+class Stub:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.log = directory / "log"
+        stub = directory / "docker"
+        stub.write_text(STUB.format(log=self.log, answers=directory))
+        stub.chmod(0o755)
+
+    def answer(self, command: str, value: Any) -> None:
+        text = value if isinstance(value, str) else json.dumps(value)
+        (self.directory / command).write_text(text)
+
+    @property
+    def calls(self) -> list[str]:
+        return self.log.read_text().splitlines()
+
+
+@pytest.fixture
+def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stub:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return Stub(tmp_path)
+
+
+def test_up_neither_pulls_nor_builds_nor_starts_what_was_not_named(stub: Stub, tmp_path: Path) -> None:
+    project = Project("crm-blue", tmp_path, "blue")
+    (tmp_path / "secrets.yml").touch()
+    Docker().up(project, ["web", "jobs"])
+    assert stub.calls == [
+        "blue|compose --progress quiet --project-name crm-blue"
+        f" --project-directory {tmp_path} --file {tmp_path}/compose.yml --file {tmp_path}/secrets.yml"
+        " up --detach --no-deps --no-build --pull never web jobs"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reference", "digests", "pinned"),
+    [
+        ("postgres:16", ["postgres@sha256:aa"], "postgres:16@sha256:aa"),
+        ("docker.io/library/postgres:16", ["postgres@sha256:aa"], "docker.io/library/postgres:16@sha256:aa"),
+        ("host:5000/a/b:1", ["other/b@sha256:cc", "host:5000/a/b@sha256:bb"], "host:5000/a/b:1@sha256:bb"),
+        ("postgres:16@sha256:aa", ["postgres@sha256:aa"], "postgres:16@sha256:aa"),
+        ("local/app:1", [], "kept"),
+        ("local/app:1", ["another/app@sha256:dd"], "kept"),
+    ],
+)
+def test_an_image_is_pinned_to_its_own_registry_s_digest(
+    stub: Stub, reference: str, digests: list[str], pinned: str
+) -> None:
+    stub.answer("image-inspect", [{"Id": "sha256:1", "RepoDigests": digests, "Config": {"User": "node"}, "Size": 7}])
+    image = Docker().image(reference)
+    assert image is not None
+    assert (image.id, image.user, image.size, image.pinned("kept")) == ("sha256:1", "node", 7, pinned)
+
+
+def test_a_missing_image_is_none_and_other_trouble_is_not(stub: Stub) -> None:
+    stub.answer("image-inspect.err", "Error response from daemon: No such image: x\n")
+    assert Docker().image("x") is None
+    stub.answer("image-inspect.err", "Cannot connect to the Docker daemon\n")
+    with pytest.raises(EngineError, match="Cannot connect"):
+        Docker().image("x")
+
+
+def inspected(name: str, **changes: Any) -> dict[str, Any]:
+    labels = {"com.docker.compose.service": "web"} | changes.pop("labels", {})
+    state = {"Status": "running", "ExitCode": 0, "Health": {"Status": "healthy"}} | changes
+    return {
+        "Id": name,
+        "Name": f"/{name}",
+        "Image": "sha256:1",
+        "RestartCount": 2,
+        "State": state,
+        "Config": {"Labels": labels},
+        "NetworkSettings": {"Networks": {"crm": {"IPAddress": ""}, "edge": {"IPAddress": "10.0.0.2"}}},
+    }
+
+
+def test_containers_are_read_and_those_of_hooks_left_out(stub: Stub) -> None:
+    stub.answer("ps---all", "a\nb\n")
+    once = inspected("crm-blue-web-once", labels={"com.docker.compose.oneoff": "True"})
+    stub.answer("inspect-a", [inspected("crm-blue-web"), once])
+    (container,) = Docker().containers("crm-blue")
+    assert (container.name, container.health, container.restarts, container.address) == (
+        "crm-blue-web",
+        "healthy",
+        2,
+        "10.0.0.2",
+    )
+
+
+def test_a_command_that_takes_too_long_is_ended_and_said(stub: Stub, tmp_path: Path) -> None:
+    (tmp_path / "docker").write_text(
+        f'#!/bin/sh\necho "$*" >> {stub.log}\n[ "$1" = compose ] && exec sleep 5\nexit 0\n'
+    )
+    status, output = Docker().run_once(Project("crm-blue", tmp_path, "blue"), "web", ["migrate"], 0.2)
+    assert status == 124
+    assert "did not end within 0.2 s" in output
+    assert stub.calls[-1] == "rm --force crm-blue-web-once"
+
+
+def test_a_build_takes_secrets_as_secrets_and_keeps_its_log(stub: Stub, tmp_path: Path) -> None:
+    stub.answer("image-inspect", [{"Id": "sha256:1"}])
+    stub.answer("buildx-build", "#1 building\n")
+    build = Build(context="/app", dockerfile="Dockerfile", target="server", args={"V": "1"})
+    log = tmp_path / "build.log"
+    image = Docker().build(build, Path("/app"), "sluice/x:build", {"key": Path("/s/key")}, log)
+    assert image == Image("sha256:1", "sluice/x:build")
+    assert stub.calls[0] == (
+        "|buildx build --load --progress plain --provenance=false --tag sluice/x:build --file /app/Dockerfile"
+        " --target server --build-arg V=1 --secret id=key,src=/s/key /app"
+    )
+    assert log.read_text() == "#1 building\n"
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_lock_is_inherited_by_what_is_started(stub: Stub, tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with lock.open("w") as held:
+        (tmp_path / "docker").write_text(f"#!/bin/sh\nreadlink /proc/self/fd/{held.fileno()}\n")
+        assert Docker((held.fileno(),)).logs("x", 1).strip() == str(lock)
+        assert Docker().logs("x", 1).strip() != str(lock)
+
+
+def test_without_docker_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(EngineError, match="run the docker_host role first"):
+        Docker().start_interval()
+
+
+@pytest.mark.parametrize(("version", "fast"), [("1.43", False), ("1.44", True), ("1.51", True), ("2.0", True)])
+def test_start_interval_needs_a_recent_engine(stub: Stub, version: str, fast: bool) -> None:
+    stub.answer("version---format", f"{version}\n")
+    assert Docker().start_interval() is fast
