@@ -43,7 +43,7 @@ def apply(
         UserError: nginx refused it; what served before serves on.
     """
     present = store.files()
-    wanted = _files(state, engine, present, pairs or {})
+    wanted = _files(state, engine, present, pairs or {}, fetch=not check)
     before, after = _readable(present), _readable(wanted)
     previous = store.current()
     if digest(wanted) == previous:
@@ -64,8 +64,10 @@ def apply(
     return Applied(True, state, before, after)
 
 
-def _files(state: State, engine: Engine, present: Mapping[str, bytes], pairs: Pairs) -> dict[str, bytes]:
-    rendered = render(state, engine.addresses(), engine.features())
+def _files(
+    state: State, engine: Engine, present: Mapping[str, bytes], pairs: Pairs, fetch: bool
+) -> dict[str, bytes]:
+    rendered = render(state, engine.addresses(), engine.features(fetch))
     files = {name: text.encode() for name, text in rendered.items()}
     files["state.json"] = json.dumps(state.to_json(), indent=1, sort_keys=True).encode()
     for site in state.sites:

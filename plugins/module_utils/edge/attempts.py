@@ -67,10 +67,6 @@ def save(root: Path, stack: str, attempts: Attempts) -> None:
     draft.replace(path)
 
 
-def forget(root: Path, stack: str) -> None:
-    _path(root, stack).unlink(missing_ok=True)
-
-
 def now() -> datetime:
     return datetime.now(timezone.utc).replace(microsecond=0)
 

@@ -64,10 +64,16 @@ class Engine:
             raise UserError(f"docker {argv[0]} failed: {_last_line(done.stderr)}")
         return done.stdout.strip()
 
-    def features(self) -> Features:
-        """What the image's nginx can do; asked once per image."""
+    def features(self, fetch: bool = True) -> Features:
+        """What the image's nginx can do; asked once per image.
+
+        Args:
+            fetch: Pull an image that is not there; else it is taken for a current one.
+        """
         image = self._edge.image
         known = self._run(["docker", "image", "inspect", "-f", "{{.Id}}", image])
+        if known.returncode and not fetch:
+            return Features(http2_directive=True, keepalive_min_timeout=True, hybrid_key_exchange=True)
         if known.returncode:
             self._docker("pull", "-q", image, timeout=600)
             known = self._run(["docker", "image", "inspect", "-f", "{{.Id}}", image])
@@ -90,9 +96,11 @@ class Engine:
         return aliases_of(json.loads(found or "[]"), self._edge.network)
 
     def master(self) -> int:
-        """The process id of nginx's master on the host; 0 when the container does not run."""
-        done = self._run(["docker", "inspect", "-f", "{{.State.Pid}}", container_name(self._edge)])
-        return int(done.stdout.strip() or 0) if done.returncode == 0 else 0
+        """The process id of nginx's master on the host; 0 when it does not run, or runs from another image."""
+        form = "{{.State.Pid}} {{.Config.Image}}"
+        done = self._run(["docker", "inspect", "-f", form, container_name(self._edge)])
+        pid, _, image = done.stdout.strip().partition(" ")
+        return int(pid) if image == self._edge.image else 0
 
     def test(self, generation: str) -> None:
         """Have nginx read the configuration.

@@ -1,12 +1,10 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the edge needs on the host: directories, network, ports, its Compose project, its commands and units."""
+"""What the edge needs on the host: directories, network, ports, Compose project, commands and units."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,12 +96,6 @@ class Host:
             if who:
                 raise UserError(f"port {port} is taken by {who}; stop it, or give the edge another port.")
 
-    def running(self) -> bool:
-        """nginx runs, from the image that is asked for."""
-        form = "{{.State.Running}} {{.Config.Image}}"
-        done = self._run(["docker", "inspect", "-f", form, container_name(self._edge)])
-        return done.stdout.split() == ["true", self._edge.image]
-
     def up(self) -> None:
         """Bring the Compose project to what its file says.
 
@@ -114,10 +106,6 @@ class Host:
         done = self._run(["docker", "compose", "-f", file, "up", "-d", "--remove-orphans"], timeout=600)
         if done.returncode:
             raise UserError(f"the edge's Compose project does not come up: {done.stderr.strip()[-400:]}")
-
-    def down(self) -> None:
-        file = str(self._root / "compose.yml")
-        self._run(["docker", "compose", "-f", file, "down"])
 
     def enable_units(self, reload: bool) -> None:
         """The watcher and the renewal timer run, now and after every boot."""
@@ -135,11 +123,10 @@ class Host:
         """Start getting certificates, and do not wait: the app may boot meanwhile."""
         self._systemctl("start", "--no-block", f"{CERTIFICATES}.service")
 
-    def wait_for_certificates(self, beat: Callable[[], bool]) -> None:
-        while beat():
-            done = self._run(["systemctl", "is-active", f"{CERTIFICATES}.service"])
-            if done.stdout.strip() not in ("activating", "reloading"):
-                return
+    def obtaining_certificates(self) -> bool:
+        """A CA is being asked right now."""
+        done = self._run(["systemctl", "is-active", f"{CERTIFICATES}.service"])
+        return done.stdout.strip() in ("activating", "reloading")
 
     def _systemctl(self, *words: str) -> None:
         done = self._run(["systemctl", *words])
@@ -154,7 +141,3 @@ def uplink_mtu(proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> int:
         if destination == "00000000":
             return int((sys / "class/net" / device / "mtu").read_text())
     return _DEFAULT_MTU
-
-
-def read_json(path: Path) -> dict[str, object]:
-    return dict(json.loads(path.read_text())) if path.exists() else {}

@@ -44,10 +44,12 @@ def parse_edge(settings: Mapping[str, Any]) -> Edge:
             raise UserError(f"nginx_certbot_publish: {address!r} is no address of this host.")
     if settings.get("http_port", 80) == settings.get("https_port", 443):
         raise UserError("nginx_certbot_https_port is the same as nginx_certbot_http_port; choose two ports.")
-    known: dict[str, Any] = {
-        k: v for k, v in settings.items() if k in Edge.__dataclass_fields__ and v is not None
-    }
-    return Edge(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
+    values: dict[str, Any] = {}
+    for name in Edge.__dataclass_fields__:
+        value = settings.get(name)
+        if value is not None:
+            values[name] = tuple(value) if isinstance(value, list) else value
+    return Edge(**values)
 
 
 def parse_site(stack: Stack, settings: Mapping[str, Any]) -> Site:

@@ -11,7 +11,7 @@ from .nginx_features import Features
 from .render_site import HTTP_PORT, HTTPS_PORT, preview_maps, render_site, render_upstreams, zones
 from .text import block, directive, lines
 
-# https://wiki.mozilla.org/Security/Server_Side_TLS, version 5.7, without the DHE suites: they need parameters.
+# https://wiki.mozilla.org/Security/Server_Side_TLS 5.7, without the DHE suites: they need parameters.
 _INTERMEDIATE_CIPHERS = ":".join(
     f"ECDHE-{key}-{cipher}"
     for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
