@@ -7,7 +7,9 @@ from __future__ import annotations
 import importlib.util
 import io
 import zipfile
-from importlib.abc import InspectLoader
+
+# Ansible ships to the host what a module imports: the commands must be among it.
+from . import cli
 
 _MODULES = (
     "errors", "edge",
@@ -22,7 +24,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 def bundle() -> bytes:
     """A Python zip application that needs nothing but the distribution's python3."""
-    package = __name__.rpartition(".edge.")[0]
+    package = cli.__name__.rpartition(".edge.")[0]
     content = io.BytesIO(b"")
     content.write(b"#!/usr/bin/python3\n")
     with zipfile.ZipFile(content, "a") as archive:
@@ -39,7 +41,9 @@ def _add(archive: zipfile.ZipFile, path: str, text: str) -> None:
 
 
 def _source(module: str) -> str:
+    # Ansible hands a module these sources in a zip file, so the loader is asked and not the disk.
     spec = importlib.util.find_spec(module)
-    if spec is None or not isinstance(spec.loader, InspectLoader):
+    source = getattr(spec and spec.loader, "get_source", lambda name: None)(module)
+    if source is None:
         raise RuntimeError(f"no source of {module}")
-    return spec.loader.get_source(module) or ""
+    return str(source)

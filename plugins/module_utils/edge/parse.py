@@ -15,6 +15,7 @@ from ..sizes import parse_size
 from ..stack import Route, Stack
 from .headers import CONTENT_SECURITY_POLICY
 from .model import Certificate, Edge, Limit, Site, SiteRoute
+from .pages import MAINTENANCE
 
 _RATE = re.compile(r"[1-9]\d{0,5}r/[sm]")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
@@ -78,7 +79,7 @@ def parse_site(stack: Stack, settings: Mapping[str, Any]) -> Site:
         csp_hash_scripts=bool(settings.get("csp_hash_scripts")),
         body_bytes=parse_size(settings.get("body_size") or "100MiB", "nginx_certbot_body_size"),
         basic_auth=_htpasswd(settings.get("basic_auth") or []),
-        maintenance_page=settings.get("maintenance_page") or "",
+        maintenance_page=settings.get("maintenance_page") or MAINTENANCE,
         retry_after=settings.get("retry_after") or 30,
     )
 

@@ -18,7 +18,7 @@ def holder(port: int, proc: Path = Path("/proc")) -> str:
     for folder in sorted(proc.glob("[0-9]*/fd"), key=lambda p: int(p.parent.name)):
         try:
             for entry in folder.iterdir():
-                if os.readlink(entry) in sockets:  # noqa: PTH115  Path would normalise "socket:[1]"
+                if os.readlink(entry) in sockets:
                     name = (folder.parent / "comm").read_text().strip()
                     return f"{name} (pid {folder.parent.name})"
         except OSError:
