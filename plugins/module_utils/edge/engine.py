@@ -83,7 +83,9 @@ class Engine:
             isolated = [*confinement(self._edge), "--network=none", "--entrypoint=nginx"]
             done = self._run(["docker", "run", "--rm", *isolated, image, "-V"])
             stored = {"id": known.stdout.strip(), "build": done.stderr}
-            cache.write_text(json.dumps(stored))
+            # In check mode on a virgin host there is no directory, and none is to be made.
+            if self._root.is_dir():
+                cache.write_text(json.dumps(stored))
         return features_of(stored["build"])
 
     def addresses(self) -> dict[str, tuple[str, ...]]:
