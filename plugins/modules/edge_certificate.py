@@ -93,9 +93,7 @@ def _wait(store: Store, name: str, timeout: float) -> None:
     # The unit may be done with this stack long before it is done with all.
     while (pending := wants_issue(site, store.root)) and host.obtaining_certificates():
         if time.monotonic() > deadline:
-            raise UserError(
-                f"{name}: no certificate within {timeout:g} s; systemctl status sluice-edge-certificates."
-            )
+            raise UserError(f"{name}: no certificate within {timeout:g} s; systemctl status sluice-edge-certificates.")
         time.sleep(0.2)
     if pending:
         why = attempts.load(store.root, name).reason or "the CA has not been asked yet"

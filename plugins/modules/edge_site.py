@@ -269,9 +269,7 @@ def main() -> None:
     store = Store(Path(module.params["directory"]))
     name = str(module.params["stack"].get("name", ""))
     try:
-        outcome = (
-            _serve(module, store) if module.params["state"] == "present" else _remove(module, store, name)
-        )
+        outcome = _serve(module, store) if module.params["state"] == "present" else _remove(module, store, name)
         certificate = {} if module.check_mode else summary(store.files(), name)
     except UserError as error:
         module.fail_json(msg=str(error))

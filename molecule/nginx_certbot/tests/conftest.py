@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -48,10 +49,9 @@ class Client:
         head = "".join(f"{k}: {v}\r\n" for k, v in fields.items())
         with self.connect(name or DOMAIN, port) as connection:
             connection.sendall(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode())
-            try:
+            # Refused from its headers alone, the answer is there to read all the same.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(body)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # Refused from its headers alone; the answer is there to read.
             return parse(read_all(connection))
 
     def get(self, path: str, **options) -> Answer:

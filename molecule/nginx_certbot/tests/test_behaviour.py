@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from conftest import read_all
 
 HEADERS = {
     "strict-transport-security": "max-age=63072000",
@@ -57,7 +58,7 @@ def test_acme_path_is_answered_over_http(client, shell):
 
 
 def test_foreign_name_in_the_handshake_is_refused(client):
-    with pytest.raises(ssl.SSLError, match="unrecognized name|UNRECOGNIZED_NAME"):
+    with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
         client.connect("stranger.test")
 
 
@@ -65,7 +66,7 @@ def test_foreign_host_gets_nothing(client):
     assert client.get("/", host="stranger.test").status == 421
     with client.connect(port=80) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: stranger.test\r\n\r\n")
-        assert connection.recv(1024) == b""
+        assert read_all(connection) == b""
 
 
 def test_every_name_is_served(client):
@@ -172,7 +173,7 @@ def test_body_at_and_over_the_limit(client):
 
 
 def test_forged_client_addresses_are_ignored(client):
-    forged = {name: "6.6.6.6" for name in ("X-Forwarded-For", "X-Real-IP", "Forwarded")}
+    forged = dict.fromkeys(("X-Forwarded-For", "X-Real-IP", "Forwarded"), "6.6.6.6")
     seen = client.get("/api/x", headers=forged).json["headers"]
     assert "6.6.6.6" not in json.dumps(seen)
     assert seen["X-Forwarded-For"] == seen["X-Real-IP"]

@@ -91,23 +91,18 @@ _ADVICE = {
 
 def refusal(output: str, directory: str) -> Refusal:
     """Plain words for what certbot printed when it failed."""
-    problem = re.search(
-        r"Domain: *(?P<domain>\S+)\s+Type: *(?P<type>\S+)\s+Detail: *(?P<detail>[^\n]+)", output
-    )
+    problem = re.search(r"Domain: *(?P<domain>\S+)\s+Type: *(?P<type>\S+)\s+Detail: *(?P<detail>[^\n]+)", output)
     if problem:
         advice = _ADVICE.get(problem["type"], "")
         return Refusal(
             f"the CA could not check {problem['domain']}: {problem['detail'].strip().rstrip('.')}"
             + (f"; {advice}" if advice else "")
         )
-    if re.search(
-        r"rateLimited|too many (certificates|failed|registrations|new orders|requests)", output, re.I
-    ):
+    if re.search(r"rateLimited|too many (certificates|failed|registrations|new orders|requests)", output, re.I):
         return Refusal(f"the CA's rate limit is reached: {_detail(output)}", _retry_after(output))
     if "CERTIFICATE_VERIFY_FAILED" in output:
         return Refusal(
-            f"the certificate of {directory} itself is not trusted; "
-            "for a private CA set nginx_certbot_acme_ca_bundle"
+            f"the certificate of {directory} itself is not trusted; for a private CA set nginx_certbot_acme_ca_bundle"
         )
     if re.search(r"Connection refused|Failed to (resolve|establish)|Name or service not known|timed out"
                  r"|Max retries exceeded|Network is unreachable|No route to host", output):  # fmt: skip

@@ -27,9 +27,7 @@ class Applied:
     """Readable files before and after, by name: for a diff. No keys, no hashes."""
 
 
-def apply(
-    store: Store, engine: Engine, state: State, pairs: Pairs | None = None, check: bool = False
-) -> Applied:
+def apply(store: Store, engine: Engine, state: State, pairs: Pairs | None = None, check: bool = False) -> Applied:
     """Make the edge be what C(state) says; the caller holds the store's lock.
 
     Args:
@@ -64,9 +62,7 @@ def apply(
     return Applied(True, state, before, after)
 
 
-def _files(
-    state: State, engine: Engine, present: Mapping[str, bytes], pairs: Pairs, fetch: bool
-) -> dict[str, bytes]:
+def _files(state: State, engine: Engine, present: Mapping[str, bytes], pairs: Pairs, fetch: bool) -> dict[str, bytes]:
     rendered = render(state, engine.addresses(), engine.features(fetch))
     files = {name: text.encode() for name, text in rendered.items()}
     files["state.json"] = json.dumps(state.to_json(), indent=1, sort_keys=True).encode()

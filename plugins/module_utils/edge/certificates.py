@@ -99,9 +99,7 @@ def check_pair(chain: bytes, key: bytes) -> None:
         except ssl.SSLError as error:
             if "MISMATCH" in str(error):
                 raise UserError("the private key does not belong to the certificate.")
-            raise UserError(
-                "certificate or private key cannot be read; both must be PEM, the key unencrypted."
-            )
+            raise UserError("certificate or private key cannot be read; both must be PEM, the key unencrypted.")
 
 
 def check_own(chain: bytes, key: bytes, domains: Iterable[str], now: datetime) -> Facts:

@@ -79,9 +79,7 @@ def _planned(host: Host, edge: Edge, site: Site, dns_credentials: str, root: Pat
 
 
 def _outcome(applied: Applied, planned: list[Planned]) -> Outcome:
-    outcome = Outcome(
-        applied.changed or bool(planned), before=dict(applied.before), after=dict(applied.after)
-    )
+    outcome = Outcome(applied.changed or bool(planned), before=dict(applied.before), after=dict(applied.after))
     for plan in planned:
         # Neither a zip application nor credentials make a diff to read.
         if plan.mode == 0o644:

@@ -148,8 +148,7 @@ def _tuples(values: dict[str, Any]) -> dict[str, Any]:
 def _site(data: dict[str, Any]) -> Site:
     values = _tuples(data)
     routes = tuple(
-        SiteRoute(**{**route, "limit": Limit(**route["limit"]) if route["limit"] else None})
-        for route in data["routes"]
+        SiteRoute(**{**route, "limit": Limit(**route["limit"]) if route["limit"] else None}) for route in data["routes"]
     )
     return Site(
         **{

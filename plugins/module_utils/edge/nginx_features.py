@@ -36,9 +36,7 @@ def features_of(build: str) -> Features:
     if version is None:
         raise UserError("nginx_certbot_image: the image holds no nginx that tells its version.")
     if version < OLDEST:
-        raise UserError(
-            f"nginx_certbot_image: nginx {'.'.join(map(str, version))} is too old; take 1.22 or later."
-        )
+        raise UserError(f"nginx_certbot_image: nginx {'.'.join(map(str, version))} is too old; take 1.22 or later.")
     # What it runs with counts, not what it was built with.
     openssl = _version(build, r"running with OpenSSL (\d+)\.(\d+)\.(\d+)") or _version(
         build, r"built with OpenSSL (\d+)\.(\d+)\.(\d+)"

@@ -35,9 +35,7 @@ def parse_edge(settings: Mapping[str, Any]) -> Edge:
         try:
             ipaddress.ip_network(network)
         except ValueError:
-            raise UserError(
-                f"nginx_certbot_trusted_proxies: {network!r} is no address or network such as 10.0.0.0/8."
-            )
+            raise UserError(f"nginx_certbot_trusted_proxies: {network!r} is no address or network such as 10.0.0.0/8.")
     for address in settings.get("publish") or []:
         try:
             ipaddress.ip_address(address)
@@ -62,9 +60,7 @@ def parse_site(stack: Stack, settings: Mapping[str, Any]) -> Site:
     if not stack.domain:
         raise UserError("stack_domain is missing: the edge serves a stack under its domain.")
     if not stack.routes:
-        raise UserError(
-            "stack_routes is empty: say which service answers, such as {path: /, service: front}."
-        )
+        raise UserError("stack_routes is empty: say which service answers, such as {path: /, service: front}.")
     rates = {DEFAULT_RATE: "20r/s", **(settings.get("rate_limits") or {})}
     for name, rate in rates.items():
         _check_rate(rate, f"nginx_certbot_rate_limits.{name}")
@@ -143,10 +139,7 @@ def _headers(headers: Mapping[str, Any]) -> dict[str, str]:
     for name in headers:
         if not _HEADER.fullmatch(name):
             raise UserError(f"nginx_certbot_security_headers: {name!r} is no name of a header.")
-    return {
-        name: _literal(str(value), f"nginx_certbot_security_headers.{name}")
-        for name, value in headers.items()
-    }
+    return {name: _literal(str(value), f"nginx_certbot_security_headers.{name}") for name, value in headers.items()}
 
 
 def _literal(value: str, where: str) -> str:

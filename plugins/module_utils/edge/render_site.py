@@ -150,11 +150,7 @@ def _location(site: Site, route: SiteRoute) -> list[str]:
     return block(
         f"location {quote(route.path)}",
         [
-            *(
-                f"limit_req zone={_zone(site, limit)} burst={limit.burst} nodelay;"
-                for limit in limits
-                if limit
-            ),
+            *(f"limit_req zone={_zone(site, limit)} burst={limit.burst} nodelay;" for limit in limits if limit),
             *([f"client_max_body_size {route.body_bytes};"] if route.body_bytes is not None else []),
             f"proxy_read_timeout {timeout};",
             f"proxy_pass http://{upstream_name(site, route.service)};",

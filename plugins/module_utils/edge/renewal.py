@@ -111,9 +111,7 @@ def _alerts(store: Store, now: datetime) -> list[str]:
         found = facts(files[f"tls/{site.name}.pem"])
         if not found.self_signed and found.life_left(now) < _ALERT_BELOW:
             days = (found.not_after - now).total_seconds() / 86400
-            rows.append(
-                f"{site.name}: the certificate ends in {days:.1f} days, on {found.not_after:%Y-%m-%d}."
-            )
+            rows.append(f"{site.name}: the certificate ends in {days:.1f} days, on {found.not_after:%Y-%m-%d}.")
     alert = store.root / "ALERT"
     if rows:
         alert.write_text("".join(f"{row}\n" for row in rows))

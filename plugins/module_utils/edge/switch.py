@@ -63,7 +63,7 @@ def _known(store: Store, stack: str) -> State:
 def _parse(request: str) -> Serving:
     try:
         data = json.loads(request)
-        colour, upstreams = data["colour"], data.get("upstreams") or {}
+        colour, upstreams = data["colour"], data.get("upstreams", {})
         if colour not in (*COLOURS, None) or not isinstance(upstreams, Mapping):
             raise ValueError
         targets = {service: tuple(listed) for service, listed in upstreams.items()}
@@ -84,14 +84,10 @@ def _check(site: Site, wanted: Serving, addresses: Addresses) -> None:
     for service in site.services:
         targets = wanted.upstreams.get(service, ())
         if not targets:
-            raise UserError(
-                f"a route of {site.name} leads to {service!r}, and the request names no target for it."
-            )
+            raise UserError(f"a route of {site.name} leads to {service!r}, and the request names no target for it.")
         for target in targets:
             if not addresses.get(target.rsplit(":", 1)[0]):
-                raise UserError(
-                    f"no running container on the edge network answers to {target.rsplit(':', 1)[0]!r}."
-                )
+                raise UserError(f"no running container on the edge network answers to {target.rsplit(':', 1)[0]!r}.")
 
 
 def _script_hashes(site: Site, serving: Serving, addresses: Addresses) -> tuple[str, ...]:
