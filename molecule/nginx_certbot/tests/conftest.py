@@ -96,9 +96,9 @@ def shell():
 def converge():
     """Run the scenario's converge playbook with other settings; answers its output."""
 
-    def run(check: bool = True, **settings) -> subprocess.CompletedProcess[str]:
+    def run(check: bool = True, arguments: tuple[str, ...] = (), **settings) -> subprocess.CompletedProcess[str]:
         inventory, playbook = PROJECT / "molecule/inventory", SCENARIO / "converge.yml"
-        argv = ["ansible-playbook", "-i", str(inventory), str(playbook), "-e", json.dumps(settings)]
+        argv = ["ansible-playbook", "-i", str(inventory), str(playbook), "-e", json.dumps(settings), *arguments]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}
         done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=PROJECT, env=environment)
         assert not check or done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]

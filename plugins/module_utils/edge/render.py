@@ -152,8 +152,8 @@ def _maps() -> list[str]:
         *block("map $http_referer $referer_without_query", [r"~^(?<referer_base>[^?#]*) $referer_base;"]),
         *block("map $request_method:$http_upgrade:$http_accept $is_stream", _streams()),
         # An empty key is not counted: streams have a limit of their own.
-        *block("map $is_stream $limit_key", ["0 $binary_remote_addr;", "1 '';"]),
-        *block("map $is_stream $stream_key", ["0 '';", "1 $binary_remote_addr;"]),
+        *block("map $is_stream $limit_key", ["default $binary_remote_addr;", "1 '';"]),
+        *block("map $is_stream $stream_key", ["default '';", "1 $binary_remote_addr;"]),
     ]
 
 

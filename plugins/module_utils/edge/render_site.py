@@ -82,7 +82,7 @@ def _http_server(names: str, edge: Edge) -> list[str]:
         names,
         *block(
             "location ^~ /.well-known/acme-challenge/",
-            ["root /var/www/acme;", "default_type text/plain;", "try_files $uri =404;"],
+            ["root /var/www/acme;", "default_type text/plain;"],
         ),
         *block("location /", [f"return 301 https://$host{port}$request_uri;"]),
     ]
