@@ -10,6 +10,7 @@ import shlex
 import socket
 import ssl
 import subprocess
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -99,7 +100,8 @@ def converge():
     def run(check: bool = True, arguments: tuple[str, ...] = (), **settings) -> subprocess.CompletedProcess[str]:
         inventory, playbook = PROJECT / "molecule/inventory", SCENARIO / "converge.yml"
         argv = ["ansible-playbook", "-i", str(inventory), str(playbook), "-e", json.dumps(settings), *arguments]
-        environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}
+        environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+        environment.pop("ANSIBLE_FORCE_COLOR", None)
         done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=PROJECT, env=environment)
         assert not check or done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
         return done
@@ -124,6 +126,22 @@ def roots(shell) -> str:
 @pytest.fixture(scope="session")
 def client(address, roots) -> Client:
     return Client(address, roots)
+
+
+def eventually(condition, seconds: float = 15):
+    """What the condition answers, once that is true."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            result = condition()
+        except (OSError, ValueError) as error:
+            result, last = None, error
+        else:
+            last = result
+        if result:
+            return result
+        assert time.monotonic() < deadline, f"not within {seconds:g} s; last: {last!r}"
+        time.sleep(0.1)
 
 
 class Apps:

@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import read_all
+from conftest import eventually, read_all
 
 HEADERS = {
     "strict-transport-security": "max-age=63072000",
@@ -51,7 +51,7 @@ def test_http_redirects_with_path_and_query(client):
 
 
 def test_acme_path_is_answered_over_http(client, shell):
-    shell("mkdir -p /etc/sluice/edge/webroot/.well-known/acme-challenge")
+    shell("install -d -o 65532 -g 65532 /etc/sluice/edge/webroot/.well-known{,/acme-challenge}")
     shell("cat > /etc/sluice/edge/webroot/.well-known/acme-challenge/probe", "proof")
     assert client.get("/.well-known/acme-challenge/probe", port=80).body == b"proof"
     assert client.get("/.well-known/acme-challenge/other", port=80).status == 404
@@ -233,18 +233,3 @@ def test_nginx_starts_without_the_app(client, shell, apps):
     finally:
         apps.start("blue")
     eventually(lambda: client.get("/").status == 200)
-
-
-def eventually(condition, seconds: float = 15):
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            result = condition()
-        except (OSError, ValueError) as error:
-            result, last = None, error
-        else:
-            last = result
-        if result:
-            return result
-        assert time.monotonic() < deadline, f"not within {seconds:g} s; last: {last!r}"
-        time.sleep(0.1)

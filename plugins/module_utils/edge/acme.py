@@ -114,8 +114,8 @@ def _detail(output: str) -> str:
     rows = [row.strip() for row in output.splitlines() if row.strip()]
     noise = re.compile(r"Saving debug log|Ask for help|See the logfile|^-( -)+$|^Some challenges|^Processing")
     telling = [row for row in rows if not noise.search(row)]
-    acme = re.search(r"urn:ietf:params:acme:error:\w+ :: (.+)", output)
-    return (acme[1].strip() if acme else telling[-1] if telling else "certbot gave no reason")[:400]
+    stated = re.search(r"urn:ietf:params:acme:error:\w+ :: (.+)|Failed to renew .* with error: (.+)", output)
+    return ((stated[1] or stated[2]).strip() if stated else telling[-1] if telling else "certbot gave no reason")[:400]
 
 
 def _retry_after(output: str) -> datetime | None:

@@ -64,6 +64,10 @@ Ask for help or search for solutions at https://community.letsencrypt.org.
             "An unexpected error occurred:\nThe account is deactivated\nAsk for help or search",
             ["account is deactivated"],
         ),
+        (
+            "Failed to renew certificate shop with error: [Errno 28] No space left on device\n1 renew failure(s), 0 parse",
+            ["No space left"],
+        ),
         ("", ["no reason"]),
     ],
 )
