@@ -77,14 +77,16 @@ def main() -> None:
     )
     store, name = Store(Path(module.params["directory"])), module.params["stack_name"]
     try:
-        if not module.check_mode:
-            _wait(store, name, module.params["timeout"])
+        warning = "" if module.check_mode else _wait(store, name, module.params["timeout"])
+        if warning:
+            module.warn(warning)
         module.exit_json(changed=False, certificate=summary(store.files(), name))
     except UserError as error:
         module.fail_json(msg=str(error))
 
 
-def _wait(store: Store, name: str, timeout: float) -> None:
+def _wait(store: Store, name: str, timeout: float) -> str:
+    """What there is to warn of, once the certificate serves."""
     state = store.state()
     if state is None or name not in state.sites:
         raise UserError(f"stack {name!r} is not on this edge; run the nginx_certbot role for it first.")
@@ -95,11 +97,13 @@ def _wait(store: Store, name: str, timeout: float) -> None:
         if time.monotonic() > deadline:
             raise UserError(f"{name}: no certificate within {timeout:g} s; systemctl status sluice-edge-certificates.")
         time.sleep(0.2)
+    why = attempts.load(store.root, name).reason
     if pending:
-        why = attempts.load(store.root, name).reason or "the CA has not been asked yet"
+        why = why or "the CA has not been asked yet"
         raise UserError(
             f"{name} has no certificate: {why}. A self-signed one keeps serving; run the play again to try again."
         )
+    return f"{name}: {why}; the present certificate keeps serving." if why else ""
 
 
 if __name__ == "__main__":

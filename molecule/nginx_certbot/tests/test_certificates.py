@@ -69,6 +69,7 @@ def test_the_chain_is_trusted_and_ecdsa(client, served):
 
 
 def test_a_second_run_changes_nothing_and_asks_no_ca(converge, shell):
+    shell("/usr/local/lib/sluice/edge-switch refresh")
     before = shell("docker logs pebble 2>&1 | wc -l").stdout
     generation = shell("readlink /etc/sluice/edge/conf/current").stdout
     assert re.search(r"changed=0 .*failed=0", converge().stdout)
@@ -79,7 +80,7 @@ def test_a_second_run_changes_nothing_and_asks_no_ca(converge, shell):
 def test_check_mode_changes_nothing(converge, shell):
     before = shell("find /etc/sluice -printf '%p %T@\n' | sort").stdout
     output = converge(nginx_certbot_body_size="3MiB", arguments=["--check", "--diff"]).stdout
-    assert "+    client_max_body_size 3145728;" in output
+    assert "+ client_max_body_size 3145728;" in output
     assert shell("find /etc/sluice -printf '%p %T@\n' | sort").stdout == before
 
 

@@ -64,14 +64,14 @@ def _obtain(edge: Edge, site: Site, store: Store, say: Say, runner: Run) -> list
         why = refusal(done.stdout + done.stderr, site.certificate.directory)
         past = past.failed(why, now)
         trouble = [f"{site.name}: {why.reason}."]
-    attempts.save(root, site.name, past)
     try:
         if deploy(store, site.name, runner):
             say(f"{site.name}: a new certificate is in place")
     except UserError as error:
-        # On record, so that the next run of the play reports it too.
-        attempts.save(root, site.name, past.failed(Refusal(str(error)), now))
+        past = past.failed(Refusal(str(error)), now)
         trouble.append(f"{site.name}: {error}")
+    # Last, because whoever waits for the certificate takes this as word that it serves.
+    attempts.save(root, site.name, past)
     return trouble
 
 

@@ -43,13 +43,13 @@ def start(store: Store) -> None:
 def watch(store: Store, say: Say) -> None:
     """Follow the engine's events until it goes away."""
     with subprocess.Popen(_EVENTS, stdout=subprocess.PIPE) as events:
-        assert events.stdout is not None
+        stream = events.stdout
         try:
             _refresh_and_report(store, say)
             start(store)
-            while events.stdout.readline():
+            while stream and stream.readline():
                 time.sleep(_SETTLE_SECONDS)
-                while select.select([events.stdout], [], [], 0)[0] and events.stdout.readline():
+                while select.select([stream], [], [], 0)[0] and stream.readline():
                     pass
                 _refresh_and_report(store, say)
         finally:
