@@ -1,0 +1,78 @@
+"""A stub app: answers that let a test see what the edge did. Usage: app.py PORT COLOUR"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+PORT, COLOUR = int(sys.argv[1]), sys.argv[2]
+PAGE = f"<!doctype html><title>{COLOUR}</title><script>window.colour = '{COLOUR}'</script><p>{COLOUR} {PORT}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 5  # As Node: idle connections are closed.
+
+    def log_message(self, *args):
+        pass
+
+    def handle_request(self):
+        path = self.path.split("?")[0]
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Upgrade", "").lower() == "websocket":
+            return self.websocket()
+        if path.endswith("/events"):
+            return self.events()
+        if path.endswith("/slow"):
+            time.sleep(1.5)
+        if path.endswith("/reset"):
+            self.close_connection = True
+            return None
+        if path.endswith("/missing"):
+            return self.answer(404, "text/plain", b"missing")
+        if path == "/":
+            return self.answer(200, "text/html; charset=utf-8", PAGE.encode())
+        seen = {"colour": COLOUR, "port": PORT, "path": self.path, "bytes": len(body), "headers": dict(self.headers)}
+        return self.answer(200, "application/json", json.dumps(seen).encode())
+
+    do_GET = do_POST = do_PUT = do_HEAD = handle_request  # noqa: N815
+
+    def answer(self, status, kind, body):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Frame-Options", "ALLOWALL")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def events(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        self.wfile.write(b"data: first\n\n")
+        self.wfile.flush()
+        time.sleep(2)
+        self.close_connection = True
+
+    def websocket(self):
+        key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(key.encode()).digest()).decode())
+        self.end_headers()
+        self.wfile.write(b"\x81\x05hello")
+        self.wfile.flush()
+        self.close_connection = True
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 512
+
+
+Server(("0.0.0.0", PORT), Handler).serve_forever()

@@ -1,0 +1,71 @@
+"""Switches and renewals under load: no request is lost."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import pytest
+from conftest import PROJECT
+
+sys.path.insert(0, str(PROJECT / "tests/bench"))
+from edge_load import Load
+
+
+@pytest.fixture(scope="module", autouse=True)
+def colours(apps):
+    apps.start("blue")
+    apps.start("green")
+    apps.switch("blue")
+    yield
+    apps.stop("green")
+    apps.stop("blue")
+
+
+def test_status_and_switch(apps, shell, client):
+    there = json.loads(apps.switch("green").stdout)
+    assert there == {"stack": "shop", "serving": "green", "previous": "blue", "changed": True}
+    assert client.get("/api/x").json["colour"] == "green"
+    assert json.loads(shell("/usr/local/lib/sluice/edge-switch status shop").stdout) == {**there, "changed": False}
+    assert json.loads(apps.switch("blue").stdout)["previous"] == "green"
+
+
+def test_a_failed_switch_leaves_the_old_colour(apps, client):
+    done = apps.switch("green", check=False, server=["nobody:3000"])
+    assert done.returncode != 0
+    assert done.stderr.splitlines() == ["no running container on the edge network answers to 'nobody'."]
+    assert client.get("/api/x").json["colour"] == "blue"
+
+
+def test_maintenance(apps, client):
+    apps.switch(None)
+    answer = client.get("/api/x")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "30")
+    apps.switch("blue")
+    assert client.get("/api/x").status == 200
+
+
+def test_twenty_switches_lose_nothing(apps, client, roots):
+    with Load(client.address, "shop.test", roots, rate=200, path="/") as load:
+        for turn in range(20):
+            apps.switch("green" if turn % 2 == 0 else "blue")
+            time.sleep(0.5)
+    assert load.failures == []
+    assert load.answered > 1000
+    assert set(load.bodies) == {b"blue", b"green"}
+
+
+def test_ten_certificate_swaps_lose_nothing(shell, client, roots):
+    """As the timer does it, with certbot's part left out: ten key pairs in turn."""
+    swap = (
+        "cd /usr/local/lib/sluice && PYTHONPATH=edge-switch python3 -c '"
+        "from sluice.edge.store import *; from sluice.edge.engine import *; from sluice.edge.apply import apply; "
+        "s = Store(); f = s.files(); st = s.state(); e = Engine(st.edge, s.root); "
+        'apply(s, e, st, {"shop": (f["tls/shop.pem"] + b"\\n", f["tls/shop.key"])})\''
+    )
+    with Load(client.address, "shop.test", roots, rate=200, path="/") as load:
+        for _ in range(10):
+            shell(swap)
+    assert load.failures == []
+    assert load.answered > 500

@@ -1,0 +1,80 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Changes the edge: render, have nginx test it, swap, reload; and back when that fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from .engine import Engine
+from .model import State
+from .render import render
+from .store import Store, digest
+
+Pairs = Mapping[str, tuple[bytes, bytes]]
+"""Stack → certificate chain and key, PEM."""
+Change = Callable[[State], State]
+
+
+@dataclass(frozen=True)
+class Applied:
+    changed: bool
+    state: State
+    before: dict[str, str] = field(default_factory=dict)
+    after: dict[str, str] = field(default_factory=dict)
+    """Readable files before and after, by name: for a diff. No keys, no hashes."""
+
+
+def apply(store: Store, engine: Engine, state: State, pairs: Pairs | None = None, check: bool = False) -> Applied:
+    """Make the edge be what C(state) says; the caller holds the store's lock.
+
+    Args:
+        store: The edge's directory.
+        engine: The engine that nginx runs in.
+        state: What is wanted.
+        pairs: Key pairs to put in place of the present ones.
+        check: Only say what would change.
+
+    Raises:
+        UserError: nginx refused it; what served before serves on.
+    """
+    present = store.files()
+    wanted = _files(state, engine, present, pairs or {}, fetch=not check)
+    before, after = _readable(present), _readable(wanted)
+    previous = store.current()
+    if digest(wanted) == previous:
+        return Applied(False, state)
+    if check:
+        return Applied(True, state, before, after)
+    name = store.write(wanted, state.edge.uid)
+    try:
+        engine.test(name)
+        store.make_current(name)
+        engine.reload()
+    except BaseException:
+        if previous:
+            store.make_current(previous)
+        store.discard(name)
+        raise
+    store.prune()
+    return Applied(True, state, before, after)
+
+
+def _files(state: State, engine: Engine, present: Mapping[str, bytes], pairs: Pairs, fetch: bool) -> dict[str, bytes]:
+    rendered = render(state, engine.addresses(), engine.features(fetch))
+    files = {name: text.encode() for name, text in rendered.items()}
+    files["state.json"] = json.dumps(state.to_json(), indent=1, sort_keys=True).encode()
+    for site in state.sites:
+        chain, key = f"tls/{site}.pem", f"tls/{site}.key"
+        if site in pairs:
+            files[chain], files[key] = pairs[site]
+        else:
+            files[chain], files[key] = present[chain], present[key]
+    return files
+
+
+def _readable(files: Mapping[str, bytes]) -> dict[str, str]:
+    hidden = ("tls/", "htpasswd/", "preview.conf", "state.json")
+    return {name: content.decode() for name, content in files.items() if not name.startswith(hidden)}

@@ -1,0 +1,67 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The edge's commands on the host: for releases, for systemd, for a person who looks after it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import UserError
+from .renewal import maintain
+from .store import ROOT, Store
+from .switch import status, switch
+from .watch import refresh, watch
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(argv)
+    store = Store(options.root)
+    try:
+        if os.geteuid() != 0:
+            raise UserError("only root may do this.")
+        return _do(options, store)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _do(options: argparse.Namespace, store: Store) -> int:
+    if options.command == "status":
+        print(json.dumps(status(store, options.stack)))
+    elif options.command == "to":
+        print(json.dumps(switch(store, options.stack, sys.stdin.read())))
+    elif options.command == "refresh":
+        print(json.dumps({"changed": refresh(store)}))
+    elif options.command == "watch":
+        watch(store, _say)
+        return 1  # The engine went away; systemd starts the watcher again.
+    else:
+        troubles = maintain(store, _say)
+        for trouble in troubles:
+            print(trouble, file=sys.stderr)
+        return 1 if troubles else 0
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="edge-switch", description=__doc__)
+    parser.add_argument("--root", type=Path, default=ROOT, help="the edge's directory (%(default)s)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("status", "which colour of a stack serves, as JSON"),
+        ("to", "send a stack's requests to the colour that standard input names, as JSON"),
+    ):
+        commands.add_parser(name, help=text).add_argument("stack")
+    commands.add_parser("refresh", help="look where the containers are now")
+    commands.add_parser("watch", help="do so whenever one starts")
+    commands.add_parser("certificates", help="get, renew and put in place certificates")
+    return parser

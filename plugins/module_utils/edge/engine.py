@@ -1,0 +1,186 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The Docker engine, as far as the edge needs it. Commands are built by pure functions and run by one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from .model import Edge
+from .nginx_features import Features, features_of
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+_RELOAD_SECONDS = 10.0
+_NGINX = ("nginx", "-e", "stderr")
+
+
+def run(argv: Sequence[str], timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            argv, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL
+        )
+    except FileNotFoundError:
+        raise UserError(f"{argv[0]} is not installed on this host; run the docker_host role first.")
+    except subprocess.TimeoutExpired:
+        raise UserError(f"{' '.join(argv[:3])} did not finish within {timeout:g} s.")
+
+
+def container_name(edge: Edge) -> str:
+    return f"{edge.project}-nginx"
+
+
+def nginx_test_argv(generation: str) -> list[str]:
+    """C(nginx -t) inside a container that sees the configuration as the running one does."""
+    return [*_NGINX, "-q", "-t", "-p", f"/etc/edge/{generation}/", "-c", "nginx.conf"]
+
+
+def confinement(edge: Edge) -> list[str]:
+    return [
+        f"--user={edge.uid}:{edge.uid}",
+        "--read-only",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+    ]
+
+
+class Engine:
+    """The host's engine and the edge's container in it."""
+
+    def __init__(self, edge: Edge, root: Path, runner: Run = run) -> None:
+        self._edge, self._root, self._run = edge, root, runner
+
+    def _docker(self, *argv: str, timeout: float = 120) -> str:
+        done = self._run(["docker", *argv], timeout=timeout)
+        if done.returncode:
+            raise UserError(f"docker {argv[0]} failed: {_last_line(done.stderr)}")
+        return done.stdout.strip()
+
+    def features(self, fetch: bool = True) -> Features:
+        """What the image's nginx can do; asked once per image.
+
+        Args:
+            fetch: Pull an image that is not there; else it is taken for a current one.
+        """
+        image = self._edge.image
+        known = self._run(["docker", "image", "inspect", "-f", "{{.Id}}", image])
+        if known.returncode and not fetch:
+            return Features(http2_directive=True, keepalive_min_timeout=True, hybrid_key_exchange=True)
+        if known.returncode:
+            self._docker("pull", "-q", image, timeout=600)
+            known = self._run(["docker", "image", "inspect", "-f", "{{.Id}}", image])
+        cache = self._root / "nginx-build.json"
+        stored = json.loads(cache.read_text()) if cache.exists() else {}
+        if stored.get("id") != known.stdout.strip():
+            isolated = [*confinement(self._edge), "--network=none", "--entrypoint=nginx"]
+            done = self._run(["docker", "run", "--rm", *isolated, image, "-V"])
+            stored = {"id": known.stdout.strip(), "build": done.stderr}
+            # In check mode on a virgin host there is no directory, and none is to be made.
+            if self._root.is_dir():
+                cache.write_text(json.dumps(stored))
+        return features_of(stored["build"])
+
+    def addresses(self) -> dict[str, tuple[str, ...]]:
+        """Alias on the edge network → addresses of the running containers that carry it."""
+        ids = self._docker("ps", "-q", f"--filter=network={self._edge.network}").split()
+        if not ids:
+            return {}
+        # A container may go between the two commands; the others are printed all the same.
+        found = self._run(["docker", "inspect", *ids]).stdout
+        return aliases_of(json.loads(found or "[]"), self._edge.network)
+
+    def master(self) -> int:
+        """The process id of nginx's master on the host; 0 when it does not run, or runs from another image."""
+        form = "{{.State.Pid}} {{.Config.Image}}"
+        done = self._run(["docker", "inspect", "-f", form, container_name(self._edge)])
+        pid, _, image = done.stdout.strip().partition(" ")
+        return int(pid) if image == self._edge.image else 0
+
+    def test(self, generation: str) -> None:
+        """Have nginx read the configuration.
+
+        Raises:
+            UserError: nginx refuses it.
+        """
+        test = nginx_test_argv(generation)
+        if self.master():
+            argv = ["docker", "exec", container_name(self._edge), *test]
+        else:
+            mounts = [f"--volume={self._root}/conf:/etc/edge:ro", "--tmpfs=/run:mode=1777"]
+            mounts += ["--tmpfs=/tmp:mode=1777", "--tmpfs=/var/cache/edge:mode=1777"]
+            isolated = [*confinement(self._edge), "--network=none", *mounts, f"--entrypoint={test[0]}"]
+            argv = ["docker", "run", "--rm", *isolated, self._edge.image, *test[1:]]
+        done = self._run(argv)
+        if done.returncode:
+            raise UserError(
+                f"nginx refuses the new configuration, the old one keeps serving: {_emergency(done.stderr)}"
+            )
+
+    def reload(self) -> None:
+        """Have nginx take the current configuration up, and wait until new workers serve.
+
+        Raises:
+            UserError: No new worker appeared.
+        """
+        master = self.master()
+        if not master:
+            return
+        before = workers(master)
+        os.kill(master, signal.SIGHUP)
+        deadline = time.monotonic() + _RELOAD_SECONDS
+        while time.monotonic() < deadline:
+            now = workers(master)
+            if now and not now & before:
+                return
+            time.sleep(0.01)
+        logs = self._run(["docker", "logs", "--tail=5", container_name(self._edge)])
+        raise UserError(
+            f"nginx did not take the new configuration up within {_RELOAD_SECONDS:g} s, "
+            f"the old one keeps serving: {_emergency(logs.stderr)}"
+        )
+
+
+def aliases_of(containers: list[dict[str, Any]], network: str) -> dict[str, tuple[str, ...]]:
+    """Read C(docker inspect)."""
+    found: dict[str, set[str]] = {}
+    for container in containers:
+        attached = container["NetworkSettings"]["Networks"].get(network) or {}
+        if attached.get("IPAddress"):
+            for alias in attached.get("Aliases") or []:
+                found.setdefault(alias, set()).add(attached["IPAddress"])
+    return {alias: tuple(sorted(addresses)) for alias, addresses in found.items()}
+
+
+def workers(master: int, proc: Path = Path("/proc")) -> set[int]:
+    """The workers that accept connections; those that only finish old ones are not among them."""
+    found = set()
+    for status in proc.glob("[0-9]*/stat"):
+        try:
+            # The name in parentheses may hold anything, so count from its end.
+            parent = int(status.read_text().rsplit(")", 1)[1].split()[1])
+            if parent == master:
+                title = (status.parent / "cmdline").read_bytes().rstrip(b"\0 ")
+                if title == b"nginx: worker process":
+                    found.add(int(status.parent.name))
+        except (OSError, IndexError):
+            continue
+    return found
+
+
+def _last_line(text: str) -> str:
+    rows = [row for row in text.strip().splitlines() if row.strip()]
+    return rows[-1] if rows else "no message"
+
+
+def _emergency(stderr: str) -> str:
+    """nginx's own words for what is wrong."""
+    rows = [row.split("] ", 1)[1] for row in stderr.splitlines() if "[emerg]" in row and "] " in row]
+    return rows[0].split(": ", 1)[-1] if rows else _last_line(stderr)

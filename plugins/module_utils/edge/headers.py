@@ -1,0 +1,93 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The security headers: the one place that knows them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping
+from html.parser import HTMLParser
+
+SECURITY_HEADERS: dict[str, str] = {
+    "Strict-Transport-Security": "max-age=63072000",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    # Sign-in windows of identity providers must be able to report back.
+    "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob: https:",
+        "font-src 'self' data:",
+        "connect-src 'self'",
+        "worker-src 'self' blob:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'self'",
+        "upgrade-insecure-requests",
+    )
+)
+
+
+def security_headers(changes: Mapping[str, str], csp: str, script_hashes: Iterable[str]) -> dict[str, str]:
+    """The headers of a site; an empty value leaves its header to the app."""
+    known = {name.lower(): name for name in SECURITY_HEADERS}
+    headers = dict(SECURITY_HEADERS)
+    for name, value in changes.items():
+        headers[known.get(name.lower(), name)] = value
+    headers["Content-Security-Policy"] = allow_scripts(csp, script_hashes) if csp else ""
+    return {name: value for name, value in headers.items() if value}
+
+
+def allow_scripts(csp: str, hashes: Iterable[str]) -> str:
+    """The policy with inline scripts of these hashes allowed."""
+    wanted = " ".join(f"'{h}'" for h in hashes)
+    if not wanted:
+        return csp
+    directives = [d.strip() for d in csp.split(";") if d.strip()]
+    by_name = {d.split()[0].lower(): i for i, d in enumerate(directives)}
+    if "script-src" in by_name:
+        directives[by_name["script-src"]] += f" {wanted}"
+    else:
+        # Without script-src the scripts fall under default-src, which is not to be widened.
+        fallback = directives[by_name["default-src"]].split()[1:] if "default-src" in by_name else ["'self'"]
+        directives.append(" ".join(["script-src", *fallback, wanted]))
+    return "; ".join(directives)
+
+
+def inline_script_hashes(html: str) -> tuple[str, ...]:
+    """Hashes, as a Content-Security-Policy writes them, of the scripts that a page carries in itself."""
+    parser = _InlineScripts()
+    parser.feed(html)
+    parser.close()
+    digests = (hashlib.sha256(script.encode()).digest() for script in parser.scripts)
+    return tuple(dict.fromkeys(f"sha256-{base64.b64encode(d).decode()}" for d in digests))
+
+
+class _InlineScripts(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=False)
+        self.scripts: list[str] = []
+        self._open = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._open = tag == "script" and "src" not in dict(attrs)
+        if self._open:
+            self.scripts.append("")
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            self.scripts[-1] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "script":
+            self._open = False

@@ -1,0 +1,143 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the edge needs on the host: directories, network, ports, Compose project, commands and units."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import UserError
+from .bundle import bundle
+from .engine import Run, container_name, run
+from .model import Edge
+from .ports import holder
+from .project import compose_file, units
+
+LIBRARY = Path("/usr/local/lib/sluice")
+UNITS = Path("/etc/systemd/system")
+WATCHER, CERTIFICATES = "sluice-edge.service", "sluice-edge-certificates"
+_DEFAULT_MTU = 1500
+
+
+@dataclass(frozen=True)
+class Planned:
+    path: Path
+    content: bytes
+    mode: int = 0o644
+
+    def differs(self) -> bool:
+        try:
+            return self.path.read_bytes() != self.content or self.path.stat().st_mode & 0o777 != self.mode
+        except FileNotFoundError:
+            return True
+
+    def write(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_name(f".{self.path.name}.new")
+        draft.write_bytes(self.content)
+        draft.chmod(self.mode)
+        draft.replace(self.path)
+
+
+class Host:
+    """The host's side of one edge."""
+
+    def __init__(self, edge: Edge, root: Path, runner: Run = run) -> None:
+        self._edge, self._root, self._run = edge, root, runner
+
+    def planned(self) -> list[Planned]:
+        """The files that this version of the collection wants to see."""
+        command = LIBRARY / "edge-switch"
+        return [
+            Planned(self._root / "compose.yml", compose_file(self._edge).encode()),
+            Planned(command, bundle(), 0o755),
+            *(Planned(UNITS / name, text.encode()) for name, text in units(command, self._root).items()),
+        ]
+
+    def prepare(self) -> bool:
+        """Directories and network; tells whether anything was missing."""
+        changed = False
+        for name in ("conf", "webroot", "acme", "cache"):
+            path = self._root / name
+            if not path.exists():
+                path.mkdir(parents=True, mode=0o700)
+                changed = True
+            # The generations are nginx's to read, the directory above them root's to change.
+            path.chmod(0o755 if name in ("conf", "webroot") else 0o700)
+            if name != "conf":
+                os.chown(path, self._edge.uid, self._edge.uid)
+        return self._ensure_network() or changed
+
+    def _ensure_network(self) -> bool:
+        network = self._edge.network
+        if self._run(["docker", "network", "inspect", network]).returncode == 0:
+            return False
+        # Docker assumes 1500, whatever the uplink can carry.
+        mtu = uplink_mtu()
+        options = [f"--opt=com.docker.network.driver.mtu={mtu}"] if mtu < _DEFAULT_MTU else []
+        done = self._run(["docker", "network", "create", *options, network])
+        if done.returncode:
+            raise UserError(f"the network {network!r} cannot be made: {done.stderr.strip()}")
+        return True
+
+    def check_ports(self) -> None:
+        """Before nginx starts: nobody else has its ports.
+
+        Raises:
+            UserError: Somebody has, and who.
+        """
+        for port in (self._edge.http_port, self._edge.https_port):
+            listed = self._run(["docker", "ps", f"--filter=publish={port}", "--format={{.Names}}"])
+            others = [n for n in listed.stdout.split() if n != container_name(self._edge)]
+            ours = container_name(self._edge) in listed.stdout.split()
+            who = f"container {others[0]}" if others else "" if ours else holder(port)
+            if who:
+                raise UserError(f"port {port} is taken by {who}; stop it, or give the edge another port.")
+
+    def up(self) -> None:
+        """Bring the Compose project to what its file says.
+
+        Raises:
+            UserError: Compose could not.
+        """
+        file = str(self._root / "compose.yml")
+        done = self._run(["docker", "compose", "-f", file, "up", "-d", "--remove-orphans"], timeout=600)
+        if done.returncode:
+            raise UserError(f"the edge's Compose project does not come up: {done.stderr.strip()[-400:]}")
+
+    def enable_units(self, reload: bool) -> None:
+        """The watcher and the renewal timer run, now and after every boot."""
+        if reload:
+            self._systemctl("daemon-reload")
+        self._systemctl("enable", "--now", WATCHER, f"{CERTIFICATES}.timer")
+        if reload:
+            self._systemctl("restart", WATCHER)
+
+    def units_active(self) -> bool:
+        names = (WATCHER, f"{CERTIFICATES}.timer")
+        return self._run(["systemctl", "is-active", "-q", *names]).returncode == 0
+
+    def obtain_certificates(self) -> None:
+        """Start getting certificates, and do not wait: the app may boot meanwhile."""
+        self._systemctl("start", "--no-block", f"{CERTIFICATES}.service")
+
+    def obtaining_certificates(self) -> bool:
+        """A CA is being asked right now."""
+        done = self._run(["systemctl", "is-active", f"{CERTIFICATES}.service"])
+        return done.stdout.strip() in ("activating", "reloading")
+
+    def _systemctl(self, *words: str) -> None:
+        done = self._run(["systemctl", *words])
+        if done.returncode:
+            raise UserError(f"systemctl {' '.join(words)} failed: {done.stderr.strip()}")
+
+
+def uplink_mtu(proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> int:
+    """MTU of the default route's device."""
+    for row in (proc / "net/route").read_text().splitlines()[1:]:
+        device, destination = row.split()[:2]
+        if destination == "00000000":
+            return int((sys / "class/net" / device / "mtu").read_text())
+    return _DEFAULT_MTU

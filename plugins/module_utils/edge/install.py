@@ -1,0 +1,131 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Puts a stack on the edge, or takes it off: what the module does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from .apply import Applied, apply
+from .certificates import facts
+from .engine import Engine, Run, run
+from .host import Host, Planned
+from .keypairs import Pair, choose, live_pair, present_pair
+from .model import Edge, Site, State
+from .parse import check_beside
+from .renewal import wants_issue
+from .store import Store
+
+
+@dataclass
+class Outcome:
+    changed: bool = False
+    certificate_pending: bool = False
+    before: dict[str, str] = field(default_factory=dict)
+    after: dict[str, str] = field(default_factory=dict)
+
+
+def put(
+    store: Store,
+    edge: Edge,
+    site: Site,
+    own: Pair | None,
+    dns_credentials: str,
+    check: bool = False,
+    runner: Run = run,
+) -> Outcome:
+    """Have the edge serve the site.
+
+    Raises:
+        UserError: Something a person has to put right; what served before serves on.
+    """
+    root, host, engine = store.root, Host(edge, store.root, runner), Engine(edge, store.root, runner)
+    with _held(store, check):
+        present = store.state() or State(edge)
+        check_beside(site, present.sites)
+        pair = choose(site, own, live_pair(root, site.name), present_pair(store.files(), site.name))
+        running = bool(engine.master())
+        if not running:
+            host.check_ports()
+        planned = [plan for plan in _planned(host, edge, site, dns_credentials, root) if plan.differs()]
+        prepared = False if check else host.prepare()
+        state = replace(present, edge=edge).with_site(site)
+        applied = apply(store, engine, state, {site.name: pair}, check)
+        outcome = _outcome(applied, planned)
+        outcome.changed |= prepared or not running
+        outcome.certificate_pending = wants_issue(site, root)
+        if not check:
+            _bring_up(host, edge, planned, running)
+    if check:
+        return outcome
+    _start_units(host, planned, outcome)
+    return outcome
+
+
+def _held(store: Store, check: bool) -> contextlib.AbstractContextManager[None]:
+    """Looking alone leaves no trace, not even a lock's file."""
+    return contextlib.nullcontext() if check else store.lock()
+
+
+def _planned(host: Host, edge: Edge, site: Site, dns_credentials: str, root: Path) -> list[Planned]:
+    plans = host.planned()
+    if site.certificate.dns_plugin:
+        plans.append(Planned(root / "dns" / f"{site.name}.ini", dns_credentials.encode(), 0o600))
+    return plans
+
+
+def _outcome(applied: Applied, planned: list[Planned]) -> Outcome:
+    outcome = Outcome(applied.changed or bool(planned), before=dict(applied.before), after=dict(applied.after))
+    for plan in planned:
+        # Neither a zip application nor credentials make a diff to read.
+        if plan.mode == 0o644:
+            outcome.before[str(plan.path)] = plan.path.read_text() if plan.path.exists() else ""
+            outcome.after[str(plan.path)] = plan.content.decode()
+    return outcome
+
+
+def _bring_up(host: Host, edge: Edge, planned: list[Planned], running: bool) -> None:
+    for plan in planned:
+        plan.write()
+        if plan.path.parent.name == "dns":
+            os.chown(plan.path, edge.uid, edge.uid)
+    if not running or any(plan.path.name == "compose.yml" for plan in planned):
+        host.up()
+
+
+def _start_units(host: Host, planned: list[Planned], outcome: Outcome) -> None:
+    installed = any(plan.path.suffix in (".service", ".timer") or plan.mode == 0o755 for plan in planned)
+    if installed or not host.units_active():
+        host.enable_units(installed)
+        outcome.changed = True
+    if outcome.certificate_pending:
+        host.obtain_certificates()
+
+
+def take_off(store: Store, stack: str, check: bool = False, runner: Run = run) -> Outcome:
+    """Have the edge forget a stack; the others serve on. Its certificate stays, should it come back."""
+    with _held(store, check):
+        present = store.state()
+        if present is None or stack not in present.sites:
+            return Outcome()
+        engine = Engine(present.edge, store.root, runner)
+        applied = apply(store, engine, present.without_site(stack), check=check)
+        return _outcome(applied, [])
+
+
+def summary(files: Mapping[str, bytes], stack: str) -> dict[str, object]:
+    """What the served certificate says."""
+    pair = present_pair(files, stack)
+    if not pair:
+        return {}
+    found = facts(pair[0])
+    return {
+        "names": list(found.names),
+        "issuer": found.issuer,
+        "not_after": found.not_after.isoformat(),
+        "self_signed": found.self_signed,
+    }

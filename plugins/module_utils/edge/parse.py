@@ -1,0 +1,174 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From the role's settings to the model, or to one sentence that says what is wrong."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from ..errors import UserError, nearest
+from ..sizes import parse_size
+from ..stack import Route, Stack
+from .headers import CONTENT_SECURITY_POLICY
+from .model import Certificate, Edge, Limit, Site, SiteRoute
+from .pages import MAINTENANCE
+
+_RATE = re.compile(r"[1-9]\d{0,5}r/[sm]")
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+# Names of plugins and profiles end up in an argv: no dash in front.
+_WORD = re.compile(r"[a-z0-9][a-z0-9-]*")
+_HTPASSWD = re.compile(r"[^:\s]+:\$[0-9a-z]+\$[^\s:]+")
+DEFAULT_RATE = "default"
+
+
+def parse_edge(settings: Mapping[str, Any]) -> Edge:
+    """The settings that all stacks on a host share.
+
+    Raises:
+        UserError: The first mistake found.
+    """
+    for network in settings.get("trusted_proxies") or []:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            raise UserError(f"nginx_certbot_trusted_proxies: {network!r} is no address or network such as 10.0.0.0/8.")
+    for address in settings.get("publish") or []:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            raise UserError(f"nginx_certbot_publish: {address!r} is no address of this host.")
+    if settings.get("http_port", 80) == settings.get("https_port", 443):
+        raise UserError("nginx_certbot_https_port is the same as nginx_certbot_http_port; choose two ports.")
+    values: dict[str, Any] = {}
+    for name in Edge.__dataclass_fields__:
+        value = settings.get(name)
+        if value is not None:
+            values[name] = tuple(value) if isinstance(value, list) else value
+    return Edge(**values)
+
+
+def parse_site(stack: Stack, settings: Mapping[str, Any]) -> Site:
+    """One stack's settings.
+
+    Raises:
+        UserError: The first mistake found.
+    """
+    if not stack.domain:
+        raise UserError("stack_domain is missing: the edge serves a stack under its domain.")
+    if not stack.routes:
+        raise UserError("stack_routes is empty: say which service answers, such as {path: /, service: front}.")
+    rates = {DEFAULT_RATE: "20r/s", **(settings.get("rate_limits") or {})}
+    for name, rate in rates.items():
+        _check_rate(rate, f"nginx_certbot_rate_limits.{name}")
+    csp = settings.get("csp")
+    return Site(
+        name=stack.name,
+        domains=stack.domains,
+        routes=tuple(_route(route, index, rates) for index, route in enumerate(stack.routes)),
+        certificate=_certificate(settings.get("certificate") or {}, stack),
+        headers=_headers(settings.get("security_headers") or {}),
+        csp=_literal(CONTENT_SECURITY_POLICY if csp is None else csp, "nginx_certbot_csp"),
+        csp_hash_scripts=bool(settings.get("csp_hash_scripts")),
+        body_bytes=parse_size(settings.get("body_size") or "100MiB", "nginx_certbot_body_size"),
+        basic_auth=_htpasswd(settings.get("basic_auth") or []),
+        maintenance_page=settings.get("maintenance_page") or MAINTENANCE,
+        retry_after=settings.get("retry_after") or 30,
+    )
+
+
+def _route(route: Route, index: int, rates: Mapping[str, str]) -> SiteRoute:
+    size = route.body_size
+    return SiteRoute(
+        path=route.path,
+        service=route.service,
+        timeout=route.timeout,
+        body_bytes=parse_size(size, f"stack_routes[{index}].body_size") if size else None,
+        limit=_limit(route, index, rates),
+        stream=route.stream,
+    )
+
+
+def _limit(route: Route, index: int, rates: Mapping[str, str]) -> Limit | None:
+    """A burst alone is one on the default rate."""
+    if not (route.rate_limit or route.burst):
+        return None
+    name = route.rate_limit or DEFAULT_RATE
+    where = f"stack_routes[{index}].rate_limit"
+    if name in rates:
+        return Limit(zone=name, rate=rates[name], burst=route.burst)
+    if "/" in name:
+        _check_rate(name, where)
+        return Limit(zone=name.replace("/", "p"), rate=name, burst=route.burst)
+    hint = nearest(name, rates) or f"; it has {', '.join(rates)}"
+    raise UserError(f"{where}: no {name!r} in nginx_certbot_rate_limits{hint}.")
+
+
+def _check_rate(rate: Any, where: str) -> None:
+    if not _RATE.fullmatch(str(rate)):
+        raise UserError(f"{where}: {rate!r} is no rate; write one such as 10r/s or 30r/m.")
+
+
+def _certificate(settings: Mapping[str, Any], stack: Stack) -> Certificate:
+    known = Certificate.__dataclass_fields__
+    certificate = Certificate(**{k: v for k, v in settings.items() if k in known and v is not None})
+    if certificate.kind != "acme":
+        return certificate
+    if not re.fullmatch(r"[^@\s-][^@\s]*@[^@\s]+\.[^@\s]+", certificate.email):
+        state = f": {certificate.email!r} is no address" if certificate.email else " is missing"
+        raise UserError(f"nginx_certbot_email{state}; the CA writes to it about the account.")
+    url = urlsplit(certificate.directory)
+    if url.scheme != "https" or not url.hostname:
+        raise UserError(
+            f"nginx_certbot_acme_directory: {certificate.directory!r} is no https URL of an ACME directory."
+        )
+    for name in ("profile", "dns_plugin"):
+        value = cast(str, getattr(certificate, name))
+        if value and not _WORD.fullmatch(value):
+            raise UserError(f"nginx_certbot_{name}: {value!r} is no name of lower-case letters and dashes.")
+    for domain in stack.domains:
+        if "." not in domain:
+            raise UserError(f"stack_domain: {domain!r} has no dot; no CA certifies such a name.")
+    return certificate
+
+
+def _headers(headers: Mapping[str, Any]) -> dict[str, str]:
+    for name in headers:
+        if not _HEADER.fullmatch(name):
+            raise UserError(f"nginx_certbot_security_headers: {name!r} is no name of a header.")
+    return {name: _literal(str(value), f"nginx_certbot_security_headers.{name}") for name, value in headers.items()}
+
+
+def _literal(value: str, where: str) -> str:
+    # nginx has no way to write a literal dollar sign.
+    if re.search(r"[$\x00-\x1f\x7f]", value):
+        raise UserError(f"{where} may hold neither line breaks nor a dollar sign.")
+    return value
+
+
+def _htpasswd(entries: list[str]) -> tuple[str, ...]:
+    for entry in entries:
+        if not _HTPASSWD.fullmatch(entry):
+            raise UserError(
+                "nginx_certbot_basic_auth: an entry is no user with a hashed password; "
+                "keep user: password in the vault, the role hashes it."
+            )
+    return tuple(entries)
+
+
+def check_beside(site: Site, others: Mapping[str, Site]) -> None:
+    """No two stacks claim one name.
+
+    Raises:
+        UserError: Another stack on this host serves one of the site's names.
+    """
+    for name, other in others.items():
+        claimed = set(site.domains) & set(other.domains)
+        if name != site.name and claimed:
+            raise UserError(
+                f"stack_domain: {min(claimed)} is served by stack {name!r} on this host already; "
+                "choose another name, or take that stack off the edge first (nginx_certbot_state: absent)."
+            )

@@ -1,0 +1,111 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The edge's Compose file and systemd units, as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .engine import container_name
+from .model import Edge
+from .render_site import HTTP_PORT, HTTPS_PORT
+
+_COMPOSE = """\
+# Written by sluice.deploy; edits are lost.
+name: {project}
+services:
+  nginx:
+    image: {image}
+    container_name: {container}
+    entrypoint: [nginx, -e, stderr, -p, /etc/edge/current/, -c, nginx.conf, -g, daemon off;]
+    user: "{uid}:{uid}"
+    read_only: true
+    cap_drop: [ALL]
+    security_opt: ["no-new-privileges:true"]
+    # After a reboot the watcher starts it, once it knows where the apps are.
+    restart: on-failure
+    stop_signal: SIGQUIT
+    stop_grace_period: 30s
+    tmpfs: ["/run:mode=1777,size=1m", "/tmp:mode=1777,size=16m"]
+    ports: [{ports}]
+    networks: [edge]
+    volumes:
+      - ./conf:/etc/edge:ro
+      - ./webroot:/var/www/acme:ro
+      - ./cache:/var/cache/edge
+    logging: {{driver: json-file, options: {{max-size: 10m, max-file: "5"}}}}
+networks:
+  edge: {{name: {network}, external: true}}
+"""
+
+_WATCHER = """\
+# Written by sluice.deploy; edits are lost.
+[Unit]
+Description=Edge: nginx, and where its upstreams are
+After=docker.service network-online.target
+Wants=network-online.target
+BindsTo=docker.service
+
+[Service]
+ExecStart={command} --root {root} watch
+Restart=always
+RestartSec=1
+
+[Install]
+WantedBy=docker.service
+"""
+
+_CERTIFICATES = """\
+# Written by sluice.deploy; edits are lost.
+[Unit]
+Description=Edge: get and renew certificates
+After=docker.service network-online.target sluice-edge.service
+Wants=network-online.target
+
+[Service]
+Type=oneshot
+ExecStart={command} --root {root} certificates
+"""
+
+_TIMER = """\
+# Written by sluice.deploy; edits are lost.
+[Unit]
+Description=Edge: get and renew certificates twice a day
+
+[Timer]
+OnCalendar=*-*-* 00,12:00:00
+RandomizedDelaySec=6h
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+def compose_file(edge: Edge) -> str:
+    pairs = ((edge.http_port, HTTP_PORT), (edge.https_port, HTTPS_PORT))
+    ports = [f'"{_host(a)}{outer}:{inner}"' for a in (edge.publish or ("",)) for outer, inner in pairs]
+    return _COMPOSE.format(
+        project=edge.project,
+        image=edge.image,
+        container=container_name(edge),
+        uid=edge.uid,
+        ports=", ".join(ports),
+        network=edge.network,
+    )
+
+
+def _host(address: str) -> str:
+    if not address:
+        return ""
+    return f"[{address}]:" if ":" in address else f"{address}:"
+
+
+def units(command: Path, root: Path) -> dict[str, str]:
+    """Unit name → content."""
+    texts = {
+        "sluice-edge.service": _WATCHER,
+        "sluice-edge-certificates.service": _CERTIFICATES,
+        "sluice-edge-certificates.timer": _TIMER,
+    }
+    return {name: text.format(command=command, root=root) for name, text in texts.items()}

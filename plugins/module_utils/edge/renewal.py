@@ -1,0 +1,120 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Every stack's certificate: got where it is missing, renewed when due, put in place, watched over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from ..errors import UserError
+from . import attempts
+from .acme import Refusal, container_argv, issue_argv, refusal, renew_argv
+from .apply import apply
+from .certificates import check_pair, facts
+from .engine import Engine, Run, run
+from .model import Edge, Site
+from .store import Store
+
+_CERTBOT_SECONDS = 900
+_ALERT_BELOW = 1 / 3
+
+Say = Callable[[str], None]
+
+
+def wants_issue(site: Site, root: Path) -> bool:
+    """Nothing fitting is in hand: none, or one for other names, another CA, key type or profile."""
+    if site.certificate.kind != "acme":
+        return False
+    issued = attempts.load(root, site.name).issued
+    return issued != site.certificate.issued_as(site.domains) or not _live(root, site, "fullchain").exists()
+
+
+def maintain(store: Store, say: Say, runner: Run = run) -> list[str]:
+    """Do for all stacks what is to be done.
+
+    Returns:
+        What a person has to look after, a line each; empty when all is well.
+    """
+    with store.lock("certificates.lock", wait=_CERTBOT_SECONDS):
+        state = store.state()
+        if state is None:
+            return []
+        troubles = []
+        for site in state.sites.values():
+            if site.certificate.kind == "acme":
+                troubles += _obtain(state.edge, site, store, say, runner)
+        return troubles + _alerts(store, attempts.now())
+
+
+def _obtain(edge: Edge, site: Site, store: Store, say: Say, runner: Run) -> list[str]:
+    """Ask the CA if it is time to, then put what there is in place."""
+    root, past, now = store.root, attempts.load(store.root, site.name), attempts.now()
+    until = past.blocked_until(now)
+    if until:
+        return [f"{site.name}: {past.reason}. The CA is asked again from {until:%Y-%m-%d %H:%M} UTC on."]
+    missing = wants_issue(site, root)
+    argv = issue_argv(site) if missing else renew_argv(site)
+    done = runner(container_argv(edge, site, root, argv), timeout=_CERTBOT_SECONDS)
+    trouble: list[str] = []
+    if done.returncode == 0:
+        past = past.succeeded(site.certificate.issued_as(site.domains))
+    else:
+        why = refusal(done.stdout + done.stderr, site.certificate.directory)
+        past = past.failed(why, now)
+        trouble = [f"{site.name}: {why.reason}."]
+    try:
+        if deploy(store, site.name, runner):
+            say(f"{site.name}: a new certificate is in place")
+    except UserError as error:
+        past = past.failed(Refusal(str(error)), now)
+        trouble.append(f"{site.name}: {error}")
+    # Last, because whoever waits for the certificate takes this as word that it serves.
+    attempts.save(root, site.name, past)
+    return trouble
+
+
+def deploy(store: Store, stack: str, runner: Run = run) -> bool:
+    """Put the certificate that certbot holds for a stack in place: checked, swapped as one, reloaded.
+
+    Raises:
+        UserError: It does not fit its key, or nginx refuses it; the former one keeps serving.
+    """
+    with store.lock():
+        state = store.state()
+        if state is None or stack not in state.sites:
+            return False
+        site = state.sites[stack]
+        chain_file, key_file = _live(store.root, site, "fullchain"), _live(store.root, site, "privkey")
+        if not chain_file.exists() or site.certificate.kind != "acme":
+            return False
+        chain, key = chain_file.read_bytes(), key_file.read_bytes()
+        check_pair(chain, key)
+        uncovered = [domain for domain in site.domains if not facts(chain).covers(domain)]
+        if uncovered:
+            # The names have changed meanwhile: serve the placeholder for them until a fitting one is there.
+            return False
+        engine = Engine(state.edge, store.root, runner)
+        return apply(store, engine, state, {stack: (chain, key)}).changed
+
+
+def _live(root: Path, site: Site, part: str) -> Path:
+    return root / "acme" / "live" / site.name / f"{part}.pem"
+
+
+def _alerts(store: Store, now: datetime) -> list[str]:
+    """Certificates in use that should have been renewed by now; also left in the file ALERT."""
+    state, rows = store.state(), []
+    files = store.files()
+    for site in state.sites.values() if state else ():
+        found = facts(files[f"tls/{site.name}.pem"])
+        if not found.self_signed and found.life_left(now) < _ALERT_BELOW:
+            days = (found.not_after - now).total_seconds() / 86400
+            rows.append(f"{site.name}: the certificate ends in {days:.1f} days, on {found.not_after:%Y-%m-%d}.")
+    alert = store.root / "ALERT"
+    if rows:
+        alert.write_text("".join(f"{row}\n" for row in rows))
+    else:
+        alert.unlink(missing_ok=True)
+    return rows

@@ -1,0 +1,111 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The seam that a release calls: which colour of a stack the edge sends requests to."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..errors import UserError
+from .apply import apply
+from .engine import Engine, Run, run
+from .headers import inline_script_hashes
+from .model import Serving, Site, State
+from .render import Addresses
+from .store import Store
+
+COLOURS = ("blue", "green")
+_TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*:\d{1,5}")
+_PAGE_SECONDS = 5
+_PAGE_BYTES = 4 * 1024 * 1024
+
+
+def status(store: Store, stack: str) -> dict[str, Any]:
+    return _answer(stack, _known(store, stack).serving_of(stack), changed=False)
+
+
+def switch(store: Store, stack: str, request: str, runner: Run = run) -> dict[str, Any]:
+    """Send the stack's requests to the colour that the request (JSON) names.
+
+    Raises:
+        UserError: The request is wrong, a target does not run, or nginx refuses; the former colour serves on.
+    """
+    wanted = _parse(request)
+    with store.lock():
+        state = _known(store, stack)
+        site, former = state.sites[stack], state.serving_of(stack)
+        engine = Engine(state.edge, store.root, runner)
+        addresses = engine.addresses()
+        _check(site, wanted, addresses)
+        previous = former.previous if former.colour == wanted.colour else former.colour
+        serving = replace(wanted, previous=previous, script_hashes=_script_hashes(site, wanted, addresses))
+        applied = apply(store, engine, state.with_serving(stack, serving))
+        return _answer(stack, serving, applied.changed)
+
+
+def _answer(stack: str, serving: Serving, changed: bool) -> dict[str, Any]:
+    return {"stack": stack, "serving": serving.colour, "previous": serving.previous, "changed": changed}
+
+
+def _known(store: Store, stack: str) -> State:
+    state = store.state()
+    if state is None or stack not in state.sites:
+        raise UserError(f"stack {stack!r} is not on this edge; run the nginx_certbot role for it first.")
+    return state
+
+
+def _parse(request: str) -> Serving:
+    try:
+        data = json.loads(request)
+        colour, upstreams = data["colour"], data.get("upstreams", {})
+        if colour not in (*COLOURS, None) or not isinstance(upstreams, Mapping):
+            raise ValueError
+        targets = {service: tuple(listed) for service, listed in upstreams.items()}
+        if not all(_TARGET.fullmatch(target) for listed in targets.values() for target in listed):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(
+            'the request must be JSON such as {"colour": "blue", "upstreams": {"server": ["alias:3000"]}}; '
+            "colour is blue, green or null."
+        )
+    # Without a colour nothing serves but the maintenance page.
+    return Serving(colour=colour, upstreams=targets if colour else {})
+
+
+def _check(site: Site, wanted: Serving, addresses: Addresses) -> None:
+    if wanted.colour is None:
+        return
+    for service in site.services:
+        targets = wanted.upstreams.get(service, ())
+        if not targets:
+            raise UserError(f"a route of {site.name} leads to {service!r}, and the request names no target for it.")
+        for target in targets:
+            if not addresses.get(target.rsplit(":", 1)[0]):
+                raise UserError(f"no running container on the edge network answers to {target.rsplit(':', 1)[0]!r}.")
+
+
+def _script_hashes(site: Site, serving: Serving, addresses: Addresses) -> tuple[str, ...]:
+    """Hashes of the inline scripts of the page that this colour serves at /."""
+    if not (site.csp_hash_scripts and site.csp and serving.colour):
+        return ()
+    fitting = [route for route in site.routes if route.path == "/"]
+    if not fitting:
+        return ()
+    alias, port = serving.upstreams[fitting[0].service][0].rsplit(":", 1)
+    request = urllib.request.Request(
+        f"http://{addresses[alias][0]}:{port}/",
+        headers={"Host": site.domains[0], "X-Forwarded-Proto": "https", "Accept": "text/html"},
+    )
+    # A proxy of the environment has no business between the host and its own container.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=_PAGE_SECONDS) as answer:
+            return inline_script_hashes(answer.read(_PAGE_BYTES).decode(errors="replace"))
+    except (urllib.error.URLError, OSError) as error:
+        raise UserError(f"the new release's page / cannot be read to hash its scripts: {error}.")

@@ -1,0 +1,65 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Keeps nginx's upstreams true to where the containers are.
+
+Docker gives a container that starts again another address, perhaps one that was another stack's. So nginx is
+started by this watcher, after a look, and told anew whenever a container joins the network.
+"""
+
+from __future__ import annotations
+
+import select
+import subprocess
+import time
+
+from ..errors import UserError
+from .apply import apply
+from .engine import Engine, container_name, run
+from .renewal import Say
+from .store import Store
+
+# A release starts several containers at once: one reload for them.
+_SETTLE_SECONDS = 0.2
+_EVENTS = ("docker", "events", "--filter=type=container", "--filter=type=network",
+           "--filter=event=start", "--filter=event=connect", "--format={{.Type}}")  # fmt: skip
+
+
+def refresh(store: Store) -> bool:
+    """Render the upstreams anew; tells whether anything moved."""
+    with store.lock():
+        state = store.state()
+        return state is not None and apply(store, Engine(state.edge, store.root), state).changed
+
+
+def start(store: Store) -> None:
+    """Start nginx if it does not run."""
+    state = store.state()
+    if state is not None and not Engine(state.edge, store.root).master():
+        done = run(["docker", "start", container_name(state.edge)])
+        if done.returncode:
+            raise UserError(f"nginx does not start: {done.stderr.strip()}")
+
+
+def watch(store: Store, say: Say) -> None:
+    """Follow the engine's events until it goes away."""
+    with subprocess.Popen(_EVENTS, stdout=subprocess.PIPE) as events:
+        stream = events.stdout
+        try:
+            _refresh_and_report(store, say)
+            start(store)
+            while stream and stream.readline():
+                time.sleep(_SETTLE_SECONDS)
+                while select.select([stream], [], [], 0)[0] and stream.readline():
+                    pass
+                _refresh_and_report(store, say)
+        finally:
+            events.terminate()
+
+
+def _refresh_and_report(store: Store, say: Say) -> None:
+    try:
+        if refresh(store):
+            say("containers have moved: upstreams rendered anew")
+    except UserError as error:
+        # The next event is the next chance; nginx keeps what it has.
+        say(str(error))

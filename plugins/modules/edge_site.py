@@ -1,0 +1,318 @@
+#!/usr/bin/python
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: edge_site
+short_description: Serve a stack over HTTPS
+version_added: 0.1.0
+description:
+  - Puts a stack on the host's edge, an nginx in its own Compose project, or takes it off.
+  - Renders nginx's configuration, has nginx test it, swaps it as a whole and reloads. A configuration that
+    nginx refuses never replaces a good one.
+  - Starts with a self-signed certificate, and has the real one got in the background.
+    M(sluice.deploy.edge_certificate) waits for it.
+  - Until a release switches the edge to itself, visitors get a maintenance page with status 503.
+author:
+  - The sluice.deploy maintainers (@sluice)
+requirements:
+  - On the host Docker with Compose v2, systemd, openssl and Python 3.10 or later.
+options:
+  state:
+    description: Whether the edge serves the stack.
+    type: str
+    choices: [present, absent]
+    default: present
+  stack:
+    description:
+      - The stack description, with the keys C(name), C(domain), C(domain_aliases), C(services) and C(routes).
+      - For O(state=absent) the name suffices.
+    type: dict
+    required: true
+  image:
+    description: nginx's image, 1.22 or later.
+    type: str
+  certbot_image:
+    description: certbot's image. For a DNS challenge it must hold the plugin.
+    type: str
+  project:
+    description: Name of the edge's Compose project.
+    type: str
+    default: sluice-edge
+  network:
+    description: Docker network that the edge shares with the web services; made when it is missing.
+    type: str
+    default: sluice-edge
+  http_port:
+    description: The host's port for HTTP. A public CA checks port 80 only.
+    type: int
+    default: 80
+  https_port:
+    description: The host's port for HTTPS.
+    type: int
+    default: 443
+  publish:
+    description: Addresses of the host to publish the ports on; all when empty.
+    type: list
+    elements: str
+    default: []
+  tls_profile:
+    description: Mozilla's TLS profile; V(modern) is TLS 1.3 alone.
+    type: str
+    choices: [intermediate, modern]
+    default: intermediate
+  trusted_proxies:
+    description: Networks of proxies in front of the edge, whose X-Forwarded-For is believed.
+    type: list
+    elements: str
+    default: []
+  security_headers:
+    description: Headers in place of, or beside, the built-in ones; an empty value leaves a header to the app.
+    type: dict
+    default: {}
+  csp:
+    description: The Content-Security-Policy; empty leaves it to the app, absent takes the built-in one.
+    type: str
+  csp_hash_scripts:
+    description: At every switch, allow the inline scripts of the page that the release serves at C(/).
+    type: bool
+    default: false
+  body_size:
+    description: Largest request body, where a route sets none of its own.
+    type: str
+    default: 100MiB
+  rate_limits:
+    description: Rates by name, such as C(10r/s); V(default) is the one of routes that set a burst alone.
+    type: dict
+    default: {}
+  basic_auth:
+    description: Lines of an htpasswd file; with any, the stack is a closed preview.
+    type: list
+    elements: str
+    default: []
+  maintenance_page:
+    description: HTML that is shown with status 503 while no release serves.
+    type: str
+  retry_after:
+    description: Seconds that the maintenance page asks clients to wait.
+    type: int
+    default: 30
+  certificate:
+    description: Where the certificate comes from.
+    type: dict
+    default: {}
+    suboptions:
+      kind:
+        description: From a CA by ACME, the user's own, or self-signed for good.
+        type: str
+        choices: [acme, own, self_signed]
+        default: acme
+      email:
+        description: Address of the account at the CA.
+        type: str
+      directory:
+        description: URL of the CA's ACME directory.
+        type: str
+        default: https://acme-v02.api.letsencrypt.org/directory
+      key_type:
+        description: Kind of key.
+        type: str
+        choices: [ecdsa, rsa]
+        default: ecdsa
+      profile:
+        description: The CA's certificate profile, such as V(shortlived) or V(tlsserver); empty for its default.
+        type: str
+        default: ''
+      dns_plugin:
+        description: certbot's DNS plugin for a dns-01 challenge, such as V(cloudflare); empty for http-01.
+        type: str
+        default: ''
+      dns_credentials:
+        description: Content of the plugin's credentials file.
+        type: str
+        default: ''
+      dns_propagation:
+        description: Seconds to wait for the DNS to tell the world.
+        type: int
+        default: 60
+      ca_bundle:
+        description: File on the host with the CA that the directory's own certificate is checked against.
+        type: str
+        default: ''
+  own_certificate:
+    description: The user's own certificate, for O(certificate.kind=own).
+    type: dict
+    suboptions:
+      certificate:
+        description: Certificate with its chain, PEM.
+        type: str
+        required: true
+      key:
+        description: Its private key, PEM, without a password.
+        type: str
+        required: true
+  directory:
+    description: Where the edge lives on the host.
+    type: path
+    default: /etc/sluice/edge
+attributes:
+  check_mode:
+    description: Can run in check mode and say what would change.
+    support: full
+  diff_mode:
+    description: Shows the configuration before and after; keys, hashes and credentials never.
+    support: full
+  idempotent:
+    description: The same settings again change nothing and ask no CA.
+    support: full
+seealso:
+  - module: sluice.deploy.edge_certificate
+"""
+
+EXAMPLES = r"""
+- name: The stack is reachable over HTTPS
+  sluice.deploy.edge_site:
+    stack:
+      name: crm
+      domain: crm.example.com
+      services: {app: {image: 'example/crm:1.2', port: 3000, health: {path: /healthz}}}
+      routes: [{path: /, service: app}]
+    image: nginx:1.30.6
+    certbot_image: certbot/certbot:v5.8.0
+    certificate: {email: ops@example.com}
+
+- name: The stack is gone from the edge
+  sluice.deploy.edge_site:
+    stack: {name: crm}
+    state: absent
+"""
+
+RETURN = r"""
+certificate:
+  description: What the served certificate says.
+  returned: when the stack is on the edge
+  type: dict
+  sample: {names: [crm.example.com], issuer: "CN=E7,O=Let's Encrypt,C=US", self_signed: false}
+certificate_pending:
+  description: A CA is being asked for the real certificate in the background.
+  returned: always
+  type: bool
+  sample: true
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.install import (
+    Outcome,
+    put,
+    summary,
+    take_off,
+)
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.parse import parse_edge, parse_site
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.store import Store
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.stack_parse import parse_stack
+
+
+def argument_spec() -> dict[str, Any]:
+    certificate = {
+        "kind": {"type": "str", "choices": ["acme", "own", "self_signed"], "default": "acme"},
+        "email": {"type": "str"},
+        "directory": {"type": "str", "default": "https://acme-v02.api.letsencrypt.org/directory"},
+        "key_type": {"type": "str", "choices": ["ecdsa", "rsa"], "default": "ecdsa", "no_log": False},
+        "profile": {"type": "str", "default": ""},
+        "dns_plugin": {"type": "str", "default": ""},
+        "dns_credentials": {"type": "str", "default": "", "no_log": True},
+        "dns_propagation": {"type": "int", "default": 60},
+        "ca_bundle": {"type": "str", "default": ""},
+    }
+    pair = {
+        "certificate": {"type": "str", "required": True},
+        "key": {"type": "str", "required": True, "no_log": True},
+    }
+    return {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "stack": {"type": "dict", "required": True},
+        "image": {"type": "str"},
+        "certbot_image": {"type": "str"},
+        "project": {"type": "str", "default": "sluice-edge"},
+        "network": {"type": "str", "default": "sluice-edge"},
+        "http_port": {"type": "int", "default": 80},
+        "https_port": {"type": "int", "default": 443},
+        "publish": {"type": "list", "elements": "str", "default": []},
+        "tls_profile": {"type": "str", "choices": ["intermediate", "modern"], "default": "intermediate"},
+        "trusted_proxies": {"type": "list", "elements": "str", "default": []},
+        "security_headers": {"type": "dict", "default": {}},
+        "csp": {"type": "str"},
+        "csp_hash_scripts": {"type": "bool", "default": False},
+        "body_size": {"type": "str", "default": "100MiB"},
+        "rate_limits": {"type": "dict", "default": {}},
+        "basic_auth": {"type": "list", "elements": "str", "default": [], "no_log": True},
+        "maintenance_page": {"type": "str"},
+        "retry_after": {"type": "int", "default": 30},
+        "certificate": {"type": "dict", "default": {}, "options": certificate},
+        "own_certificate": {"type": "dict", "options": pair},
+        "directory": {"type": "path", "default": "/etc/sluice/edge"},
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=argument_spec(),
+        supports_check_mode=True,
+        required_if=[("state", "present", ("image", "certbot_image"))],
+    )
+    store = Store(Path(module.params["directory"]))
+    name = str(module.params["stack"].get("name", ""))
+    try:
+        outcome = _serve(module, store) if module.params["state"] == "present" else _remove(module, store, name)
+        certificate = {} if module.check_mode else summary(store.files(), name)
+    except UserError as error:
+        module.fail_json(msg=str(error))
+    result: dict[str, Any] = {"changed": outcome.changed, "certificate_pending": outcome.certificate_pending}
+    if certificate:
+        result["certificate"] = certificate
+    if module._diff:
+        result["diff"] = _diff(outcome)
+    module.exit_json(**result)
+
+
+def _serve(module: AnsibleModule, store: Store) -> Outcome:
+    params = module.params
+    site = parse_site(parse_stack(params["stack"]), params)
+    own = params["own_certificate"]
+    return put(
+        store,
+        parse_edge(params),
+        site,
+        (own["certificate"].encode(), own["key"].encode()) if own else None,
+        params["certificate"].get("dns_credentials") or "",
+        check=module.check_mode,
+    )
+
+
+def _remove(module: AnsibleModule, store: Store, name: str) -> Outcome:
+    if not name:
+        raise UserError("stack_name is missing: which stack is to leave the edge?")
+    return take_off(store, name, check=module.check_mode)
+
+
+def _diff(outcome: Outcome) -> list[dict[str, str]]:
+    return [
+        {
+            "before_header": name,
+            "after_header": name,
+            "before": outcome.before.get(name, ""),
+            "after": outcome.after.get(name, ""),
+        }
+        for name in sorted({*outcome.before, *outcome.after})
+        if outcome.before.get(name) != outcome.after.get(name)
+    ]
+
+
+if __name__ == "__main__":
+    main()

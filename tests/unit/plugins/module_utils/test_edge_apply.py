@@ -1,0 +1,198 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from ansible_collections.sluice.deploy.plugins.module_utils.edge import switch as switching
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.apply import apply
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.engine import Engine, aliases_of, workers
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.store import Store
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.edge_help import EDGE, FakeDocker, site, state
+
+PAIR = (b"chain", b"key")
+
+
+@pytest.fixture
+def docker():
+    return FakeDocker(
+        shop_blue_server="10.0.0.2",
+        shop_blue_front="10.0.0.3",
+        shop_green_server="10.0.0.4",
+        shop_green_front="10.0.0.5",
+    )
+
+
+@pytest.fixture
+def store(tmp_path, docker):
+    """An edge with the stack on it and no release serving."""
+    made = Store(tmp_path)
+    plain = site(csp_hash_scripts=False)
+    apply(made, Engine(EDGE, tmp_path, docker), state(plain), {"shop": PAIR})
+    return made
+
+
+def request(colour, **upstreams):
+    ports = {"server": 3000, "front": 3001}
+    targets = {s: [f"shop-{colour}-{s}:{p}"] for s, p in ports.items()} if colour else {}
+    return json.dumps({"colour": colour, "upstreams": {**targets, **upstreams}})
+
+
+def upstreams(store):
+    return store.files()["upstreams/shop.conf"].decode()
+
+
+def test_switch_and_back(store, docker):
+    assert switching.status(store, "shop") == {"stack": "shop", "serving": None, "previous": None, "changed": False}
+    there = switching.switch(store, "shop", request("blue"), docker)
+    assert there == {"stack": "shop", "serving": "blue", "previous": None, "changed": True}
+    assert "10.0.0.2:3000" in upstreams(store)
+    assert switching.switch(store, "shop", request("green"), docker)["previous"] == "blue"
+    assert "10.0.0.4:3000" in upstreams(store)
+    assert switching.switch(store, "shop", request("blue"), docker)["previous"] == "green"
+    assert "10.0.0.2:3000" in upstreams(store)
+
+
+def test_switching_again_changes_nothing(store, docker):
+    switching.switch(store, "shop", request("blue"), docker)
+    generation, calls = store.current(), len(docker.calls)
+    assert switching.switch(store, "shop", request("blue"), docker)["changed"] is False
+    assert store.current() == generation
+    assert not any("-t" in call for call in docker.calls[calls:])
+
+
+def test_no_colour_is_maintenance(store, docker):
+    switching.switch(store, "shop", request("blue"), docker)
+    answer = switching.switch(store, "shop", request(None), docker)
+    assert (answer["serving"], answer["previous"]) == (None, "blue")
+    assert "127.0.0.1:8503" in upstreams(store)
+    assert "10.0.0" not in upstreams(store)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "must be JSON"),
+        ("[]", "must be JSON"),
+        ("{}", "must be JSON"),
+        ('{"colour": "red", "upstreams": {}}', "must be JSON"),
+        ('{"colour": "blue", "upstreams": []}', "must be JSON"),
+        ('{"colour": "blue", "upstreams": {"server": ["a b;c:1"], "front": ["x:1"]}}', "must be JSON"),
+        ('{"colour": "blue", "upstreams": {"server": ["shop-blue-server:3000"]}}', "leads to 'front'"),
+        (request("blue", front=["shop-mauve-front:3001"]), "no running container .* 'shop-mauve-front'"),
+    ],
+)
+def test_bad_requests_leave_the_old_colour(store, docker, text, message):
+    switching.switch(store, "shop", request("green"), docker)
+    before = store.current()
+    with pytest.raises(UserError, match=message):
+        switching.switch(store, "shop", text, docker)
+    assert store.current() == before
+
+
+def test_unknown_stack(store):
+    with pytest.raises(UserError, match="'blog' is not on this edge"):
+        switching.status(store, "blog")
+
+
+def test_what_nginx_refuses_never_becomes_current(store, docker):
+    before, kept = store.current(), set(store.conf.iterdir())
+    docker.refusal = "unknown directive"
+    with pytest.raises(UserError, match=r"the old one keeps serving: .*unknown directive"):
+        switching.switch(store, "shop", request("blue"), docker)
+    assert store.current() == before
+    assert set(store.conf.iterdir()) == kept
+
+
+def test_a_failed_reload_brings_the_old_generation_back(store, docker, monkeypatch):
+    before = store.current()
+
+    def fail(self):
+        raise UserError("nginx did not take it up")
+
+    monkeypatch.setattr(Engine, "reload", fail)
+    with pytest.raises(UserError):
+        switching.switch(store, "shop", request("blue"), docker)
+    assert store.current() == before
+    assert switching.status(store, "shop")["serving"] is None
+
+
+def test_a_container_that_moved_is_found(store, docker):
+    switching.switch(store, "shop", request("blue"), docker)
+    docker.addresses["shop-blue-server"] = "10.0.0.99"
+    current = store.state()
+    assert apply(store, Engine(EDGE, store.root, docker), current).changed
+    assert "10.0.0.99:3000" in upstreams(store)
+
+
+def test_check_mode_writes_nothing(store, docker):
+    before = sorted(store.conf.rglob("*"))
+    other = state(site(body_size="5MiB"))
+    applied = apply(store, Engine(EDGE, store.root, docker), other, check=True)
+    assert applied.changed
+    assert "5242880" in applied.after["sites/shop.conf"]
+    assert sorted(store.conf.rglob("*")) == before
+
+
+def test_keys_and_hashes_are_in_no_diff(store, docker):
+    closed = state(site(basic_auth=["ann:$6$salt$hash"], body_size="5MiB"))
+    applied = apply(store, Engine(EDGE, store.root, docker), closed, {"shop": (b"c", b"topsecret")}, check=True)
+    shown = json.dumps([applied.before, applied.after])
+    assert "topsecret" not in shown
+    assert "$6$" not in shown
+    assert "sluice_preview=" not in shown
+
+
+def test_old_generations_go_and_the_current_one_stays(store, docker):
+    for colour in ["blue", "green"] * 6:
+        switching.switch(store, "shop", request(colour), docker)
+    generations = [p for p in store.conf.iterdir() if not p.is_symlink()]
+    assert len(generations) <= 5
+    assert store.current() in {p.name for p in generations}
+
+
+def test_private_files_are_nobody_elses(store):
+    top = store.conf / store.current()
+    for path in top.rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_the_lock_is_held_by_one(store):
+    entered = threading.Event()
+    with store.lock():
+        waiting = threading.Thread(target=lambda: [store.lock().__enter__(), entered.set()])
+        with pytest.raises(UserError, match="another process"), store.lock(wait=0.1):
+            pass
+        waiting.start()
+    waiting.join(5)
+    assert entered.is_set()
+
+
+def test_aliases_of_other_networks_do_not_count():
+    containers = [
+        {"NetworkSettings": {"Networks": {"other": {"IPAddress": "10.9.9.9", "Aliases": ["a"]}}}},
+        {"NetworkSettings": {"Networks": {"edge": {"IPAddress": "", "Aliases": ["b"]}}}},
+        {"NetworkSettings": {"Networks": {"edge": {"IPAddress": "10.0.0.2", "Aliases": ["c"]}}}},
+        {"NetworkSettings": {"Networks": {"edge": {"IPAddress": "10.0.0.1", "Aliases": ["c"]}}}},
+        {"NetworkSettings": {"Networks": {"edge": {"IPAddress": "10.0.0.3", "Aliases": None}}}},
+    ]
+    assert aliases_of(containers, "edge") == {"c": ("10.0.0.1", "10.0.0.2")}
+
+
+def test_workers_that_shut_down_do_not_count(tmp_path):
+    titles = {
+        7: (1, "nginx: worker process"),
+        8: (1, "nginx: worker process is shutting down"),
+        9: (2, "nginx: worker process"),
+        10: (1, "nginx: cache manager process"),
+    }
+    for pid, (parent, title) in titles.items():
+        folder = tmp_path / str(pid)
+        folder.mkdir()
+        (folder / "stat").write_text(f"{pid} (ng) x) S {parent} 0 0")
+        (folder / "cmdline").write_bytes(title.encode() + b"\0")
+    assert workers(1, tmp_path) == {7}

@@ -1,0 +1,103 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import io
+import os
+import socket
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.bundle import bundle
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.host import Host, uplink_mtu
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.ports import holder
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.project import compose_file, units
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.edge_help import EDGE, FakeDocker
+
+
+def test_compose_file_confines_nginx():
+    nginx = yaml.safe_load(compose_file(EDGE))["services"]["nginx"]
+    assert nginx["image"] == "nginx:1.30"
+    assert nginx["cap_drop"] == ["ALL"]
+    assert nginx["read_only"] is True
+    assert nginx["ports"] == ["80:8080", "443:8443"]
+    assert nginx["entrypoint"][-1] == "daemon off;"
+    assert "docker.sock" not in compose_file(EDGE)
+
+
+def test_addresses_to_publish_on():
+    text = compose_file(replace(EDGE, publish=("192.0.2.1", "2001:db8::1"), http_port=8080))
+    ports = yaml.safe_load(text)["services"]["nginx"]["ports"]
+    assert ports == ["192.0.2.1:8080:8080", "192.0.2.1:443:8443", "[2001:db8::1]:8080:8080", "[2001:db8::1]:443:8443"]
+
+
+def test_units_start_the_commands():
+    texts = units(Path("/x/edge-switch"), Path("/y"))
+    assert "ExecStart=/x/edge-switch --root /y watch" in texts["sluice-edge.service"]
+    assert "Persistent=true" in texts["sluice-edge-certificates.timer"]
+
+
+def test_bundle_is_the_same_every_time_and_runs(tmp_path):
+    assert bundle() == bundle()
+    file = tmp_path / "edge-switch"
+    file.write_bytes(bundle())
+    done = subprocess.run([sys.executable, "-S", "-E", file, "--help"], capture_output=True, text=True, check=True)
+    assert "certificates" in done.stdout
+    done = subprocess.run(
+        [sys.executable, "-S", "-E", file, "--root", tmp_path, "status", "shop"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_bundle_holds_what_it_imports():
+    names = set(zipfile.ZipFile(io.BytesIO(bundle())).namelist())
+    missing = set()
+    for name in names - {"__main__.py"}:
+        text = zipfile.ZipFile(io.BytesIO(bundle())).read(name).decode()
+        for row in text.splitlines():
+            words = row.split()
+            if words[:1] == ["from"] and words[1].startswith("..") and f"sluice/{words[1][2:]}.py" not in names:
+                missing.add(words[1])
+    assert not missing
+
+
+def test_who_holds_a_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert holder(server.getsockname()[1]).endswith(f"(pid {os.getpid()})")
+        port = server.getsockname()[1]
+    assert holder(port) == ""
+
+
+def test_a_taken_port_is_named(monkeypatch, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        host = Host(replace(EDGE, http_port=port), tmp_path, FakeDocker())
+        with pytest.raises(UserError, match=f"port {port} is taken by .* \\(pid {os.getpid()}\\)"):
+            host.check_ports()
+
+
+def test_a_container_on_the_port_is_named(tmp_path):
+    def docker(argv, timeout=0):
+        return subprocess.CompletedProcess(argv, 0, "other-web\n", "")
+
+    with pytest.raises(UserError, match="port 80 is taken by container other-web"):
+        Host(EDGE, tmp_path, docker).check_ports()
+
+
+def test_mtu_of_the_uplink(tmp_path):
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net/route").write_text("Iface\tDestination\nlo\t0000007F\neth9\t00000000\n")
+    (tmp_path / "class/net/eth9").mkdir(parents=True)
+    (tmp_path / "class/net/eth9/mtu").write_text("1400\n")
+    assert uplink_mtu(tmp_path, tmp_path) == 1400
