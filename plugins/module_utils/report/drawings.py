@@ -68,12 +68,10 @@ def with_layers(results: Iterable[GateResult], images: Iterable[Mapping[str, Any
             for layer in image.get("layers") or []
         ]
         details[f"image_size.{image.get('name')}"] = {"layers": layers, "limit": image.get("limit")}
-    joined = []
-    for result in results:
-        if result["id"] in details and "details" not in result:
-            result = result.copy()
-            result["details"] = details[result["id"]]
-        joined.append(result)
+    joined = [result.copy() for result in results]
+    for result in joined:
+        if result["id"] in details:
+            result.setdefault("details", details[result["id"]])
     return joined
 
 

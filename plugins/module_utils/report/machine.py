@@ -38,11 +38,12 @@ def as_json(report: Report) -> str:
 
 def as_junit(report: Report) -> str:
     """One suite a heading; a warning is a passed case that says so in its output."""
-    root = ElementTree.Element("testsuites", name=_xml(report.title), **_totals(list(report.results)))
+    root = ElementTree.Element("testsuites", {"name": _xml(report.title), **_totals(list(report.results))})
     if report.seconds is not None:
         root.set("time", f"{report.seconds:.3f}")
     for title, results in report.groups:
-        suite = ElementTree.SubElement(root, "testsuite", name=title, timestamp=report.at, **_totals(results))
+        attributes = {"name": title, "timestamp": report.at, **_totals(results)}
+        suite = ElementTree.SubElement(root, "testsuite", attributes)
         if report.host:
             suite.set("hostname", _xml(report.host))
         for result in results:

@@ -128,15 +128,13 @@ def waive(results: list[GateResult], waivers: Mapping[str, str]) -> tuple[list[G
         if not str(reason or "").strip():
             raise UserError(f"waivers: {pattern} has no reason; say why the check may fail")
     waived: list[str] = []
-    judged: list[GateResult] = []
-    for result in results:
+    judged = [result.copy() for result in results]
+    for result in judged:
         reasons = [reason for pattern, reason in waivers.items() if fnmatchcase(result["id"], pattern)]
         if result["status"] == "fail" and reasons:
             waived.append(result["id"])
-            result = result.copy()
             result["status"] = "warn"
             result["evidence"] = [f"accepted: {reasons[0]}", *result["evidence"]]
-        judged.append(result)
     return judged, tuple(waived)
 
 

@@ -12,7 +12,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.report.model import 
 
 _HERE = Path(__file__).parent
 WORDS = {"pass": "passed", "warn": "warning", "fail": "failed", "skip": "skipped"}
-SIGNS = {"pass": "✓", "warn": "!", "fail": "✕", "skip": "–"}
+SIGNS = {"pass": "✓", "warn": "!", "fail": "✕", "skip": "·"}
 
 
 def as_page(report: Report) -> str:

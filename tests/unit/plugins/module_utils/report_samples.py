@@ -7,7 +7,9 @@ from ansible_collections.sluice.deploy.plugins.module_utils.report.model import 
 
 RESULTS = (
     gate_result("site.dns", "DNS points here", "pass", measured="203.0.113.7", limit="203.0.113.7"),
-    gate_result("site.redirect", "HTTP leads to HTTPS, path and query kept", "pass", measured="301", limit="301 or 308"),
+    gate_result(
+        "site.redirect", "HTTP leads to HTTPS, path and query kept", "pass", measured="301", limit="301 or 308"
+    ),
     gate_result(
         "site.health.api",
         "Health of /api/health",
@@ -40,10 +42,18 @@ RESULTS = (
             }
         },
     ),
-    gate_result("tls.protocols", "Protocols offered", "pass", measured=["TLS 1.2", "TLS 1.3"], limit="TLS 1.2 or later"),
-    gate_result("container.worker", "Worker is alive", "fail", measured="exited (1)", limit="running, healthy",
-                evidence=["crm-blue-worker exited with 1, 7 restarts"],
-                advice=["docker logs --tail 50 crm-blue-worker"]),  # fmt: skip
+    gate_result(
+        "tls.protocols", "Protocols offered", "pass", measured=["TLS 1.2", "TLS 1.3"], limit="TLS 1.2 or later"
+    ),
+    gate_result(
+        "container.worker",
+        "Worker is alive",
+        "fail",
+        measured="exited (1)",
+        limit="running, healthy",
+        evidence=["crm-blue-worker exited with 1, 7 restarts"],
+        advice=["docker logs --tail 50 crm-blue-worker"],
+    ),
     gate_result("host.backup", "Newest backup", "skip", evidence=["verify_backup_max_age is not set"]),
     gate_result(
         "image_size.server",
@@ -64,8 +74,10 @@ RESULTS = (
             "limit": 500_000_000,
         },
     ),
-    gate_result("log_secrets", "No secret in the logs", "pass", measured="0 findings", limit="0", evidence=["4.2 MB read"]),
-)  # fmt: skip
+    gate_result(
+        "log_secrets", "No secret in the logs", "pass", measured="0 findings", limit="0", evidence=["4.2 MB read"]
+    ),
+)
 
 REPORT = Report(
     title="crm.example.com",
