@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
@@ -67,6 +68,14 @@ def check_input(wishes: Wishes) -> None:
             raise UserError(f"path: {path!r} does not begin with a slash; write it as in /api/health")
 
 
+def _careful(target: Target) -> Target:
+    """Without the preview's password where whoever answers is not who they say."""
+    with contextlib.suppress(OSError):
+        if not target.authorization or not encryption.trusted_for_secrets(target):
+            return target
+    return replace(target, authorization="")
+
+
 def probe(wishes: Wishes) -> list[GateResult]:
     """Every check's result, in the order of a reader's interest.
 
@@ -74,7 +83,7 @@ def probe(wishes: Wishes) -> list[GateResult]:
         UserError: A setting has a wrong form.
     """
     check_input(wishes)
-    target = wishes.target
+    target = _careful(wishes.target)
     reach = Check("site.reachable", f"{target.url} answers", lambda: web.reachable(target))
     first = reach.result()
     dns, *further = web.checks(target, wishes.addresses, wishes.headers)

@@ -175,7 +175,7 @@ def exchange(
     client = http.client.HTTPConnection(target.domain, timeout=target.timeout)
     client.sock = connection
     own = {"Host": host or target.authority(target.domain), "User-Agent": "sluice-verify", "Accept": "*/*"}
-    if target.authorization:
+    if target.authorization and isinstance(connection, ssl.SSLSocket):
         own["Authorization"] = target.authorization
     client.request(method, path, body=body, headers={**own, **(headers or {})})
     response = client.getresponse()

@@ -69,6 +69,7 @@ class Site:
         self.fault = fault
         self.requests = 0
         self.bodies: list[bytes] = []
+        self.authorizations: list[tuple[bool, str]] = []
         self.https_port = 0
         self.http_port = 0
 
@@ -99,6 +100,8 @@ def handler(site: Site, secure: bool) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def do_GET(self) -> None:
+            if "Authorization" in self.headers:
+                site.authorizations.append((secure, self.headers["Authorization"]))
             foreign = not self.headers["Host"].startswith(DOMAIN)
             if foreign and site.fault != "foreign":
                 return self.answer(421)

@@ -137,6 +137,16 @@ def test_a_certificate_of_another_authority_is_not_trusted_and_gets_no_password(
     assert site.bodies == []
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_previews_password_goes_to_the_trusted_site_alone_and_never_in_the_clear(
+    known, authority, certificate, tmp_path
+):
+    with served(Site(), certificate if known else Authority(tmp_path).issue()) as site:
+        given = wishes(site, authority)
+        probe(dataclasses.replace(given, target=dataclasses.replace(given.target, authorization="Basic x")))
+    assert set(site.authorizations) == ({(True, "Basic x")} if known else set())
+
+
 def test_a_renewal_that_is_overdue_is_a_warning(authority):
     with served(Site(), authority.issue(days=(-75, 15))) as site:
         results = probe(wishes(site, authority))
