@@ -20,11 +20,11 @@ def judge_services(
     by_service: dict[str, list[Container]] = {name: [] for name in services}
     for container in found:
         by_service.setdefault(container.service or container.name, []).append(container)
-    return [_judge(name, members, services.get(name) or {}, max_restarts) for name, members in by_service.items()]
+    return [_judge(name, members, services.get(name), max_restarts) for name, members in by_service.items()]
 
 
-def _judge(name: str, members: list[Container], service: Mapping[str, Any], max_restarts: int) -> GateResult:
-    worker = bool(service) and not service.get("port") and not service.get("stateful")
+def _judge(name: str, members: list[Container], service: Mapping[str, Any] | None, max_restarts: int) -> GateResult:
+    worker = service is not None and not service.get("port") and not service.get("stateful")
     title = f"Worker {name} is alive" if worker else f"Service {name} is healthy"
     if not members:
         return gate_result(

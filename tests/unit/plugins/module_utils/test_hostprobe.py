@@ -167,7 +167,7 @@ def test_ages(text, seconds):
 
 @pytest.mark.parametrize("text", ["7", "d", "-1d", "1y", "1.5d"])
 def test_what_is_no_age_is_named(text):
-    with pytest.raises(UserError, match="backup_max_age: .* is not an age"):
+    with pytest.raises(UserError, match=r"backup_max_age: .* is not an age"):
         parse_age(text, "backup_max_age")
 
 
