@@ -37,12 +37,16 @@ class Neighbour:
         )
         seen = subprocess.run(
             ["docker", "exec", self._container(), "python3", "-c", probe, f"http://{target}:{port}/"],
-            capture_output=True, text=True, check=True,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.strip()
         return int(seen) if seen.isdigit() else None
 
     def _container(self) -> str:
-        listed = subprocess.run([PROJECT / "tools/server", "name", "repository"], capture_output=True, text=True, check=True)
+        listed = subprocess.run(
+            [PROJECT / "tools/server", "name", "repository"], capture_output=True, text=True, check=True
+        )
         return listed.stdout.strip()
 
 
@@ -58,7 +62,10 @@ def image():
         host = testinfra.get_host(f"ssh://{name}", ssh_config=str(SSH_CONFIG))
         if host.run(f"docker image inspect {IMAGE}").rc != 0:
             subprocess.run(
-                f"docker save {IMAGE} | ssh -F {SSH_CONFIG} {name} docker load", shell=True, check=True, capture_output=True
+                f"docker save {IMAGE} | ssh -F {SSH_CONFIG} {name} docker load",
+                shell=True,
+                check=True,
+                capture_output=True,
             )
 
 
@@ -68,9 +75,21 @@ def play():
 
     def run(server: str, **settings) -> tuple[int, str]:
         done = subprocess.run(
-            ["ansible-playbook", "-i", PROJECT / "molecule/inventory", "--limit", server, "--extra-vars", json.dumps(settings),
-             PROJECT / "molecule/docker_host/converge.yml"],
-            capture_output=True, text=True, check=False, cwd=PROJECT, env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+            [
+                "ansible-playbook",
+                "-i",
+                PROJECT / "molecule/inventory",
+                "--limit",
+                server,
+                "--extra-vars",
+                json.dumps(settings),
+                PROJECT / "molecule/docker_host/converge.yml",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=PROJECT,
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
         )
         return done.returncode, done.stdout + done.stderr
 

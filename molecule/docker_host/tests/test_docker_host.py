@@ -18,7 +18,9 @@ def serve_on(host, port: int, name: str) -> None:
         f"docker run --detach --rm --name {name} --publish {port}:{port} --volume /:/host:ro --stop-timeout 1 {IMAGE} "
         f"chroot /host python3 -m http.server {port} --directory /usr/share/misc"
     )
-    host.check_output(f"for i in $(seq 50); do curl -sf -o /dev/null http://127.0.0.1:{port}/ && exit 0; sleep 0.1; done; exit 1")
+    host.check_output(
+        f"for i in $(seq 50); do curl -sf -o /dev/null http://127.0.0.1:{port}/ && exit 0; sleep 0.1; done; exit 1"
+    )
 
 
 @pytest.fixture
@@ -45,7 +47,10 @@ def test_compose_and_buildx_answer(host):
 
 
 def test_logs_rotate_at_the_limit(host, container):
-    container("chatty", f"docker run --name {{name}} {IMAGE} bash -c 'for i in $(seq 8000); do echo $i $(printf %0100d 0); done'")
+    container(
+        "chatty",
+        f"docker run --name {{name}} {IMAGE} bash -c 'for i in $(seq 8000); do echo $i $(printf %0100d 0); done'",
+    )
     path = host.check_output("docker inspect --format '{{.LogPath}}' chatty")
     sizes = [int(size) for size in host.check_output(f"stat --format %s {path}*").split()]
     assert len(sizes) == 3
@@ -66,7 +71,9 @@ def test_a_published_port_is_closed_unless_listed(host, container, neighbour):
 def test_a_port_of_the_host_itself_is_closed_unless_listed(host, neighbour):
     host.check_output("systemd-run --unit stray-listener python3 -m http.server 9999")
     try:
-        host.check_output("for i in $(seq 50); do curl -s -o /dev/null http://127.0.0.1:9999 && exit 0; sleep 0.1; done; exit 1")
+        host.check_output(
+            "for i in $(seq 50); do curl -s -o /dev/null http://127.0.0.1:9999 && exit 0; sleep 0.1; done; exit 1"
+        )
         assert [neighbour.status(address, 9999) for address in neighbour.addresses_of(host)] == [None, None]
     finally:
         host.run("systemctl stop stray-listener")

@@ -20,7 +20,10 @@ def state(host) -> str:
     [
         ({"docker_host_firewall_allow": ["http"]}, "docker_host_firewall_allow: 'http' is not a port; write 443"),
         ({"docker_host_log_max_size": "10 bananas"}, "docker_host_log_max_size: '10 bananas' is not a log size"),
-        ({"docker_host_log_max_sise": "1m"}, "docker_host_log_max_sise is not a setting (did you mean 'docker_host_log_max_size'?)"),
+        (
+            {"docker_host_log_max_sise": "1m"},
+            "docker_host_log_max_sise is not a setting (did you mean 'docker_host_log_max_size'?)",
+        ),
         ({"docker_host_min_memory": "900TB"}, "of memory, docker_host_min_memory asks for 900.0 TB"),
         ({"docker_host_users": ["nobody-here"]}, "docker_host_users: there is no user 'nobody-here' on this server"),
         ({"docker_host_free_ports": [22]}, "port 22 is taken by sshd"),
@@ -40,20 +43,26 @@ def test_bad_setting(host, play, settings, message):
 
 
 def test_every_trouble_in_one_message(play):
-    _, output = play("debian13", docker_host_firewall_allow=[0], docker_host_free_ports=[22], docker_host_min_disk="900TB")
+    _, output = play(
+        "debian13", docker_host_firewall_allow=[0], docker_host_free_ports=[22], docker_host_min_disk="900TB"
+    )
     output = " ".join(output.split())
     for part in ("0 is not a port from 1", "port 22 is taken", "docker_host_min_disk asks for"):
         assert part in output
 
 
 def test_unsupported_system(host, play):
-    host.check_output("mv /etc/os-release /etc/os-release.own && printf 'ID=fedora\\nVERSION_ID=41\\nPRETTY_NAME=\"Fedora 41\"\\n' > /etc/os-release")
+    host.check_output(
+        "mv /etc/os-release /etc/os-release.own && printf 'ID=fedora\\nVERSION_ID=41\\nPRETTY_NAME=\"Fedora 41\"\\n' > /etc/os-release"
+    )
     try:
         status, output = play("debian13")
     finally:
         host.check_output("mv /etc/os-release.own /etc/os-release")
     assert status != 0
-    assert "Fedora 41 is not supported; use one of Debian 12, Debian 13, Ubuntu 22.04, Ubuntu 24.04" in " ".join(output.split())
+    assert "Fedora 41 is not supported; use one of Debian 12, Debian 13, Ubuntu 22.04, Ubuntu 24.04" in " ".join(
+        output.split()
+    )
 
 
 def test_an_engine_that_does_not_come_back_gets_its_former_file(host, play):
