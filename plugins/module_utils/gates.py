@@ -12,7 +12,11 @@ Status = Literal["pass", "warn", "fail", "skip"]
 SEVERITY: tuple[Status, ...] = ("skip", "pass", "warn", "fail")
 
 
-class GateResult(TypedDict):
+class _Optional(TypedDict, total=False):
+    details: dict[str, Any]
+
+
+class GateResult(_Optional):
     """What a gate found: plain data, safe to print (never a secret's bytes)."""
 
     id: str
@@ -33,6 +37,7 @@ def gate_result(
     limit: Any = None,
     evidence: list[str] | None = None,
     advice: list[str] | None = None,
+    details: dict[str, Any] | None = None,
 ) -> GateResult:
     """Build a result.
 
@@ -44,6 +49,7 @@ def gate_result(
         limit: The value it was held against, in the same unit.
         evidence: What the verdict rests on, a line each.
         advice: What to do about it, most useful first.
+        details: Figures behind the verdict that a report may draw; absent when there are none.
 
     Raises:
         ValueError: The status is not one of the four, or a skip gives no reason.
@@ -52,7 +58,7 @@ def gate_result(
         raise ValueError(f"status must be one of {', '.join(SEVERITY)}, not {status!r}")
     if status == "skip" and not evidence:
         raise ValueError(f"gate {id} is skipped without a reason")
-    return GateResult(
+    result = GateResult(
         id=id,
         title=title,
         status=status,
@@ -61,6 +67,9 @@ def gate_result(
         evidence=list(evidence or []),
         advice=list(advice or []),
     )
+    if details:
+        result["details"] = details
+    return result
 
 
 def worst_status(results: list[GateResult]) -> Status:

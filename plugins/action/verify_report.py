@@ -1,0 +1,96 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Writes and shows a report; an action, since all of it happens on the controller's disk and terminal."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.color import stringc
+from ansible.utils.display import Display
+
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.gates import SEVERITY, Status
+from ansible_collections.sluice.deploy.plugins.module_utils.report.collect import collect
+from ansible_collections.sluice.deploy.plugins.module_utils.report.machine import as_json, as_junit
+from ansible_collections.sluice.deploy.plugins.module_utils.report.model import Report, waive
+from ansible_collections.sluice.deploy.plugins.module_utils.report.page import as_page
+from ansible_collections.sluice.deploy.plugins.module_utils.report.table import as_table
+
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    "title": {"type": "str", "required": True},
+    "sources": {"type": "list", "elements": "dict", "required": True},
+    "url": {"type": "str", "default": ""},
+    "directory": {"type": "path", "default": ""},
+    "name": {"type": "str", "default": "report"},
+    "waivers": {"type": "dict", "default": {}},
+    "fail_on": {"type": "str", "choices": ["fail", "warn", "never"], "default": "fail"},
+    "started": {"type": "float"},
+}
+COLOURS: dict[Status, str] = {"pass": "green", "warn": "yellow", "fail": "red", "skip": "cyan"}
+WRITERS = {"json": as_json, "xml": as_junit, "html": as_page}
+_WIDEST = 150
+
+
+def paint(text: str, status: Status) -> str:
+    return stringc(text, COLOURS[status])
+
+
+def write(report: Report, directory: Path, name: str) -> dict[str, str]:
+    """The report's files; each appears whole, so that a page being read is never half a page."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        files = {}
+        for suffix, writer in WRITERS.items():
+            path = directory / f"{name}.{suffix}"
+            staged = path.with_name(f".{path.name}.new")
+            staged.write_text(writer(report), encoding="utf-8")
+            staged.replace(path)
+            files[suffix] = str(path)
+    except OSError as error:
+        raise UserError(f"directory: the report cannot be written to {directory}: {error.strerror}")
+    return files
+
+
+class ActionModule(ActionBase):
+    """The action behind M(sluice.deploy.verify_report)."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _, params = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
+        try:
+            report = self._report(params, (task_vars or {}).get("inventory_hostname", ""))
+            rehearsal = self._task.check_mode or not params["directory"]
+            files = {} if rehearsal else write(report, Path(params["directory"]), params["name"])
+        except UserError as error:
+            raise AnsibleActionFail(f"verify_report: {error}")
+        width = min(shutil.get_terminal_size((110, 0)).columns, _WIDEST)
+        Display().display(f"\n{as_table(report, width, paint)}\n" + (f"{files['html']}\n" if files else ""))
+        result.update(changed=False, status=report.status, counts=report.counts, files=files)
+        limit = params["fail_on"]
+        if limit != "never" and not self._task.check_mode and SEVERITY.index(report.status) >= SEVERITY.index(limit):
+            bad = [r["id"] for r in report.results if SEVERITY.index(r["status"]) >= SEVERITY.index(limit)]
+            result.update(failed=True, msg=f"{report.title}: {report.verdict}: {', '.join(bad)}")
+        return result
+
+    @staticmethod
+    def _report(params: dict[str, Any], host: str) -> Report:
+        results, waived = waive(collect(params["sources"]), params["waivers"])
+        started = params["started"]
+        return Report(
+            title=params["title"],
+            results=tuple(results),
+            at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            url=params["url"],
+            host=host,
+            seconds=None if started is None else max(0.0, time.time() - started),
+            waived=waived,
+        )

@@ -1,0 +1,119 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the host tells: the engine's containers, systemd's units, free space. Only reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+
+_PROJECT = "com.docker.compose.project"
+_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container, as far as it is judged."""
+
+    name: str
+    project: str
+    service: str
+    state: str
+    health: str
+    exit_code: int
+    restarts: int
+    image: str
+    reference: str
+    since: str
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running"
+
+
+@dataclass(frozen=True)
+class Space:
+    """Room in the file system of a directory."""
+
+    path: str
+    free: int
+    size: int
+    free_inodes: float
+    """Their share, in percent; 100 where the file system does not count them."""
+
+
+def run(argv: Sequence[str]) -> str:
+    """What a command prints.
+
+    Raises:
+        UserError: It is missing, fails, or does not end.
+    """
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
+    except FileNotFoundError:
+        raise UserError(f"there is no {argv[0]} command on this host")
+    except subprocess.TimeoutExpired:
+        raise UserError(f"{argv[0]} {argv[1]} did not end within {_SECONDS} s")
+    if done.returncode:
+        told = (done.stderr or done.stdout).strip().splitlines() or [f"status {done.returncode}"]
+        raise UserError(f"{argv[0]} {argv[1]} failed: {told[-1]}")
+    return done.stdout
+
+
+def containers() -> list[Container]:
+    """The containers of all Compose projects, running or not; commands that ran once are left out.
+
+    Raises:
+        UserError: The engine does not answer.
+    """
+    ids = run(["docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={_PROJECT}"]).split()
+    if not ids:
+        return []
+    found = [parse_container(item) for item in json.loads(run(["docker", "inspect", "--type", "container", *ids]))]
+    return sorted((container for container in found if container), key=lambda c: c.name)
+
+
+def parse_container(item: dict[str, Any]) -> Container | None:
+    """A container from what C(docker inspect) prints; None for one that C(docker compose run) made."""
+    labels = item["Config"].get("Labels") or {}
+    if labels.get("com.docker.compose.oneoff") == "True":
+        return None
+    state = item["State"]
+    return Container(
+        name=item["Name"].lstrip("/"),
+        project=labels.get(_PROJECT, ""),
+        service=labels.get("com.docker.compose.service", ""),
+        state=state.get("Status", ""),
+        health=(state.get("Health") or {}).get("Status", ""),
+        exit_code=state.get("ExitCode", 0),
+        restarts=item.get("RestartCount", 0),
+        image=item.get("Image", ""),
+        reference=item["Config"].get("Image", ""),
+        since=state.get("StartedAt", "")[:19],
+    )
+
+
+def engine_directory() -> str:
+    """Where the engine keeps its data."""
+    return run(["docker", "info", "--format", "{{.DockerRootDir}}"]).strip()
+
+
+def unit(name: str, *properties: str) -> dict[str, str]:
+    """Properties of a systemd unit."""
+    told = run(["systemctl", "show", name, f"--property={','.join(properties)}"])
+    return dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+
+
+def space(path: str) -> Space:
+    """Room where a directory lies."""
+    found = os.statvfs(path)
+    inodes = 100 * found.f_favail / found.f_files if found.f_files else 100.0
+    return Space(path, found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize, inodes)

@@ -1,0 +1,114 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The host around the containers: renewal, room, backups."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult, gate_result
+from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.facts import Space
+from ansible_collections.sluice.deploy.plugins.module_utils.sizes import format_size
+
+_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LEAST_INODES = 5
+
+
+def parse_age(value: str, name: str) -> int:
+    """Seconds of an age such as C(36h) or C(7d).
+
+    Raises:
+        UserError: It is none.
+    """
+    match = re.fullmatch(r"\s*([0-9]{1,6})\s*([mhdw])\s*", value)
+    if not match:
+        raise UserError(f"{name}: {value!r} is not an age; write a number with m, h, d or w, such as 36h")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def judge_timer(name: str, timer: Mapping[str, str], service: Mapping[str, str]) -> GateResult:
+    """Whether certificates will be renewed: the timer waits, and its last run went well."""
+    log = f"journalctl --unit {name.removesuffix('.timer')}.service"
+    if timer.get("LoadState") != "loaded":
+        measured, advice = "not installed", "install it anew with the role nginx_certbot"
+    elif timer.get("ActiveState") != "active":
+        measured, advice = f"{timer.get('ActiveState', 'unknown')}", f"systemctl enable --now {name}"
+    elif service.get("Result", "success") != "success":
+        measured, advice = f"last run: {service['Result']}", f"see {log}"
+    else:
+        measured, advice = "active", ""
+    due = timer.get("NextElapseUSecRealtime") or "unknown"
+    return gate_result(
+        "host.renewal_timer",
+        "Certificates are renewed by a timer",
+        "fail" if advice else "pass",
+        measured=measured,
+        limit="active, last run well",
+        evidence=[f"{name}, next run {due}"],
+        advice=[advice] if advice else [],
+    )
+
+
+def judge_disk(spaces: Iterable[Space], least: int) -> GateResult:
+    """Room in every file system that fills."""
+    spaces = list(spaces)
+    scarce = [space for space in spaces if space.free < least or space.free_inodes < _LEAST_INODES]
+    tightest = min(spaces, key=lambda space: space.free)
+    return gate_result(
+        "host.disk",
+        "Room on the disk",
+        "fail" if scarce else "pass",
+        measured=f"{format_size(tightest.free)} free",
+        limit=f"{format_size(least)} free",
+        evidence=[
+            f"{s.path}: {format_size(s.free)} of {format_size(s.size)} free, {s.free_inodes:.0f} % of inodes"
+            for s in spaces
+        ],
+        advice=["docker system df shows what fills it; docker image prune and docker builder prune make room"]
+        if scarce
+        else [],
+    )
+
+
+def newest_backup(directory: Path) -> tuple[str, float] | None:
+    """Name and time of the newest whole backup; a directory without a manifest was cut off."""
+    found = []
+    for manifest in directory.glob("[0-9]*/manifest.json"):
+        try:
+            at = float(json.loads(manifest.read_text(encoding="utf-8"))["at"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        found.append((at, manifest.parent.name))
+    return (max(found)[1], max(found)[0]) if found else None
+
+
+def judge_backup(found: tuple[str, float] | None, most: int, now: float | None = None) -> GateResult:
+    """A warning and no failure: an old backup endangers the data, and not this release."""
+    title = "Newest backup"
+    limit = f"{_age(most)} old at most"
+    if found is None:
+        advice = ["run playbooks/backup.yml, and let a timer on the controller repeat it"]
+        return gate_result("host.backup", title, "warn", measured="none", limit=limit, advice=advice)
+    name, at = found
+    age = (time.time() if now is None else now) - at
+    return gate_result(
+        "host.backup",
+        title,
+        "warn" if age > most else "pass",
+        measured=f"{_age(age)} old",
+        limit=limit,
+        evidence=[name],
+        advice=["run playbooks/backup.yml"] if age > most else [],
+    )
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(0, seconds):.0f} s"

@@ -1,0 +1,109 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""All that is to be asked on the host, in one go."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult, gate_result
+from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe import facts, host, record, services
+from ansible_collections.sluice.deploy.plugins.module_utils.sizes import parse_size
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is to be checked on the host."""
+
+    stack: str
+    services: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    projects: Sequence[str] = ()
+    root: str = ""
+    edge_switch: Sequence[str] = ()
+    max_restarts: int = 0
+    min_disk: str = "0"
+    renewal_timer: str = ""
+    backup_max_age: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Results, and what further checks on the host need to know."""
+
+    results: list[GateResult]
+    containers: list[facts.Container]
+    build_logs: list[str]
+
+    def images(self, wanted: Mapping[str, Mapping[str, Any]], limit: str) -> list[dict[str, str]]:
+        """The images that run, as C(image_size_gate) takes them; those of the stack's own release only."""
+        chosen: dict[str, dict[str, str]] = {}
+        for container in self.containers:
+            service = wanted.get(container.service)
+            if service is not None and not service.get("stateful"):
+                most = str(service.get("max_size") or limit)
+                entry = {"name": container.service, "image": container.image}
+                chosen.setdefault(container.service, {**entry, **({"max_size": most} if most else {})})
+        return list(chosen.values())
+
+
+def look(wishes: Wishes) -> Seen:
+    """Every check's result.
+
+    Raises:
+        UserError: A setting has a wrong form.
+    """
+    least = parse_size(wishes.min_disk, "min_disk")
+    most = host.parse_age(wishes.backup_max_age, "backup_max_age") if wishes.backup_max_age else 0
+    found: list[facts.Container] = []
+    results: list[GateResult] = []
+    known: record.Record | None = None
+    directories = ["/"]
+    try:
+        directories.append(facts.engine_directory())
+        known = record.read_record(wishes.root, wishes.stack)
+        everything = facts.containers()
+        projects = {*record.projects_of(wishes.stack, known), *wishes.projects}
+        found = [container for container in everything if container.project in projects]
+        results += services.judge_services(found, wishes.services, wishes.max_restarts)
+        others = [c for c in everything if c.project in record.other_colours(wishes.stack, known)]
+        results.append(record.judge_drift(wishes.stack, known, found, others, _edge(wishes, known)))
+    except UserError as error:
+        advice = ["systemctl status docker; the play needs become: true"]
+        results.append(
+            gate_result("container.engine", "The engine answers", "fail", measured=str(error), advice=advice)
+        )
+    results += _timer(wishes.renewal_timer)
+    results.append(
+        host.judge_disk([facts.space(path) for path in dict.fromkeys(directories) if os.path.isdir(path)], least)
+    )
+    if most:
+        results.append(host.judge_backup(host.newest_backup(Path(wishes.root) / wishes.stack / "backups"), most))
+    return Seen(results, found, list(known.build_logs) if known else [])
+
+
+def _edge(wishes: Wishes, known: record.Record | None) -> dict[str, Any] | None:
+    """What the edge says it serves."""
+    if not (known and wishes.edge_switch):
+        return None
+    try:
+        told: dict[str, Any] = json.loads(facts.run([*wishes.edge_switch, "status", wishes.stack]))
+    except ValueError:
+        raise UserError(f"{wishes.edge_switch[0]} status did not answer with JSON")
+    return told
+
+
+def _timer(name: str) -> list[GateResult]:
+    if not name:
+        return []
+    service = f"{name.removesuffix('.timer')}.service"
+    try:
+        timer = facts.unit(name, "LoadState", "ActiveState", "NextElapseUSecRealtime")
+        return [host.judge_timer(name, timer, facts.unit(service, "Result", "ActiveState"))]
+    except UserError as error:
+        return [gate_result("host.renewal_timer", "Certificates are renewed by a timer", "fail", measured=str(error))]

@@ -1,0 +1,64 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Containers held against what a stack says it consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult, Status, gate_result
+from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.facts import Container
+
+_WANTED = "running, healthy"
+
+
+def judge_services(
+    found: Iterable[Container], services: Mapping[str, Mapping[str, Any]], max_restarts: int
+) -> list[GateResult]:
+    """A result for each service of the stack, and for each further one that was found."""
+    by_service: dict[str, list[Container]] = {name: [] for name in services}
+    for container in found:
+        by_service.setdefault(container.service or container.name, []).append(container)
+    return [_judge(name, members, services.get(name), max_restarts) for name, members in by_service.items()]
+
+
+def _judge(name: str, members: list[Container], service: Mapping[str, Any] | None, max_restarts: int) -> GateResult:
+    worker = service is not None and not service.get("port") and not service.get("stateful")
+    title = f"Worker {name} is alive" if worker else f"Service {name} is healthy"
+    if not members:
+        return gate_result(
+            f"container.{name}",
+            title,
+            "fail",
+            measured="no container",
+            limit=_WANTED,
+            advice=["see docker ps --all, and deploy again", "a service of another name belongs into verify_services"],
+        )
+    statuses = [_status(member, max_restarts) for member in members]
+    worst: Status = "fail" if "fail" in statuses else "warn" if "warn" in statuses else "pass"
+    bad = [member for member, status in zip(members, statuses) if status != "pass"]
+    return gate_result(
+        f"container.{name}",
+        title,
+        worst,
+        measured="; ".join(dict.fromkeys(told(member) for member in bad or members)),
+        limit=_WANTED + (f", at most {max_restarts} restarts" if max_restarts else ", no restarts"),
+        evidence=[f"{m.name}: {told(m)}, since {m.since}, {m.reference}" for m in members],
+        advice=[f"docker logs --tail 50 {m.name}" for m in bad],
+    )
+
+
+def _status(container: Container, max_restarts: int) -> Status:
+    if not container.running or container.health not in ("", "healthy"):
+        return "fail"
+    return "warn" if container.restarts > max_restarts else "pass"
+
+
+def told(container: Container) -> str:
+    """A container's condition in a few words."""
+    words = [container.state if container.state != "exited" else f"exited ({container.exit_code})"]
+    words += [container.health] if container.health and container.running else []
+    restarts = container.restarts
+    words += [f"{restarts} restart{'' if restarts == 1 else 's'}"] if restarts else []
+    return ", ".join(words)

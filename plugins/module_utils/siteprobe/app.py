@@ -1,0 +1,144 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Checks of the app behind the site: health, front, speed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Check, Found, Target
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.wire import Answer, fetch
+
+_SCRIPT_TYPES = ("text/javascript", "application/javascript", "application/x-javascript")
+
+
+def checks(target: Target, health: Sequence[Mapping[str, Any]], front: Mapping[str, Any], max_ms: float) -> list[Check]:
+    """What the app answers."""
+    found = [_health_check(target, wanted) for wanted in health]
+    if front.get("path"):
+        found.append(Check("site.front", f"The app's page at {front['path']}", lambda: _front(target, front)))
+    found.append(Check("site.speed", "Time to the first byte", lambda: _speed(target, max_ms)))
+    return found
+
+
+def _health_check(target: Target, wanted: Mapping[str, Any]) -> Check:
+    path = str(wanted["path"])
+    name = re.sub(r"[^a-z0-9]+", "_", path.lower()).strip("_") or "root"
+    return Check(f"site.health.{name}", f"Health of {path}", lambda: _health(target, path, wanted.get("expect") or {}))
+
+
+def _health(target: Target, path: str, expect: Mapping[str, Any]) -> Found:
+    """The JSON, not the status alone: a front answers any path with its page and 200."""
+    answer = fetch(target, path, headers={"Accept": "application/json"})
+    limit = "200 with " + (", ".join(f"{key}: {value}" for key, value in expect.items()) or "JSON")
+    try:
+        body = answer.json()
+    except ValueError:
+        told = "HTML, most likely the front's page" if answer.content_type == "text/html" else "no JSON"
+        return Found(
+            "fail",
+            measured=f"{answer.status}, {told}",
+            limit=limit,
+            advice=(f"route {path} to the service that knows its health, or correct the path in verify_health",),
+        )
+    wrong = [
+        f"{key}: {_seen(body, key)!r}, expected {value!r}" for key, value in expect.items() if _seen(body, key) != value
+    ]
+    bad = answer.status != 200 or wrong
+    told = ", ".join(f"{key}: {_seen(body, key)}" for key in expect)
+    return Found(
+        "fail" if bad else "pass",
+        measured=f"{answer.status}{', ' if told else ''}{told}",
+        limit=limit,
+        evidence=tuple(wrong),
+        advice=("see the service's log",) if bad else (),
+    )
+
+
+def _seen(body: Any, key: str) -> Any:
+    """A value by its dotted path, such as C(info.database.status)."""
+    for part in key.split("."):
+        if not isinstance(body, Mapping) or part not in body:
+            return None
+        body = body[part]
+    return body[:80] if isinstance(body, str) else body
+
+
+class _Scripts(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.base = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "script" and values.get("src"):
+            self.sources.append(values["src"] or "")
+        if tag == "base":
+            self.base = values.get("href") or ""
+
+
+def scripts(page: str, url: str) -> list[str]:
+    """The addresses of a page's scripts, made absolute."""
+    parser = _Scripts()
+    parser.feed(page)
+    base = urljoin(url, parser.base)
+    return [urljoin(base, source) for source in parser.sources]
+
+
+def _front(target: Target, front: Mapping[str, Any]) -> Found:
+    """The page and its script: after a half release the page asks for a script that is gone."""
+    path, pattern = str(front["path"]), str(front.get("script") or r"\.m?js")
+    answer = fetch(target, path, headers={"Accept": "text/html"})
+    if answer.status != 200 or answer.content_type != "text/html":
+        return _no_front(f"{answer.status}, {answer.content_type}")
+    text = front.get("text")
+    if text and text not in answer.text:
+        return _no_front(f"a page without {text!r}")
+    try:
+        found = [url for url in scripts(answer.text, target.url + path) if re.search(pattern, url)]
+    except re.error as error:
+        raise UserError(f"front.script: {pattern!r} is no regular expression ({error})")
+    if not found:
+        return _no_front("a page without the app's script")
+    return _script(target, found[0])
+
+
+def _script(target: Target, url: str) -> Found:
+    parts = urlsplit(url)
+    if parts.hostname not in (target.domain, *target.aliases):
+        return Found("pass", measured="page with script", limit="page with script", evidence=(f"{url} is elsewhere",))
+    script: Answer = fetch(target, parts.path + (f"?{parts.query}" if parts.query else ""))
+    if script.status != 200 or script.content_type not in _SCRIPT_TYPES:
+        return _no_front(f"{parts.path} answers {script.status}, {script.content_type}")
+    return Found("pass", measured="page with script", limit="page with script", evidence=(parts.path,))
+
+
+def _no_front(measured: str) -> Found:
+    return Found(
+        "fail",
+        measured=measured,
+        limit="page with script",
+        advice=("see whether the front's service runs the release that the page belongs to, and the route to it",),
+    )
+
+
+def _speed(target: Target, max_ms: float) -> Found:
+    answer = fetch(target, "/")
+    total = sum(ms for _, ms in answer.timings)
+    slow = bool(max_ms) and total > max_ms
+    return Found(
+        "warn" if slow else "pass",
+        measured=f"{total:.0f} ms",
+        limit=f"{max_ms:.0f} ms" if max_ms else None,
+        advice=("measure again from the users' network before acting on it",) if slow else (),
+        details={
+            "timings": [{"label": label, "ms": round(ms, 2)} for label, ms in answer.timings],
+            "limit_ms": max_ms,
+        },
+    )

@@ -1,0 +1,106 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is probed, and how a check tells what it found."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult, Status, gate_result
+
+
+@dataclass(frozen=True)
+class Target:
+    """A site, and the way to it."""
+
+    domain: str
+    aliases: tuple[str, ...] = ()
+    resolve_to: str = ""
+    https_port: int = 443
+    http_port: int = 80
+    ca_file: str = ""
+    timeout: float = 5
+    authorization: str = field(default="", repr=False)
+    """The value of the Authorization header that a closed preview asks for."""
+
+    @property
+    def address(self) -> str:
+        """What is connected to: the public name, or the address that stands in for it."""
+        return self.resolve_to or self.domain
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.authority(self.domain)}"
+
+    def authority(self, name: str) -> str:
+        return name if self.https_port == 443 else f"{name}:{self.https_port}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a check found; C(gate_result) explains the fields."""
+
+    status: Status
+    measured: Any = None
+    limit: Any = None
+    evidence: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    details: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: its name, and how to look."""
+
+    id: str
+    title: str
+    look: Callable[[], Found]
+
+    def result(self) -> GateResult:
+        """Look and tell; a site that breaks off is a finding and no error."""
+        try:
+            return self._told(self.look())
+        except (OSError, http.client.HTTPException) as error:
+            return self._told(Found("fail", measured=reason(error)))
+        except UserError as error:
+            return self._told(Found("fail", measured="not measured", evidence=(str(error),)))
+
+    def skipped(self, why: str) -> GateResult:
+        return self._told(Found("skip", evidence=(why,)))
+
+    def _told(self, found: Found) -> GateResult:
+        return gate_result(
+            self.id,
+            self.title,
+            found.status,
+            measured=found.measured,
+            limit=found.limit,
+            evidence=list(found.evidence),
+            advice=list(found.advice),
+            details=found.details,
+        )
+
+
+def reason(error: BaseException) -> str:
+    """Why a connection failed, in words."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate is not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {(error.reason or str(error)).lower().replace('_', ' ')}"
+    if isinstance(error, socket.gaierror):
+        return "the name does not resolve"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, (ConnectionResetError, http.client.RemoteDisconnected, BrokenPipeError)):
+        return "the server closed the connection"
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    return f"no proper HTTP answer ({type(error).__name__})"

@@ -1,0 +1,107 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""All checks of a site, run side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import app, encryption, guards, web
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.login import Login
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Check, Target
+
+# Few enough for a small server, and below any sensible limit on connections.
+_PARALLEL = 6
+_DOMAIN = re.compile(r"(?=.{1,253}\Z)(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*\.?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is to be checked."""
+
+    target: Target
+    login: Login
+    addresses: Sequence[str] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    health: Sequence[Mapping[str, Any]] = ()
+    front: Mapping[str, Any] = field(default_factory=dict)
+    max_ms: float = 0
+    min_days: float = 0
+    rate_limit: Mapping[str, Any] = field(default_factory=dict)
+    closed_ports: Sequence[int] = ()
+
+
+def check_input(wishes: Wishes) -> None:
+    """Refuse what cannot be probed, before anything is sent.
+
+    Raises:
+        UserError: A setting has a wrong form.
+    """
+    target = wishes.target
+    for name in (target.domain, *target.aliases):
+        if not _DOMAIN.fullmatch(name):
+            raise UserError(
+                f"domain: {name!r} is not a domain name; write one such as crm.example.com, without https://"
+            )
+    if target.resolve_to:
+        try:
+            ipaddress.ip_address(target.resolve_to)
+        except ValueError:
+            raise UserError(f"resolve_to: {target.resolve_to!r} is not an IP address; leave it empty to use DNS")
+    for name, pattern in wishes.headers.items():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise UserError(f"headers: the expression for {name} is malformed ({error})")
+    paths = [wish.get("path") for wish in (*wishes.health, *wishes.login.steps)]
+    paths += [wish["path"] for wish in (wishes.front, wishes.rate_limit) if wish.get("path")]
+    for path in paths:
+        if not str(path or "").startswith("/"):
+            raise UserError(f"path: {path!r} does not begin with a slash; write it as in /api/health")
+
+
+def _careful(target: Target) -> Target:
+    """Without the preview's password where whoever answers is not who they say."""
+    with contextlib.suppress(OSError):
+        if not target.authorization or not encryption.trusted_for_secrets(target):
+            return target
+    return replace(target, authorization="")
+
+
+def probe(wishes: Wishes) -> list[GateResult]:
+    """Every check's result, in the order of a reader's interest.
+
+    Raises:
+        UserError: A setting has a wrong form.
+    """
+    check_input(wishes)
+    target = _careful(wishes.target)
+    reach = Check("site.reachable", f"{target.url} answers", lambda: web.reachable(target))
+    first = reach.result()
+    dns, *further = web.checks(target, wishes.addresses, wishes.headers)
+    checks = [
+        *further,
+        *app.checks(target, wishes.health, wishes.front, wishes.max_ms),
+        *wishes.login.check(target),
+        *encryption.checks(target, wishes.min_days),
+        *guards.closed_ports(target, wishes.closed_ports),
+    ]
+    # Last and alone: what follows a burst would be refused as well.
+    burst = guards.rate_limit(
+        target, str(wishes.rate_limit.get("path") or "/"), int(wishes.rate_limit.get("requests") or 0)
+    )
+    results = [dns.result(), first]
+    # A proxy that answers 502 still has a certificate and headers to look at.
+    if first["status"] == "fail" and not str(first["measured"]).startswith("HTTP "):
+        return [*results, *(check.skipped(f"{target.url} does not answer") for check in (*checks, *burst))]
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        results += pool.map(Check.result, checks)
+    return results + [check.result() for check in burst]

@@ -1,0 +1,176 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Checks of how the site is reached: DNS, redirect, headers, HTTP/2, foreign names."""
+
+from __future__ import annotations
+
+import http.client
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Check, Found, Target, reason
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.wire import (
+    Answer,
+    exchange,
+    fetch,
+    lookup,
+    secure,
+    trusting_context,
+)
+
+_PERMANENT = (301, 308)
+_REDIRECTED = "/sluice-verify/path?query=kept&name=%C3%BC"
+_NOT_THERE = "/sluice-verify/there-is-no-such-page"
+_FOREIGN = "sluice-verify.invalid"
+
+
+def checks(target: Target, addresses: Sequence[str], headers: Mapping[str, str]) -> list[Check]:
+    """What a visitor's browser meets before the app does anything."""
+    return [
+        Check("site.dns", "DNS points here", lambda: _dns(target, addresses)),
+        Check("site.redirect", "HTTP leads to HTTPS, path and query kept", lambda: _redirect(target)),
+        Check("site.headers", "Security headers", lambda: _headers(target, headers)),
+        Check("site.http2", "HTTP/2", lambda: _http2(target)),
+        Check("site.foreign_host", "Foreign names are refused", lambda: _foreign(target)),
+    ]
+
+
+def _dns(target: Target, wanted: Sequence[str]) -> Found:
+    if target.resolve_to:
+        return Found("skip", evidence=(f"resolve_to is set: {target.resolve_to} was probed whatever DNS says",))
+    expected = {address[0].partition("%")[0] for name in wanted for _, address in lookup(name, 0)}
+    published = {name: {address[0] for _, address in lookup(name, 0)} for name in (target.domain, *target.aliases)}
+    measured = sorted(set().union(*published.values()))
+    if not expected:
+        return Found("pass", measured=measured, limit="any address", evidence=("no address was named to compare with",))
+    astray = [
+        f"{name} leads to {', '.join(sorted(found - expected))}"
+        for name, found in published.items()
+        if found - expected
+    ]
+    return Found(
+        "fail" if astray else "pass",
+        measured=measured,
+        limit=sorted(expected),
+        evidence=tuple(astray),
+        advice=(
+            "correct the A and AAAA records: one that leads elsewhere breaks a part of all visits and the certificate",
+            "behind a load balancer or CDN name its addresses in verify_addresses",
+        )
+        if astray
+        else (),
+    )
+
+
+def _redirect(target: Target) -> Found:
+    answer = fetch(target, _REDIRECTED, plain=True, host=_host_of_http(target))
+    location = answer.headers.get("Location", "")
+    wanted = target.url + _REDIRECTED
+    kept = location == wanted
+    permanent = answer.status in _PERMANENT
+    advice = "answer on port 80 with: return 301 https://$host$request_uri"
+    return Found(
+        "fail" if not kept or answer.status // 100 != 3 else "pass" if permanent else "warn",
+        measured=f"{answer.status} to {location}" if location else str(answer.status),
+        limit=f"301 or 308 to {target.url}, path and query as asked",
+        evidence=() if kept else (f"asked for {_REDIRECTED}",),
+        advice=() if kept and permanent else (advice,),
+    )
+
+
+def _host_of_http(target: Target) -> str:
+    return target.domain if target.http_port == 80 else f"{target.domain}:{target.http_port}"
+
+
+def _headers(target: Target, wanted: Mapping[str, str]) -> Found:
+    """On a page and on an error alike: nginx drops inherited headers where one forgets."""
+    faults: list[str] = []
+    for path in ("/", _NOT_THERE):
+        answer = fetch(target, path)
+        faults += [f"{path}: {fault}" for fault in header_faults(answer, wanted)]
+    server = fetch(target, "/").headers.get("Server", "")
+    telling = bool(re.search(r"\d", server))
+    bad = len({fault.split(": ", 2)[1] for fault in faults})
+    return Found(
+        "fail" if faults else "warn" if telling else "pass",
+        measured=f"{len(wanted) - bad} of {len(wanted)} as they should be",
+        limit=f"{len(wanted)}",
+        evidence=tuple(faults) + ((f"Server tells its version: {server}",) if telling else ()),
+        advice=("add each with always, in one place that every location includes",)
+        if faults
+        else ("server_tokens off",)
+        if telling
+        else (),
+    )
+
+
+def header_faults(answer: Answer, wanted: Mapping[str, str]) -> list[str]:
+    """Headers that are missing, or of another value than the expression asks for."""
+    faults = []
+    for name, pattern in wanted.items():
+        values = [str(value) for value in answer.headers.get_all(name) or []]
+        if not values:
+            faults.append(f"{name}: missing")
+        faults += [f"{name}: {value[:80]}" for value in values if not re.search(pattern, value, re.IGNORECASE)]
+    return faults
+
+
+def _http2(target: Target) -> Found:
+    context = trusting_context()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with secure(target, context) as connection:
+        chosen = connection.selected_alpn_protocol() or "HTTP/1.1 without negotiation"
+    return Found(
+        "pass" if chosen == "h2" else "fail",
+        measured=chosen,
+        limit="h2",
+        advice=() if chosen == "h2" else ("http2 on; in nginx before 1.25: listen 443 ssl http2",),
+    )
+
+
+def _foreign(target: Target) -> Found:
+    """Neither a foreign name in TLS, nor a foreign Host, nor one on port 80, may be served the site."""
+    attempts: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("server name and Host over HTTPS", {"name": _FOREIGN, "host": _FOREIGN}),
+        ("Host over HTTPS", {"host": _FOREIGN}),
+        ("Host over HTTP", {"host": _FOREIGN, "plain": True}),
+    )
+    served: list[str] = []
+    refused: list[str] = []
+    for label, options in attempts:
+        try:
+            answer = fetch(target, "/", **options)
+        except (OSError, http.client.HTTPException) as error:
+            refused.append(f"{label}: {reason(error)}")
+            continue
+        told = f"{label}: {answer.status}"
+        (served if _welcomes(answer) else refused).append(told)
+    return Found(
+        "fail" if served else "pass",
+        measured="served" if served else "refused",
+        limit="refused",
+        evidence=(*served, *refused),
+        advice=("give nginx a default_server with ssl_reject_handshake on and return 444",) if served else (),
+    )
+
+
+def _welcomes(answer: Answer) -> bool:
+    """Content, or a redirect that repeats the foreign name, which serves phishing and poisons caches."""
+    if answer.status // 100 == 3:
+        return urlsplit(answer.headers.get("Location", "")).hostname == _FOREIGN
+    return answer.status < 400
+
+
+def reachable(target: Target) -> Found:
+    """Whether anything answers at all; without it no other check says anything."""
+    with secure(target, trusting_context()) as connection:
+        answer = exchange(connection, target, "/")
+    down = answer.status >= 500
+    return Found(
+        "fail" if down else "pass",
+        measured=f"HTTP {answer.status}",
+        limit="an answer below 500",
+        advice=("see the proxy's error log and whether a release serves",) if down else (),
+    )

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe import facts, look
+from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.facts import Container, Space
+from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.host import (
+    judge_backup,
+    judge_disk,
+    judge_timer,
+    newest_backup,
+    parse_age,
+)
+from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.record import Record, judge_drift, read_record
+from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.services import judge_services
+
+SERVER = Container(
+    "crm-blue-server", "crm-blue", "server", "running", "healthy", 0, 0, "sha256:aa", "crm:1", "2026-11-23"
+)
+WORKER = dataclasses.replace(SERVER, name="crm-blue-worker", service="worker", health="")
+DATABASE = dataclasses.replace(SERVER, name="crm-postgres", project="crm-data", service="postgres", image="sha256:cc")
+SERVICES = {"server": {"port": 3000, "max_size": "300MB"}, "worker": {}, "postgres": {"stateful": True}}
+RECORD = Record("r1", "blue", {"server": "sha256:aa", "worker": "sha256:aa"})
+
+
+def changed(container, **changes):
+    return dataclasses.replace(container, **changes)
+
+
+def inspected(container):
+    """What C(docker inspect) prints of a container."""
+    labels = {"com.docker.compose.project": container.project, "com.docker.compose.service": container.service}
+    health = {"Health": {"Status": container.health}} if container.health else {}
+    return {
+        "Name": f"/{container.name}",
+        "Config": {"Labels": labels, "Image": container.reference},
+        "State": {
+            "Status": container.state,
+            "ExitCode": container.exit_code,
+            "StartedAt": "2026-11-23T09:00:00Z",
+            **health,
+        },
+        "RestartCount": container.restarts,
+        "Image": container.image,
+    }
+
+
+def test_healthy_services_pass_and_a_worker_is_called_one():
+    results = judge_services([SERVER, WORKER, DATABASE], SERVICES, 0)
+    assert {r["id"]: r["status"] for r in results} == {
+        "container.server": "pass",
+        "container.worker": "pass",
+        "container.postgres": "pass",
+    }
+    assert results[1]["title"] == "Worker worker is alive"
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "measured"),
+    [
+        ({"state": "exited", "exit_code": 137, "health": ""}, "fail", "exited (137)"),
+        ({"state": "restarting", "restarts": 9}, "fail", "restarting, 9 restarts"),
+        ({"health": "unhealthy"}, "fail", "running, unhealthy"),
+        ({"health": "starting"}, "fail", "running, starting"),
+        ({"state": "paused"}, "fail", "paused"),
+        ({"restarts": 1}, "warn", "running, healthy, 1 restart"),
+    ],
+)
+def test_what_is_wrong_with_a_container_is_told(changes, status, measured):
+    (result,) = judge_services([changed(SERVER, **changes)], {"server": {}}, 0)
+    assert (result["status"], result["measured"]) == (status, measured)
+    assert result["advice"] == ["docker logs --tail 50 crm-blue-server"]
+
+
+def test_a_missing_worker_is_a_failure_of_the_worker():
+    results = judge_services([SERVER, DATABASE], SERVICES, 0)
+    assert [r["id"] for r in results if r["status"] == "fail"] == ["container.worker"]
+
+
+def test_one_sick_replica_fails_its_service():
+    sick = changed(SERVER, name="crm-blue-server-2", health="unhealthy")
+    (result,) = judge_services([SERVER, sick], {"server": {}}, 0)
+    assert (result["status"], result["measured"]) == ("fail", "running, unhealthy")
+    assert len(result["evidence"]) == 2
+
+
+def test_no_record_is_no_failure():
+    assert judge_drift("crm", None, [SERVER], [], None)["status"] == "skip"
+
+
+@pytest.mark.parametrize(
+    ("found", "others", "edge", "record", "status"),
+    [
+        ([SERVER, WORKER], [], None, RECORD, "pass"),
+        ([SERVER, WORKER], [], {"serving": "blue"}, RECORD, "pass"),
+        ([SERVER, WORKER], [], {"serving": "green"}, RECORD, "fail"),
+        ([SERVER, WORKER], [], {"serving": None}, RECORD, "fail"),
+        ([changed(SERVER, image="sha256:bb"), WORKER], [], None, RECORD, "fail"),
+        ([SERVER], [changed(SERVER, project="crm-green")], None, RECORD, "warn"),
+        ([SERVER], [changed(SERVER, project="crm-green", state="exited")], None, RECORD, "pass"),
+        ([SERVER], [], None, dataclasses.replace(RECORD, interrupted="release"), "warn"),
+        ([], [], None, Record(), "fail"),
+    ],
+)
+def test_drift(found, others, edge, record, status):
+    assert judge_drift("crm", record, found, others, edge)["status"] == status
+
+
+def test_the_record_is_read_from_the_stacks_directory(tmp_path):
+    assert read_record(str(tmp_path), "crm") is None
+    place = tmp_path / "crm/releases/r1"
+    place.mkdir(parents=True)
+    serving = {"current": {"release": "r1", "colour": "blue"}, "previous": None}
+    (tmp_path / "crm/serving.json").write_text(json.dumps(serving))
+    (place / "release.json").write_text(json.dumps({"images": {"server": "sha256:aa"}}))
+    (place / "build.log").write_text("")
+    (tmp_path / "crm/journal.json").write_text(json.dumps({"operation": "rollback"}))
+    log = str(place / "build.log")
+    assert read_record(str(tmp_path), "crm") == Record("r1", "blue", {"server": "sha256:aa"}, "rollback", (log,))
+    (tmp_path / "crm/serving.json").write_text("{")
+    with pytest.raises(UserError, match="holds no proper record"):
+        read_record(str(tmp_path), "crm")
+
+
+@pytest.mark.parametrize(
+    ("timer", "service", "status", "measured"),
+    [
+        ({"LoadState": "loaded", "ActiveState": "active"}, {"Result": "success"}, "pass", "active"),
+        ({"LoadState": "not-found"}, {}, "fail", "not installed"),
+        ({"LoadState": "loaded", "ActiveState": "inactive"}, {}, "fail", "inactive"),
+        ({"LoadState": "loaded", "ActiveState": "active"}, {"Result": "exit-code"}, "fail", "last run: exit-code"),
+    ],
+)
+def test_the_timer(timer, service, status, measured):
+    result = judge_timer("renew.timer", timer, service)
+    assert (result["status"], result["measured"]) == (status, measured)
+
+
+def test_the_tightest_disk_is_told_and_exactly_the_limit_passes():
+    roomy, tight = Space("/", 9 * 10**9, 10**10, 90), Space("/var/lib/docker", 2 * 10**9, 10**10, 90)
+    result = judge_disk([roomy, tight], 2 * 10**9)
+    assert (result["status"], result["measured"]) == ("pass", "2.0 GB free")
+    assert judge_disk([roomy, tight], 2 * 10**9 + 1)["status"] == "fail"
+    assert judge_disk([dataclasses.replace(roomy, free_inodes=1)], 0)["status"] == "fail"
+
+
+def test_backups_that_were_cut_off_do_not_count(tmp_path):
+    assert newest_backup(tmp_path) is None
+    for name, manifest in (("20260101T0", '{"at": 100}'), ("20260102T0", '{"at": 200}'), ("20260103T0", '{"at"')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text(manifest)
+    (tmp_path / "20260104T0").mkdir()
+    assert newest_backup(tmp_path) == ("20260102T0", 200.0)
+    assert judge_backup(("x", 200.0), 100, now=300)["status"] == "pass"
+    assert judge_backup(("x", 200.0), 100, now=301)["status"] == "warn"
+    assert judge_backup(None, 100)["status"] == "warn"
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("36h", 129600), ("7d", 604800), ("1 w", 604800), ("5m", 300)])
+def test_ages(text, seconds):
+    assert parse_age(text, "x") == seconds
+
+
+@pytest.mark.parametrize("text", ["7", "d", "-1d", "1y", "1.5d"])
+def test_what_is_no_age_is_named(text):
+    with pytest.raises(UserError, match=r"backup_max_age: .* is not an age"):
+        parse_age(text, "backup_max_age")
+
+
+def test_the_look_at_a_foreign_deployment(monkeypatch, tmp_path):
+    foreign = [changed(c, project="crm") for c in (SERVER, WORKER, DATABASE)]
+    once = inspected(changed(SERVER, project="crm"))
+    once["Config"]["Labels"]["com.docker.compose.oneoff"] = "True"
+
+    def answer(argv):
+        if argv[:2] == ["docker", "ps"]:
+            return "a b c d"
+        if argv[:2] == ["docker", "inspect"]:
+            return json.dumps([*map(inspected, foreign), inspected(changed(SERVER, project="other")), once])
+        return str(tmp_path)
+
+    monkeypatch.setattr(facts, "run", answer)
+    seen = look.look(look.Wishes("crm", SERVICES, root=str(tmp_path)))
+    statuses = {r["id"]: r["status"] for r in seen.results}
+    assert statuses.pop("release.drift") == "skip"
+    assert set(statuses.values()) == {"pass"}, seen.results
+    assert [c.name for c in seen.containers] == ["crm-blue-server", "crm-blue-worker", "crm-postgres"]
+    assert seen.images(SERVICES, "500MB") == [
+        {"name": "server", "image": "sha256:aa", "max_size": "300MB"},
+        {"name": "worker", "image": "sha256:aa", "max_size": "500MB"},
+    ]
+
+
+def test_an_engine_that_does_not_answer_is_one_failure(monkeypatch, tmp_path):
+    def answer(argv):
+        raise UserError("there is no docker command on this host")
+
+    monkeypatch.setattr(facts, "run", answer)
+    results = look.look(look.Wishes("crm", SERVICES, root=str(tmp_path))).results
+    assert [(r["id"], r["status"]) for r in results] == [("container.engine", "fail"), ("host.disk", "pass")]

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+
+import pytest
+from siteprobe_server import (
+    DOMAIN,
+    EMAIL,
+    HEADERS,
+    PASSWORD,
+    TOKEN,
+    Authority,
+    Site,
+    closed_port,
+    open_port,
+    served,
+)
+
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.login import Login
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Target
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.probe import Wishes, probe
+
+pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+
+QUERY = "mutation L($email: String!, $password: String!) { login(email: $email, password: $password) { accessToken } }"
+STEP = {
+    "path": "/graphql",
+    "query": QUERY,
+    "variables": {"email": EMAIL, "password": "${password}"},
+    "token": "data.login.accessToken",
+}
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="module")
+def certificate(authority):
+    return authority.issue()
+
+
+def wishes(site, authority, **changes):
+    target = Target(
+        DOMAIN,
+        resolve_to="127.0.0.1",
+        https_port=site.https_port,
+        http_port=site.http_port,
+        ca_file=str(authority.file),
+        timeout=3,
+    )
+    given = Wishes(
+        target=target,
+        login=Login([STEP], {"password": PASSWORD}),
+        headers={name: f"^{value}$" for name, value in HEADERS.items()},
+        health=[{"path": "/api/health", "expect": {"status": "ok", "info.db": "up"}}],
+        front={"path": "/"},
+        rate_limit={"path": "/limited", "requests": 20},
+        closed_ports=[closed_port()],
+    )
+    return dataclasses.replace(given, **changes)
+
+
+def statuses(results):
+    return {result["id"]: result["status"] for result in results}
+
+
+def all_of(status, results):
+    return {id for id, found in statuses(results).items() if found == status}
+
+
+def explain(results):
+    return json.dumps([result for result in results if result["status"] != "pass"], indent=2)
+
+
+def test_a_good_site_passes_every_check(authority, certificate):
+    with served(Site(), certificate) as site:
+        results = probe(wishes(site, authority))
+    assert all_of("skip", results) == {"site.dns"}, explain(results)
+    assert all_of("fail", results) | all_of("warn", results) == set(), explain(results)
+    assert len(results) == 18
+
+
+@pytest.mark.parametrize(
+    ("fault", "check"),
+    [
+        ("header", "site.headers"),
+        ("redirect", "site.redirect"),
+        ("foreign", "site.foreign_host"),
+        ("health", "site.health.api_health"),
+        ("script", "site.front"),
+        ("login", "site.login"),
+        ("unlimited", "site.rate_limit"),
+        ("http1", "site.http2"),
+        ("old_tls", "tls.protocols"),
+        ("cipher", "tls.ciphers"),
+    ],
+)
+def test_one_fault_fails_one_check(fault, check, authority, certificate):
+    with served(Site(fault), certificate) as site:
+        results = probe(wishes(site, authority))
+    expected = {check} | ({"site.redirect"} if fault == "foreign" else set())
+    assert all_of("fail", results) == expected, explain(results)
+    assert all(result["advice"] for result in results if result["status"] == "fail"), explain(results)
+
+
+def test_a_server_that_tells_its_version_is_a_warning(authority, certificate):
+    with served(Site("version"), certificate) as site:
+        results = probe(wishes(site, authority))
+    assert (all_of("fail", results), all_of("warn", results)) == (set(), {"site.headers"}), explain(results)
+
+
+@pytest.mark.parametrize(
+    ("options", "check"),
+    [
+        ({"days": (-90, -2)}, "tls.expiry"),
+        ({"days": (-85, 5)}, "tls.expiry"),
+        ({"names": ("other.example.com",)}, "tls.names"),
+        ({"weak": True}, "tls.key"),
+    ],
+)
+def test_a_bad_certificate_fails_its_own_check(options, check, authority):
+    with served(Site("key" if "weak" in options else ""), authority.issue(**options)) as site:
+        results = probe(wishes(site, authority))
+    assert all_of("fail", results) == {check}, explain(results)
+
+
+def test_a_certificate_of_another_authority_is_not_trusted_and_gets_no_password(authority, tmp_path):
+    with served(Site(), Authority(tmp_path).issue()) as site:
+        results = probe(wishes(site, authority))
+    assert all_of("fail", results) == {"tls.chain"}, explain(results)
+    assert statuses(results)["site.login"] == "skip"
+    assert site.bodies == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_previews_password_goes_to_the_trusted_site_alone_and_never_in_the_clear(
+    known, authority, certificate, tmp_path
+):
+    with served(Site(), certificate if known else Authority(tmp_path).issue()) as site:
+        given = wishes(site, authority)
+        probe(dataclasses.replace(given, target=dataclasses.replace(given.target, authorization="Basic x")))
+    assert set(site.authorizations) == ({(True, "Basic x")} if known else set())
+
+
+def test_a_renewal_that_is_overdue_is_a_warning(authority):
+    with served(Site(), authority.issue(days=(-75, 15))) as site:
+        results = probe(wishes(site, authority))
+    assert (all_of("fail", results), all_of("warn", results)) == (set(), {"tls.expiry"}), explain(results)
+
+
+def test_an_open_port_is_found(authority, certificate):
+    with served(Site(), certificate) as site, open_port() as port:
+        results = probe(wishes(site, authority, closed_ports=[port, closed_port()]))
+    assert all_of("fail", results) == {"site.ports"}, explain(results)
+    assert next(r for r in results if r["id"] == "site.ports")["measured"] == f"open: {port}"
+
+
+def test_where_nothing_answers_one_check_fails_and_the_rest_say_why(authority):
+    site = Site()
+    site.https_port, site.http_port = closed_port(), closed_port()
+    results = probe(wishes(site, authority))
+    assert all_of("fail", results) == {"site.reachable"}
+    assert next(r for r in results if r["id"] == "site.reachable")["measured"] == "connection refused"
+    assert len(results) == 18
+    assert {r["evidence"][0] for r in results if r["id"].startswith("tls.")} == {
+        f"https://{DOMAIN}:{site.https_port} does not answer"
+    }
+
+
+def test_no_burst_unless_asked_for(authority, certificate):
+    with served(Site(), certificate) as site:
+        results = probe(wishes(site, authority, rate_limit={"path": "/limited"}))
+    assert statuses(results)["site.rate_limit"] == "skip"
+    assert site.requests == 0
+
+
+def test_a_burst_ends_with_the_first_429(authority, certificate):
+    with served(Site(), certificate) as site:
+        probe(wishes(site, authority, rate_limit={"path": "/limited", "requests": 500}))
+    assert site.requests < 30
+
+
+def test_a_login_of_two_steps(authority, certificate):
+    second = {"path": "/second", "query": "x", "variables": {"first": "${token}"}, "token": "data.token"}
+    login = Login([STEP, second], {"password": PASSWORD})
+    with served(Site(), certificate) as site:
+        results = probe(wishes(site, authority, login=login))
+    assert statuses(results)["site.login"] == "pass", explain(results)
+    assert login.tokens == [TOKEN, f"final-{TOKEN}"]
+    assert json.loads(site.bodies[0])["variables"]["password"] == PASSWORD
+
+
+@pytest.mark.parametrize("fault", ["", "login"])
+def test_neither_password_nor_token_is_told(fault, authority, certificate):
+    with served(Site(fault), certificate) as site:
+        told = json.dumps(probe(wishes(site, authority)))
+    for secret in (PASSWORD, json.dumps(PASSWORD)[1:-1], TOKEN):
+        windows = {secret[i : i + 6] for i in range(len(secret) - 5)}
+        assert not [window for window in windows if window in told]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"variables": {"password": "${pasword}"}}, r"uses \$\{pasword\}, which login_secrets does not hold"),
+        ({"variables": {"price": "5$"}}, "lone dollar sign"),
+        ({"token": "data..token"}, "is no JMESPath"),
+    ],
+)
+def test_a_mistake_in_the_login_is_named(change, message, authority, certificate):
+    with served(Site(), certificate) as site:
+        results = probe(wishes(site, authority, login=Login([{**STEP, **change}], {"password": PASSWORD})))
+    (told,) = next(r for r in results if r["id"] == "site.login")["evidence"]
+    assert re.search(message, told), told
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"target": Target("https://crm.example.com")}, "is not a domain name"),
+        ({"target": Target("a" * 64 + ".com")}, "is not a domain name"),
+        ({"target": Target(DOMAIN, resolve_to="server-1")}, "is not an IP address"),
+        ({"headers": {"X-A": "("}}, "the expression for X-A is malformed"),
+        ({"health": [{"path": "api"}]}, "does not begin with a slash"),
+    ],
+)
+def test_bad_settings_are_refused_before_anything_is_sent(changes, message, authority):
+    with pytest.raises(UserError, match=message):
+        probe(wishes(Site(), authority, **changes))
+
+
+def test_an_unreadable_ca_file_is_named(authority, certificate, tmp_path):
+    with served(Site(), certificate) as site:
+        given = wishes(site, authority)
+        results = probe(
+            dataclasses.replace(given, target=dataclasses.replace(given.target, ca_file=str(tmp_path / "no")))
+        )
+    chain = next(r for r in results if r["id"] == "tls.chain")
+    assert chain["status"] == "fail" and "cannot be read as PEM" in chain["evidence"][0]
