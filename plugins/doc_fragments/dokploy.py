@@ -15,13 +15,6 @@ options:
       - Environment variable E(DOKPLOY_URL) is used where it is not set.
     type: str
     required: true
-  api_key:
-    description:
-      - An API key of the server's owner.
-      - Make it with rate limiting off. A key with Dokploy's defaults is refused after about five calls a day.
-      - Environment variable E(DOKPLOY_API_KEY) is used where it is not set.
-    type: str
-    required: true
   timeout:
     description: Seconds to wait for the answer of one request.
     type: float
@@ -36,11 +29,23 @@ options:
 notes:
   - Runs where it is delegated to, usually the controller, and needs the Python package requests there.
   - Queries are repeated when the server is briefly away, changes never, since nothing on a server is unique.
-  - All modules of the group C(group/sluice.deploy.dokploy) take O(url) and O(api_key) from module_defaults.
 seealso:
   - name: Dokploy API
     description: The server's own description of its API.
     link: https://docs.dokploy.com/docs/api
+"""
+
+    KEY = r"""
+options:
+  api_key:
+    description:
+      - An API key of the server's owner.
+      - Make it with rate limiting off. A key with Dokploy's defaults is refused after about five calls a day.
+      - Environment variable E(DOKPLOY_API_KEY) is used where it is not set.
+    type: str
+    required: true
+notes:
+  - All modules of the group C(group/sluice.deploy.dokploy) take O(url) and O(api_key) from module_defaults.
 """
 
     ATTRIBUTES = r"""

@@ -41,7 +41,7 @@ def connect(params: dict[str, Any]) -> Client:
     )
 
 
-class ModuleFailure(UserError):
+class ModuleFailedError(UserError):
     """A failure that leaves something worth returning beside its message."""
 
     def __init__(self, message: str, **result: Any) -> None:

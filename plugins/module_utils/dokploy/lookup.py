@@ -74,3 +74,20 @@ def other_services(environment: Row) -> list[str]:
         for kind in OTHER_SERVICES
         for row in environment.get(kind) or []
     ]
+
+
+def names(projects: Iterable[Row]) -> list[dict[str, Any]]:
+    """What there is, by name, without ids or environment variables."""
+    return [
+        {
+            "name": project.get("name"),
+            "environments": [
+                {
+                    "name": environment.get("name"),
+                    "services": [service.get("name") for service in environment.get("compose") or []],
+                }
+                for environment in project.get("environments") or []
+            ],
+        }
+        for project in projects
+    ]
