@@ -1,0 +1,271 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The engine's seam filled by the docker command line with Compose and buildx.
+
+The command line and not an API client: it is what the host has for sure, and Compose has no other interface.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..stack import Build
+from .engine import Container, EngineError, Image, Project
+
+_PROJECT = "com.docker.compose.project"
+_LINES_OF_ERROR = 12
+
+
+class Docker:
+    """L(Engine,engine.py) on one host."""
+
+    def __init__(self, inherit: Sequence[int] = (), timeout: float = 600) -> None:
+        self._inherit = tuple(inherit)
+        self._timeout = timeout
+
+    def wait(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(EngineError):
+                self._docker("version", "--format", "{{.Server.Version}}", timeout=10)
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.5)
+
+    def start_interval(self) -> bool:
+        version = self._docker("version", "--format", "{{.Server.APIVersion}}").strip()
+        major, _, minor = version.partition(".")
+        return (int(major), int(minor)) >= (1, 44)
+
+    def image(self, reference: str) -> Image | None:
+        try:
+            found = json.loads(self._docker("image", "inspect", reference))[0]
+        except EngineError as error:
+            if "No such image" in str(error):
+                return None
+            raise
+        repository = _repository(reference)
+        digests = [
+            d.partition("@")[2] for d in found.get("RepoDigests") or [] if _repository(d) == repository
+        ]
+        return Image(
+            id=found["Id"],
+            reference=reference,
+            digest=digests[0] if digests else "",
+            user=(found.get("Config") or {}).get("User") or "",
+            size=found.get("Size") or 0,
+        )
+
+    def pull(self, reference: str) -> Image:
+        self._docker("pull", "--quiet", reference)
+        return self._present(reference)
+
+    def build(self, build: Build, context: Path, tag: str, secrets: dict[str, Path], log: Path) -> Image:
+        argv = [
+            "docker",
+            "buildx",
+            "build",
+            "--load",
+            "--progress",
+            "plain",
+            "--provenance=false",
+            "--tag",
+            tag,
+        ]
+        argv += ["--file", str(context / build.dockerfile)]
+        argv += ["--target", build.target] if build.target else []
+        for name, value in build.args.items():
+            argv += ["--build-arg", f"{name}={value}"]
+        for name, path in secrets.items():
+            argv += ["--secret", f"id={name},src={path}"]
+        with log.open("a", encoding="utf-8") as stream:
+            log.chmod(0o600)
+            done = subprocess.run(
+                [*argv, str(context)],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                pass_fds=self._inherit,
+                check=False,
+            )
+        if done.returncode:
+            raise EngineError(_last_lines(log.read_text(encoding="utf-8", errors="replace")))
+        return self._present(tag)
+
+    def keep(self, image: Image, tag: str) -> None:
+        self._docker("tag", image.id, tag)
+
+    def forget(self, tag: str) -> None:
+        # Still used by a stopped container, or gone already: either way nothing is lost.
+        with contextlib.suppress(EngineError):
+            self._docker("image", "rm", "--no-prune", tag)
+
+    def history(self, image: Image) -> list[str]:
+        commands = self._docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", image.id).splitlines()
+        environment = json.loads(
+            self._docker("image", "inspect", "--format", "{{json .Config.Env}}", image.id)
+        )
+        return commands + list(environment or [])
+
+    def ensure_network(self, name: str) -> None:
+        if not self._docker("network", "ls", "--quiet", "--filter", f"name=^{name}$").strip():
+            self._docker("network", "create", "--label", "deploy.sluice=true", name)
+
+    def ensure_volume(self, name: str, owner: int | None) -> None:
+        if self._docker("volume", "ls", "--quiet", "--filter", f"name=^{name}$").strip():
+            return
+        self._docker("volume", "create", "--label", "deploy.sluice=true", name)
+        if owner:
+            place = self._docker("volume", "inspect", "--format", "{{.Mountpoint}}", name).strip()
+            os.chown(place, owner, owner)
+
+    def up(self, project: Project, services: Sequence[str]) -> None:
+        arguments = ("up", "--detach", "--no-deps", "--no-build", "--pull", "never")
+        self._compose(project, *arguments, *services)
+
+    def containers(self, project: str) -> list[Container]:
+        identifiers = self._docker(
+            "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={_PROJECT}={project}"
+        ).split()
+        if not identifiers:
+            return []
+        # A container that vanished meanwhile makes inspect fail, but what it printed for the others holds.
+        done = self._run(["docker", "inspect", *identifiers], timeout=60)
+        found = [_container(c) for c in json.loads(done.stdout or "[]")]
+        return sorted((c for c in found if c), key=lambda c: c.name)
+
+    def stop(self, project: str, services: Sequence[str] = ()) -> None:
+        chosen = [c.id for c in self.containers(project) if not services or c.service in services]
+        if chosen:
+            self._docker("stop", *chosen)
+
+    def remove(self, project: str) -> None:
+        identifiers = self._docker(
+            "ps", "--all", "--quiet", "--filter", f"label={_PROJECT}={project}"
+        ).split()
+        if identifiers:
+            self._docker("rm", "--force", "--volumes", *identifiers)
+
+    def logs(self, container: str, lines: int) -> str:
+        return self._run(["docker", "logs", "--tail", str(lines), container], timeout=60, merge=True).stdout
+
+    def run_once(
+        self, project: Project, service: str, command: Sequence[str], timeout: float
+    ) -> tuple[int, str]:
+        name = f"{project.name}-{service}-once"
+        argv = self._compose_argv(
+            project, "run", "--rm", "--no-deps", "-T", "--name", name, service, *command
+        )
+        try:
+            done = self._run(argv, timeout=timeout, merge=True)
+        except subprocess.TimeoutExpired as expired:
+            self._run(["docker", "rm", "--force", name], timeout=60)
+            output = expired.stdout or b""
+            text = output if isinstance(output, str) else output.decode(errors="replace")
+            return 124, f"{text}\ndid not end within {timeout:g} s"
+        return done.returncode, done.stdout
+
+    def execute(self, container: str, command: Sequence[str], **streams: Any) -> int:
+        argv = ["docker", "exec", *(["--interactive"] if streams.get("stdin") else []), container, *command]
+        return subprocess.run(argv, pass_fds=self._inherit, check=False, **streams).returncode
+
+    def _present(self, reference: str) -> Image:
+        image = self.image(reference)
+        if not image:
+            raise EngineError(f"{reference} was fetched, yet the engine does not have it")
+        return image
+
+    def _compose_argv(self, project: Project, *arguments: str) -> list[str]:
+        argv = ["docker", "compose", "--progress", "quiet", "--project-name", project.name]
+        argv += [
+            "--project-directory",
+            str(project.directory),
+            "--file",
+            str(project.directory / "compose.yml"),
+        ]
+        override = project.directory / "secrets.yml"
+        if override.exists():
+            argv += ["--file", str(override)]
+        environment = project.directory / ".env"
+        return [*argv, *(["--env-file", str(environment)] if environment.exists() else []), *arguments]
+
+    def _compose(self, project: Project, *arguments: str) -> str:
+        return self._checked(self._compose_argv(project, *arguments), self._timeout)
+
+    def _docker(self, *arguments: str, timeout: float = 0) -> str:
+        return self._checked(["docker", *arguments], timeout or self._timeout)
+
+    def _checked(self, argv: list[str], timeout: float) -> str:
+        try:
+            done = self._run(argv, timeout)
+        except subprocess.TimeoutExpired:
+            raise EngineError(f"docker {argv[1]} did not end within {timeout:g} s")
+        if done.returncode:
+            raise EngineError(_last_lines(done.stderr or done.stdout))
+        return done.stdout
+
+    def _run(self, argv: list[str], timeout: float, merge: bool = False) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+                pass_fds=self._inherit,
+                timeout=timeout,
+                check=False,
+                encoding="utf-8",
+                errors="replace",
+            )
+        except FileNotFoundError:
+            raise EngineError(f"there is no {argv[0]} command on this server: run the docker_host role first")
+
+
+def build_secret_files(values: dict[str, str]) -> tuple[tempfile.TemporaryDirectory[str], dict[str, Path]]:
+    """Build secrets as files that only this run can read; the directory removes itself."""
+    directory = tempfile.TemporaryDirectory(prefix="sluice-build-")
+    files = {}
+    for name, value in values.items():
+        files[name] = Path(directory.name) / name
+        files[name].touch(mode=0o600)
+        files[name].write_text(value, encoding="utf-8")
+    return directory, files
+
+
+def _repository(reference: str) -> str:
+    name = reference.partition("@")[0]
+    path, _, last = name.rpartition("/")
+    name = f"{path}/{last.partition(':')[0]}" if path else last.partition(":")[0]
+    return name.removeprefix("docker.io/").removeprefix("library/")
+
+
+def _container(found: dict[str, Any]) -> Container | None:
+    labels = found["Config"].get("Labels") or {}
+    if labels.get("com.docker.compose.oneoff") == "True":
+        return None
+    state = found["State"]
+    addresses = [n.get("IPAddress") for n in (found["NetworkSettings"].get("Networks") or {}).values()]
+    return Container(
+        id=found["Id"],
+        name=found["Name"].lstrip("/"),
+        service=labels.get("com.docker.compose.service", ""),
+        state=state["Status"],
+        health=(state.get("Health") or {}).get("Status", ""),
+        exit_code=state.get("ExitCode", 0),
+        restarts=found.get("RestartCount", 0),
+        address=next((a for a in addresses if a), ""),
+        image=found["Image"],
+    )
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[-_LINES_OF_ERROR:])

@@ -1,0 +1,77 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The seam to what sends requests to a release: an executable that switches, and says who serves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from ..stack import Colour, Stack
+
+_TIMEOUT = 60
+
+
+class EdgeError(Exception):
+    """The edge did not switch; what served before serves still."""
+
+
+class Edge(Protocol):
+    def serving(self) -> Colour | None:
+        """The colour that the edge sends requests to; C(None) for none, or for an edge that cannot tell."""
+
+    def switch(self, colour: Colour | None) -> None:
+        """Send requests to a colour, or with C(None) answer with the maintenance page."""
+
+
+class NoEdge:
+    """For a stack that no edge stands before."""
+
+    def serving(self) -> Colour | None:
+        return None
+
+    def switch(self, colour: Colour | None) -> None:
+        """Nothing sends requests here."""
+
+
+class CommandEdge:
+    """An executable with C(status STACK) and C(to STACK), JSON in and out."""
+
+    def __init__(self, argv: Sequence[str], stack: Stack) -> None:
+        self._argv = list(argv)
+        self._stack = stack
+
+    def serving(self) -> Colour | None:
+        colour: Colour | None = self._call("status", None).get("serving")
+        return colour
+
+    def switch(self, colour: Colour | None) -> None:
+        upstreams = self._stack.upstreams(colour) if colour else {}
+        self._call("to", {"colour": colour, "upstreams": upstreams})
+
+    def _call(self, verb: str, request: dict[str, Any] | None) -> dict[str, Any]:
+        try:
+            done = subprocess.run(
+                [*self._argv, verb, self._stack.name],
+                input=json.dumps(request) if request else "",
+                capture_output=True,
+                timeout=_TIMEOUT,
+                check=False,
+                text=True,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise EdgeError(f"the edge's switch {self._argv[0]} did not run: {error}")
+        if done.returncode:
+            said = done.stderr.strip() or f"exit status {done.returncode}"
+            raise EdgeError(f"the edge refused: {said.splitlines()[-1]}")
+        try:
+            answer: dict[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            raise EdgeError(f"the edge's switch {self._argv[0]} did not answer in JSON")
+        return answer
+
+
+def edge_for(argv: Sequence[str], stack: Stack) -> Edge:
+    return CommandEdge(argv, stack) if argv else NoEdge()

@@ -1,0 +1,113 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The seam to what runs containers: everything a release asks of it, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..stack import Build
+
+
+class EngineError(Exception):
+    """A command of the engine failed; the text is what it said."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that is present on the server."""
+
+    id: str
+    reference: str
+    """What was asked for."""
+    digest: str = ""
+    """The registry's digest, where a registry gave one."""
+    user: str = ""
+    size: int = 0
+
+    def pinned(self, keep: str) -> str:
+        """How a Compose file names it: by the registry's digest, else by the tag that keeps it here."""
+        return f"{self.reference.partition('@')[0]}@{self.digest}" if self.digest else keep
+
+
+@dataclass(frozen=True)
+class Container:
+    id: str
+    name: str
+    service: str
+    state: str
+    health: str
+    """C(starting), C(healthy), C(unhealthy), or empty where there is no health check."""
+    exit_code: int
+    restarts: int
+    address: str
+    image: str
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A Compose project: its name, and the directory that holds its rendered files."""
+
+    name: str
+    directory: Path
+    colour: str = ""
+
+
+class Engine(Protocol):
+    """What a release needs; Docker Compose is one, an orchestrator over several machines could be another."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for an engine that is restarting; whether it answers."""
+
+    def start_interval(self) -> bool:
+        """Whether health checks may run at a faster pace while a container starts."""
+
+    def image(self, reference: str) -> Image | None:
+        """A present image."""
+
+    def pull(self, reference: str) -> Image: ...
+
+    def build(self, build: Build, context: Path, tag: str, secrets: dict[str, Path], log: Path) -> Image: ...
+
+    def keep(self, image: Image, tag: str) -> None:
+        """Tag an image, so that no clean-up takes it while a release needs it."""
+
+    def forget(self, tag: str) -> None:
+        """Remove such a tag, and the image when it was the last."""
+
+    def history(self, image: Image) -> list[str]:
+        """The commands that made the image, and its environment, as anyone who has it can read them."""
+
+    def ensure_network(self, name: str) -> None: ...
+
+    def ensure_volume(self, name: str, owner: int | None) -> None:
+        """Make a volume; a new one belongs to the given user id."""
+
+    def up(self, project: Project, services: Sequence[str]) -> None:
+        """Services run as the project's files say; what runs so already is left alone."""
+
+    def containers(self, project: str) -> list[Container]: ...
+
+    def stop(self, project: str, services: Sequence[str] = ()) -> None:
+        """Stop gracefully, keep the containers; all services when none is named."""
+
+    def remove(self, project: str) -> None:
+        """Remove all containers of the project; volumes and networks stay."""
+
+    def logs(self, container: str, lines: int) -> str:
+        """The last lines, both streams."""
+
+    def run_once(
+        self, project: Project, service: str, command: Sequence[str], timeout: float
+    ) -> tuple[int, str]:
+        """Run a command in a service's image with its environment; its exit status and output."""
+
+    def execute(self, container: str, command: Sequence[str], **streams: Any) -> int:
+        """Run a command in a running container with the given stdin, stdout, stderr; its exit status."""

@@ -1,0 +1,103 @@
+"""Secret values survive files and URLs, and stay out of texts."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues import (
+    check_secrets,
+    dotenv_quote,
+    dsn,
+    redact,
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "stack_secrets.TOKEN is missing: add it"),
+        ({"TOKENS": "x"}, "is missing (did you mean 'TOKENS'?)"),
+        ({"TOKEN": "  "}, "stack_secrets.TOKEN is blank"),
+        ({"TOKEN": "changeme"}, "stack_secrets.TOKEN is a placeholder"),
+        ({"TOKEN": "Change_Me!"}, "is a placeholder"),
+        ({"TOKEN": "<your token>"}, "is a placeholder"),
+        ({"TOKEN": "replace_me_with_a_random_string"}, "is a placeholder"),
+        ({"TOKEN": True}, "expected text, not bool"),
+        ({"TOKEN": "a\0bc"}, "holds a NUL byte"),
+    ],
+)
+def test_values_that_are_no_secret(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check_secrets(["TOKEN"], values)
+    assert message in str(caught.value)
+
+
+def test_good_values_pass_and_others_are_left_out() -> None:
+    assert check_secrets(["A", "N"], {"A": "k8d2#x", "N": 98765432101, "B": "unused"}) == {
+        "A": "k8d2#x",
+        "N": "98765432101",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "quoted"),
+    [
+        ("abc-1", "abc-1"),
+        ("", "''"),
+        ("a b#c$d", "'a b#c$d'"),
+        ("it's", '"it\'s"'),
+        ("'$x\\\"\n", '"\'\\$x\\\\\\"\\n"'),
+        ("ends\\", '"ends\\\\"'),
+    ],
+)
+def test_dotenv_quoting(value: str, quoted: str) -> None:
+    assert dotenv_quote(value) == quoted
+
+
+@given(st.text(min_size=1), st.text(min_size=1), st.text(min_size=1))
+@settings(max_examples=100, derandomize=True)
+def test_a_dsn_gives_back_what_went_in(user: str, password: str, database: str) -> None:
+    url = urlsplit(
+        dsn(
+            {
+                "scheme": "postgres",
+                "user": user,
+                "password": password,
+                "host": "db",
+                "port": 5432,
+                "database": database,
+            }
+        )
+    )
+    assert (unquote(url.username or ""), unquote(url.password or ""), unquote(url.path[1:])) == (
+        user,
+        password,
+        database,
+    )
+    assert (url.hostname, url.port) == ("db", 5432)
+
+
+def test_a_dsn_names_what_it_does_not_know() -> None:
+    with pytest.raises(UserError, match="did you mean 'password'"):
+        dsn({"scheme": "redis", "host": "r", "pasword": "x"})
+    with pytest.raises(UserError, match="host is missing"):
+        dsn({"scheme": "redis"})
+    assert dsn({"scheme": "redis", "host": "::1", "params": {"a": "b&c"}}) == "redis://[::1]?a=b%26c"
+
+
+@given(st.lists(st.text(min_size=4), max_size=5), st.text(), st.text())
+@settings(max_examples=100, derandomize=True)
+def test_no_secret_is_left_in_a_redacted_text(secrets: list[str], before: str, after: str) -> None:
+    text = redact(before + "|".join(secrets) + after, secrets, mask="")
+    assert not [s for s in secrets if len(s) > 8 and s in text]
+
+
+def test_percent_encoded_and_overlapping_values_are_masked() -> None:
+    assert redact("p%40ss1 p@ss1 p@ss1234", ["p@ss1", "p@ss1234"]) == "*** *** ***"
+    assert redact("a is a word", ["a"]) == "a is a word"
