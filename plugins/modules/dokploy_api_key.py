@@ -11,7 +11,8 @@ version_added: 0.1.0
 author:
   - The sluice.deploy maintainers (@sluice)
 description:
-  - Signs up the first administrator of a new Dokploy server, or signs in where there is one, and makes an API key.
+  - Signs up the first administrator of a new Dokploy server, or signs in where there is one,
+    and makes an API key.
   - The key has no rate limit. With Dokploy's defaults it would be refused after about five calls a day.
   - Dokploy shows a key once. It is returned in RV(key), so set C(no_log) on the task and store it at once.
   - Each run makes a key, since names of keys repeat too. Run it only where no key is stored yet, as the role
@@ -90,6 +91,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.bootstrap im
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
+
     from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.client import Client
 
 

@@ -11,10 +11,11 @@ version_added: 0.1.0
 author:
   - The sluice.deploy maintainers (@sluice)
 description:
-  - Makes sure that a Compose service exists in an environment and is configured so, its environment variables included.
+  - Makes sure that a Compose service exists in an environment and is configured so, variables included.
   - The Compose file comes from a Git repository, from text, or is rendered from a stack description.
-  - A file that Dokploy cannot run is refused, with each line that stands in the way. That is anything on ports 80
-    and 443, a reverse proxy of its own, and relative bind mounts, which Dokploy deletes at each deployment.
+  - A file that Dokploy cannot run is refused, with each line that stands in the way. That is anything on
+    ports 80 and 443, a reverse proxy of its own, and relative bind mounts, which Dokploy deletes at each
+    deployment.
   - Changes nothing that runs; M(sluice.deploy.dokploy_deployment) does.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
@@ -36,7 +37,7 @@ options:
     description: Id of the service where it is known, which saves a request. Its name must be O(name).
     type: str
   app_name:
-    description: Beginning of the name of the Compose project, to which Dokploy adds random letters. Only for a new one.
+    description: Beginning of a new service's Compose project name, to which Dokploy adds random letters.
     type: str
   description:
     description: What the service is. Left as it is when not set.
@@ -66,8 +67,9 @@ options:
     type: str
   stack:
     description:
-      - A stack description, the C(stack_*) variables without their prefix, from which the Compose file is rendered.
-      - Its secrets become references to variables of the environment. Its routes are domains and not part of the file.
+      - A stack description, the C(stack_*) variables without their prefix, to render the Compose file from.
+      - Its secrets become references to variables of the environment. Its routes are no part of the file,
+        M(sluice.deploy.dokploy_domain) takes them.
     type: dict
   check_file:
     description: Whether to refuse a Compose file that Dokploy cannot run.
@@ -78,7 +80,9 @@ options:
     type: dict
     default: {}
   secrets:
-    description: Variables of the service's environment whose values are secret. They win over O(env).
+    description:
+      - Variables of the service's environment whose values are secret. They win over O(env).
+      - With O(stack), those that the stack takes, each of which must be there; the others are not sent.
     type: dict
     default: {}
   purge_env:
@@ -149,14 +153,17 @@ from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.services imp
 )
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.source import GitSource, RawSource
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues import check_secrets
 from ansible_collections.sluice.deploy.plugins.module_utils.stack_parse import parse_stack
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
+
     from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.client import Client
+    from ansible_collections.sluice.deploy.plugins.module_utils.stack import Stack
 
 
-def source_of(params: dict[str, Any]) -> GitSource | RawSource:
+def source_of(params: dict[str, Any], stack: Stack | None) -> GitSource | RawSource:
     """Where the Compose file comes from.
 
     Raises:
@@ -170,9 +177,7 @@ def source_of(params: dict[str, Any]) -> GitSource | RawSource:
             ssh_key_id=params["git_ssh_key_id"],
             submodules=params["git_submodules"],
         )
-    text = params["compose_file"]
-    if params["stack"] is not None:
-        text = render_stack(parse_stack(params["stack"]))
+    text = render_stack(stack) if stack else params["compose_file"]
     if not text:
         raise UserError("one of git_url, compose_file and stack is needed to configure the service")
     if params["check_file"]:
@@ -189,9 +194,11 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
         place = locate(client, params["compose_id"], params["project"], params["environment"], name)
         outcome = remove_service(client, place, name, delete_volumes=params["delete_volumes"], check=check)
         return outcome.result()
-    variables = {**params["env"], **params["secrets"]}
+    stack = parse_stack(params["stack"]) if params["stack"] is not None else None
+    secrets = check_secrets(stack.secret_names, params["secrets"]) if stack else params["secrets"]
+    variables = {**params["env"], **secrets}
     service = Service(
-        source=source_of(params),
+        source=source_of(params, stack),
         variables={key: _text(key, value) for key, value in variables.items() if value is not None},
         purge=params["purge_env"],
         description=params["description"],

@@ -11,11 +11,12 @@ version_added: 0.1.0
 author:
   - The sluice.deploy maintainers (@sluice)
 description:
-  - Deploys a Compose service if its source, environment or domains changed since the last deployment by this module,
-    if the last one failed, or if asked to, and waits for the end.
+  - Deploys a Compose service if its source, environment or domains changed since the last deployment by
+    this module, if the last one failed, or if asked to, and waits for the end.
   - Fetches the whole build log and looks in it for the service's secrets.
-  - Judges the containers as well, in each run, because Dokploy calls a deployment done as soon as Compose has started
-    them, crash-looping ones included. Dokploy does not bring the former version back after a failure.
+  - Judges the containers as well, in each run, because Dokploy calls a deployment done as soon as Compose
+    has started them, crash-looping ones included. After a failure Dokploy does not bring the former
+    version back.
   - Remembers what was deployed as a mark at the end of the service's description.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
@@ -148,6 +149,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserEr
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
+
     from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.client import Client
 
 
@@ -157,7 +159,12 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
     client.redact.add(secrets.values())
     if not params["compose_id"]:
         if check:
-            return {"changed": True, "reasons": ["the service does not exist yet"], "gates": [], "timeline": []}
+            return {
+                "changed": True,
+                "reasons": ["the service does not exist yet"],
+                "gates": [],
+                "timeline": [],
+            }
         raise UserError("compose_id is empty; it is what dokploy_compose returns")
     rollout = Rollout(
         client,

@@ -54,7 +54,8 @@ options:
       certificate:
         description:
           - Where the certificate comes from.
-          - V(none) uses one that Traefik has already, V(custom) the resolver of O(domains[].certificate_resolver).
+          - V(none) uses one that Traefik has already.
+          - V(custom) uses the resolver of O(domains[].certificate_resolver).
         type: str
         choices: [letsencrypt, none, custom]
         default: letsencrypt
@@ -119,6 +120,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.routing impo
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
+
     from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.client import Client
 
 DOMAIN = {

@@ -77,6 +77,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.projects imp
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
+
     from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.client import Client
 
 

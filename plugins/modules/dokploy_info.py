@@ -104,6 +104,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.settings imp
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
+
     from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.client import Client
 
 
@@ -112,9 +113,7 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
     result: dict[str, Any] = {"changed": False}
     if "place" in params["gather"]:
         projects = client.get("project.all") or []
-        place = find_place(
-            projects, params["project"] or "", params["environment"], params["name"] or ""
-        )
+        place = find_place(projects, params["project"] or "", params["environment"], params["name"] or "")
         result |= {
             "project_id": place.project_id,
             "environment_id": place.environment_id,

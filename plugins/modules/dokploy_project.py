@@ -13,7 +13,8 @@ author:
 description:
   - Makes sure that a project of exactly this name exists on a Dokploy server, or does not.
   - More than one project of the name is an error that lists their ids, since Dokploy lets names repeat.
-  - Removing a project first deletes its Compose services with their containers, which Dokploy itself leaves running.
+  - Removing a project first deletes its Compose services with their containers, which Dokploy itself leaves
+    running.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
   - sluice.deploy.dokploy.key
@@ -74,6 +75,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.projects imp
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
+
     from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.client import Client
 
 

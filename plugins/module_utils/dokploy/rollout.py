@@ -89,7 +89,11 @@ class Rollout:
         _, mark = split_description(self._stored.get("description"))
         wanted_mark = fingerprint(self._stored)
         reasons = reasons_to_deploy(
-            self._stored, mark=mark, wanted_mark=wanted_mark, revision=self._wish.revision, force=self._wish.force
+            self._stored,
+            mark=mark,
+            wanted_mark=wanted_mark,
+            revision=self._wish.revision,
+            force=self._wish.force,
         )
         self._describe(newest(self._stored.get("deployments") or []), reasons)
         if reasons and check:
@@ -160,7 +164,8 @@ class Rollout:
         self._scan(log)
         if self._wish.scan == "fail" and worst_status(self._result["gates"]) == "fail":
             raise self._failed(
-                "the build log holds secrets, so whoever reads it has them: rotate them, and see the gate's advice",
+                "the build log holds secrets, and whoever reads it has them: rotate them; "
+                "the gate says which and where",
                 "",
             )
 
@@ -168,8 +173,8 @@ class Rollout:
         built = revision_of(row)
         if not built.startswith(self._wish.revision) and not self._wish.revision.startswith(built):
             raise self._failed(
-                f"Dokploy built commit {built[:12]}, not {self._wish.revision[:12]}: the branch's head moved, "
-                "or the commit was not pushed",
+                f"Dokploy built commit {built[:12]}, not {self._wish.revision[:12]}: "
+                "the branch's head moved, or the commit was not pushed",
                 "",
             )
 

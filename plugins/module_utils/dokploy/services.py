@@ -103,7 +103,9 @@ def ensure_service(
 
 def _create(client: Client, environment_id: str, name: str, service: Service, app_name: str | None) -> str:
     fields = service.fields()
-    body: dict[str, Any] = {key: fields[key] for key in ("sourceType", "composeType", "composeFile") if key in fields}
+    body: dict[str, Any] = {
+        key: fields[key] for key in ("sourceType", "composeType", "composeFile") if key in fields
+    }
     if app_name:
         body["appName"] = app_name
     answer = client.post("compose.create", name=name, environmentId=environment_id, **body)
