@@ -34,12 +34,10 @@ def parse_environment(text: str | None) -> dict[str, str]:
     """The variables of a text, as Dokploy reads it."""
     values: dict[str, str] = {}
     for match in _LINE.finditer(re.sub(r"\r\n?", "\n", text or "")):
-        value = (match.group(2) or "").strip()
-        quoted = _QUOTED.match(value)
-        if quoted:
-            value = quoted.group(2)
-            if quoted.group(1) == '"':
-                value = value.replace("\\n", "\n").replace("\\r", "\r")
+        raw = (match.group(2) or "").strip()
+        value = _QUOTED.sub(r"\2", raw)
+        if raw.startswith('"'):
+            value = value.replace("\\n", "\n").replace("\\r", "\r")
         values[match.group(1)] = value
     return values
 
