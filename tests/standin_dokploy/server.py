@@ -43,7 +43,7 @@ class Standin:
         return f"http://{self.http.server_address[0]!s}:{self.http.server_address[1]}"
 
     def start(self) -> None:
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self) -> None:
         self.http.shutdown()
@@ -61,6 +61,8 @@ class Handler(BaseHTTPRequestHandler):
 
     standin: Standin
     protocol_version = "HTTP/1.1"
+    # Head and body in one packet, else each answer waits for a delayed acknowledgement.
+    wbufsize = -1
 
     def log_message(self, *_args: Any) -> None:
         """Silent: a log of a test server has no reader."""

@@ -68,9 +68,9 @@ OTHER_SERVICES = ("applications", "libsql", "mariadb", "mongo", "mysql", "postgr
 
 
 def other_services(environment: Row) -> list[str]:
-    """Names of what an environment holds that is not a Compose service, such as C(postgres main)."""
+    """Names of what an environment holds that is not a Compose service, such as C(main (postgres))."""
     return [
-        f"{kind.removesuffix('s')} {row.get('name') or row.get('applicationId') or '?'}"
+        f"{row.get('name') or '?'} ({kind})"
         for kind in OTHER_SERVICES
         for row in environment.get(kind) or []
     ]

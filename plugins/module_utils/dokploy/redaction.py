@@ -44,6 +44,8 @@ def spellings(secret: str) -> set[str]:
         raw.hex(),
         secret.replace("'", "'\\''"),
         secret.replace("$", "$$"),
+        # As Dokploy writes its .env for Compose.
+        re.sub(r'(["\\$])', r"\\\1", secret),
     }
 
 
@@ -69,8 +71,9 @@ class Redactor:
         text = _URL_CREDENTIALS.sub(MASK, text)
         if self._pattern is None:
             return text
-        text = self._pattern.sub(MASK, text)
-        return _BASE64_RUN.sub(self._mask_hiding_run, text)
+        # Whole runs first: masking a part of one would leave the rest of what it hides.
+        text = _BASE64_RUN.sub(self._mask_hiding_run, text)
+        return self._pattern.sub(MASK, text)
 
     def _mask_hiding_run(self, match: re.Match[str]) -> str:
         run = match.group().rstrip("=")
@@ -78,5 +81,6 @@ class Redactor:
             decoded = base64.b64decode(run.replace("-", "+").replace("_", "/") + "=" * (-len(run) % 4))
         except (binascii.Error, ValueError):
             return match.group()
-        hidden = any(secret.encode() in decoded for secret in self._plain)
+        assert self._pattern
+        hidden = self._pattern.search(decoded.decode("utf-8", "replace"))
         return MASK if hidden else match.group()
