@@ -1,0 +1,52 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A user's daemon.json with our keys in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+
+Config = dict[str, Any]
+
+
+def parse(text: str, path: str) -> Config:
+    """The configuration in a file's text; empty text is an empty configuration.
+
+    Raises:
+        UserError: Not JSON, or not an object.
+    """
+    if not text.strip():
+        return {}
+    try:
+        config = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON ({error}); mend it or move it away, nothing was changed") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{path} holds no JSON object; mend it or move it away, nothing was changed")
+    return config
+
+
+def merge(present: Config, wanted: Config) -> Config:
+    """What is present, with what is wanted laid over it.
+
+    Objects are merged key by key, lists and scalars replaced, and a key that is wanted as None is dropped.
+    Neither argument is changed.
+    """
+    merged = dict(present)
+    for key, value in wanted.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            base = merged.get(key)
+            merged[key] = merge(base if isinstance(base, dict) else {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def render(config: Config) -> str:
+    """The file's text: sorted, so that the same settings give the same bytes."""
+    return json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

@@ -1,0 +1,198 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a server is and holds, read from the system without changing it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import TypedDict
+
+_TCP_LISTEN = "0A"
+
+
+class Uplink(TypedDict):
+    """The network device that the default route leaves by; an empty name where there is none."""
+
+    device: str
+    mtu: int
+
+
+class Unit(TypedDict):
+    """State of a systemd unit, in systemd's own words."""
+
+    active: str
+    enabled: str
+
+
+class Host(TypedDict):
+    """Facts of a server; sizes in bytes."""
+
+    distribution: str
+    version: str
+    codename: str
+    name: str
+    architecture: str
+    memory: int
+    disk_free: int
+    cgroup_controllers: list[str]
+    uplink: Uplink
+    listeners: dict[int, str]
+    ssh_ports: list[int]
+    packages: dict[str, str]
+    held_packages: list[str]
+    snap_docker: bool
+    swarm: bool
+    units: dict[str, Unit]
+
+
+def parse_os_release(text: str) -> dict[str, str]:
+    """The fields of C(/etc/os-release), without their quotes."""
+    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    return {key.strip(): value.strip().strip("\"'") for key, value in pairs}
+
+
+def parse_dpkg_status(text: str, wanted: set[str]) -> tuple[dict[str, str], list[str]]:
+    """Of the wanted packages in C(/var/lib/dpkg/status), the installed ones with their versions, and those on hold."""
+    found: dict[str, str] = {}
+    held: list[str] = []
+    for stanza in text.split("\n\n"):
+        name = stanza.partition("\n")[0].removeprefix("Package: ")
+        if name in wanted:
+            fields = dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line and line[0] != " ")
+            if fields.get("Status", "").endswith(" installed"):
+                found[name] = fields.get("Version", "")
+                held += [name] if fields["Status"].startswith("hold ") else []
+    return found, held
+
+
+def parse_listeners(table: str) -> dict[str, int]:
+    """Socket inode to port for each listening socket of a C(/proc/net/tcp) table."""
+    rows = (line.split() for line in table.splitlines()[1:])
+    return {row[9]: int(row[1].rpartition(":")[2], 16) for row in rows if len(row) > 9 and row[3] == _TCP_LISTEN}
+
+
+def parse_default_device(ipv4_routes: str, ipv6_routes: str = "") -> str:
+    """The device of the default route of C(/proc/net/route), else of C(/proc/net/ipv6_route)."""
+    for row in (line.split() for line in ipv4_routes.splitlines()[1:]):
+        if len(row) > 7 and row[1] == "00000000" and row[7] == "00000000":
+            return row[0]
+    for row in (line.split() for line in ipv6_routes.splitlines()):
+        if len(row) > 9 and row[0] == "0" * 32 and row[1] == "00" and row[9] != "lo":
+            return row[9]
+    return ""
+
+
+def read_text(path: str) -> str:
+    """A file's text; empty where it is missing or closed to us."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _processes_by_inode(inodes: set[str]) -> dict[str, str]:
+    owners: dict[str, str] = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        if len(owners) == len(inodes):
+            break
+        try:
+            for descriptor in os.scandir(f"/proc/{pid}/fd"):
+                target = os.readlink(descriptor.path)
+                if target.startswith("socket:[") and target[8:-1] in inodes:
+                    owners[target[8:-1]] = read_text(f"/proc/{pid}/comm").strip()
+        except OSError:
+            continue
+    return owners
+
+
+def read_listeners() -> dict[int, str]:
+    """TCP ports that are listened on, and the name of a process that does; empty where unknown."""
+    ports = {**parse_listeners(read_text("/proc/net/tcp")), **parse_listeners(read_text("/proc/net/tcp6"))}
+    owners = _processes_by_inode(set(ports))
+    return {port: owners.get(inode, "") for inode, port in sorted(ports.items(), key=lambda item: item[1])}
+
+
+def find_ssh_ports(listeners: dict[int, str]) -> list[int]:
+    """Ports by which an administrator gets in: those of sshd, of its socket unit, and of this session."""
+    ports = {port for port, process in listeners.items() if process in ("sshd", "dropbear")}
+    # Ubuntu's ssh.socket: systemd itself listens.
+    for line in read_text("/run/systemd/generator/ssh.socket.d/addresses.conf").splitlines():
+        ports |= {int(line.rpartition(":")[2])} if line.startswith("ListenStream=") and line[-1].isdigit() else set()
+    if listeners.get(22) == "systemd":
+        ports.add(22)
+    session = os.environ.get("SSH_CONNECTION", "").split()
+    if len(session) == 4:
+        ports.add(int(session[3]))
+    return sorted(ports)
+
+
+def read_units(names: list[str]) -> dict[str, Unit]:
+    """State of systemd units by one call; C(active) is C(inactive) for a unit that does not exist."""
+    if not names or not Path("/run/systemd/system").exists():
+        return {name: Unit(active="inactive", enabled="") for name in names}
+    shown = subprocess.run(
+        ["systemctl", "show", "--property=ActiveState,UnitFileState", *names],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    units: dict[str, Unit] = {}
+    for name, block in zip(names, shown.strip().split("\n\n")):
+        fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        units[name] = Unit(active=fields.get("ActiveState", "inactive"), enabled=fields.get("UnitFileState", ""))
+    return units
+
+
+def _free_bytes(path: str) -> int:
+    place = Path(path)
+    while not place.exists():
+        place = place.parent
+    stat = os.statvfs(place)
+    return stat.f_bavail * stat.f_frsize
+
+
+def _memory_bytes() -> int:
+    for line in read_text("/proc/meminfo").splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _cgroup_controllers() -> list[str]:
+    """Controllers of the unified hierarchy, and of the old ones beside it."""
+    unified = read_text("/sys/fs/cgroup/cgroup.controllers").split()
+    old = [row.split()[0] for row in read_text("/proc/cgroups").splitlines()[1:] if row.split()[3:] == ["1"]]
+    return sorted(set(unified) | set(old))
+
+
+def read_host(packages: list[str], units: list[str]) -> Host:
+    """Everything at once.
+
+    Args:
+        packages: Packages whose version is wanted, where they are installed.
+        units: systemd units whose state is wanted.
+    """
+    release = parse_os_release(read_text("/etc/os-release"))
+    device = parse_default_device(read_text("/proc/net/route"), read_text("/proc/net/ipv6_route"))
+    listeners = read_listeners()
+    installed, held = parse_dpkg_status(read_text("/var/lib/dpkg/status"), set(packages))
+    return Host(
+        distribution=release.get("ID", "unknown"),
+        version=release.get("VERSION_ID", ""),
+        codename=release.get("VERSION_CODENAME", ""),
+        name=release.get("PRETTY_NAME", "an unknown system"),
+        architecture=os.uname().machine,
+        memory=_memory_bytes(),
+        disk_free=_free_bytes("/var/lib/docker"),
+        cgroup_controllers=_cgroup_controllers(),
+        uplink=Uplink(device=device, mtu=int(read_text(f"/sys/class/net/{device}/mtu") or 1500) if device else 1500),
+        listeners=listeners,
+        ssh_ports=find_ssh_ports(listeners),
+        packages=installed,
+        held_packages=held,
+        snap_docker=Path("/snap/docker/current").exists(),
+        swarm=Path("/var/lib/docker/swarm/docker-state.json").exists(),
+        units=read_units(units),
+    )

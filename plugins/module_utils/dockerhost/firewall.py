@@ -1,0 +1,171 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The host's firewall as one nftables table, for what listens on the host and for published ports alike.
+
+Docker publishes ports by DNAT before the filter rules of ufw are asked, and its proxy takes IPv6 for containers
+that have none. A table of our own with hooks on input and forward holds for both: nftables drops what any
+table drops, so the engine may rewrite its own rules, with whichever backend, as it likes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+
+TABLE = "sluice"
+_FORM = re.compile(r"(?P<first>[0-9]{1,5})(-(?P<last>[0-9]{1,5}))?(/(?P<protocol>tcp|udp))?")
+_INTERNAL = ("docker0", "docker_gwbridge", "br-*", "veth*")
+_INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]{1,15}\*?")
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A range of ports that is let in, from everywhere or from the networks named."""
+
+    first: int
+    last: int
+    protocol: str
+    sources: tuple[str, ...] = ()
+
+    @property
+    def ports(self) -> str:
+        """The range as nftables writes it."""
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+
+
+def parse_openings(entries: list[Any], name: str) -> list[Opening]:
+    """Ports as users list them: C(80), C(443/udp), C(8000-8010/tcp) or C({port: 5432, from: [10.0.0.0/8]}).
+
+    Args:
+        entries: The list.
+        name: The setting to name in an error.
+
+    Raises:
+        UserError: An entry of another form.
+    """
+    return [_parse_opening(entry, name) for entry in entries]
+
+
+def _parse_opening(entry: Any, name: str) -> Opening:
+    sources: Any = []
+    port = entry
+    if isinstance(entry, dict):
+        unknown = sorted(set(entry) - {"port", "from"})
+        if unknown or "port" not in entry:
+            raise UserError(f"{name}: {entry!r} must have the keys port and, if wanted, from")
+        port, sources = entry["port"], entry.get("from", [])
+    match = _FORM.fullmatch(str(port))
+    if match is None or isinstance(port, bool):
+        raise UserError(
+            f"{name}: {port!r} is not a port; write 443, 443/udp, 8000-8010/tcp or {{port: 5432, from: [10.0.0.0/8]}}"
+        )
+    first, last = int(match["first"]), int(match["last"] or match["first"])
+    if not 1 <= first <= last <= 65535:
+        raise UserError(f"{name}: {port!r} is not a port from 1 to 65535, or a range in rising order")
+    return Opening(first, last, match["protocol"] or "tcp", _parse_sources(sources, name))
+
+
+def _parse_sources(sources: Any, name: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(s)) for s in ([sources] if isinstance(sources, str) else sources))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{name}: from must list networks such as 10.0.0.0/8: {error}") from None
+
+
+def check_interfaces(names: list[str], setting: str) -> list[str]:
+    """Device names fit for a rule.
+
+    Raises:
+        UserError: A name that no network device can have.
+    """
+    for name in names:
+        if not _INTERFACE.fullmatch(name):
+            raise UserError(f"{setting}: {name!r} is not the name of a network device")
+    return names
+
+
+def render(openings: list[Opening], ssh_ports: list[int], trusted: list[str]) -> str:
+    """The ruleset as a script for C(nft -f): it replaces the table as a whole, or changes nothing.
+
+    Args:
+        openings: What is let in, on the host and to containers.
+        ssh_ports: TCP ports that are let in to the host whatever else is listed.
+        trusted: Devices whose traffic passes, such as a VPN's.
+
+    Raises:
+        UserError: No way in would be left.
+    """
+    if not ssh_ports:
+        raise UserError(
+            "no port on which sshd listens was found, so the firewall might lock you out; "
+            "set docker_host_firewall_ssh_ports"
+        )
+    inside = [f'    iifname "{device}" accept' for device in ("lo", *_INTERNAL, *trusted)]
+    local = [f"    tcp dport {{ {', '.join(map(str, sorted(set(ssh_ports))))} }} accept"]
+    local += [
+        f"    {_match(o, f'{o.protocol} dport {o.ports}', s)} accept" for o in openings for s in o.sources or ("",)
+    ]
+    published = [
+        f"    {_match(o, f'meta l4proto {o.protocol} ct original proto-dst {o.ports}', s)} accept"
+        for o in openings
+        for s in o.sources or ("",)
+    ]
+    body = "\n".join(
+        [
+            "  chain to_this_host {",
+            "    type filter hook input priority filter - 5; policy accept;",
+            "    ct state established,related accept",
+            "    ct state invalid drop",
+            *inside,
+            "    meta l4proto { icmp, ipv6-icmp } accept",
+            "    udp sport 67 udp dport 68 accept",
+            "    udp sport 547 udp dport 546 accept",
+            *local,
+            "    counter drop",
+            "  }",
+            "  chain to_containers {",
+            "    type filter hook forward priority filter - 5; policy accept;",
+            "    ct state established,related accept",
+            *inside,
+            "    ct status dnat jump to_published",
+            *(f'    oifname "{device}" counter drop' for device in _INTERNAL),
+            "  }",
+            "  chain to_published {",
+            *published,
+            "    counter drop",
+            "  }",
+        ]
+    )
+    return (
+        "#!/usr/sbin/nft -f\n"
+        "# Written by sluice.deploy.host_firewall; changes here are lost.\n"
+        f"table inet {TABLE}\n"
+        f"delete table inet {TABLE}\n"
+        f"table inet {TABLE} {{\n"
+        f'  comment "{fingerprint(body)}"\n'
+        f"{body}\n"
+        "}\n"
+    )
+
+
+def _match(opening: Opening, ports: str, source: str) -> str:
+    if not source:
+        return ports
+    family = "ip6" if ":" in source else "ip"
+    return f"{family} saddr {source} {ports}"
+
+
+def fingerprint(body: str) -> str:
+    """A short digest by which the loaded table is told from another."""
+    return f"sluice-{hashlib.sha256(body.encode()).hexdigest()[:16]}"
+
+
+def fingerprint_of(listing: str) -> str:
+    """The fingerprint that a listing or a script carries; empty for none."""
+    match = re.search(r'comment "(sluice-[0-9a-f]{16})"', listing)
+    return match[1] if match else ""

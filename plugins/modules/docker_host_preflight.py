@@ -1,0 +1,238 @@
+#!/usr/bin/python
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: docker_host_preflight
+short_description: Tell whether a server can become a Docker host
+version_added: 0.1.0
+description:
+  - Reads what a server is and holds in one call, and names everything that stands in the way in one message.
+  - Changes nothing.
+author:
+  - The sluice.deploy maintainers (@sluice)
+attributes:
+  check_mode:
+    description: It only reads.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+options:
+  source:
+    description: Where the engine's packages come from.
+    type: str
+    choices: [docker, distribution, custom]
+    required: true
+  packages:
+    description: The engine's packages, where the source's usual ones are not meant.
+    type: list
+    elements: str
+    default: []
+  extra_packages:
+    description: Further packages that are wanted.
+    type: list
+    elements: str
+    default: []
+  version:
+    description: What the engine's version begins with; any when empty.
+    type: str
+    default: ""
+  units:
+    description: systemd units whose state is wanted.
+    type: list
+    elements: str
+    default: []
+  min_memory:
+    description: Least memory, such as V(1GB).
+    type: str
+    default: "0"
+  min_disk:
+    description: Least free space where images go, such as V(10GB).
+    type: str
+    default: "0"
+  free_ports:
+    description: TCP ports that must be free, or held by the engine itself.
+    type: list
+    elements: int
+    default: []
+  apt_source:
+    description: The source to check, where O(source=custom).
+    type: dict
+    default: {}
+  firewall_allow:
+    description: Openings to check the form of, as M(sluice.deploy.host_firewall) takes them.
+    type: list
+    elements: raw
+    default: []
+  users:
+    description: Users that must exist.
+    type: list
+    elements: str
+    default: []
+  prune_older_than:
+    description: Age to check the form of.
+    type: str
+    default: 168h
+  config:
+    description: Settings of the engine, from which O(ignore:config) in the result is made.
+    type: dict
+    required: true
+    options:
+      log_max_size: {description: Size at which a container's log is rotated., type: str, default: 10m}
+      log_max_file: {description: Rotated logs kept for each container., type: int, default: 3}
+      live_restore: {description: Whether containers outlive a restart of the engine., type: bool, default: true}
+      address_pools: {description: Pools of which networks are made., type: list, elements: dict, default: []}
+      mtu: {description: MTU of container networks; V(0) takes the uplink's., type: int, default: 0}
+      registry_mirrors: {description: Mirrors of Docker Hub., type: list, elements: str, default: []}
+      insecure_registries: {description: Registries that may do without TLS., type: list, elements: str, default: []}
+      daemon: {description: Further keys of daemon.json., type: dict, default: {}}
+"""
+
+EXAMPLES = r"""
+- name: The server can become a Docker host
+  sluice.deploy.docker_host_preflight:
+    source: docker
+    min_memory: 1GB
+    min_disk: 10GB
+    free_ports: [80, 443]
+    config:
+      log_max_size: 10m
+"""
+
+RETURN = r"""
+host:
+  description: What the server is.
+  returned: success
+  type: dict
+  sample:
+    distribution: debian
+    version: "13"
+    codename: trixie
+    name: Debian GNU/Linux 13 (trixie)
+    architecture: x86_64
+    memory: 4294967296
+    disk_free: 40000000000
+    cgroup_controllers: [cpu, memory, pids]
+    uplink: {device: eth0, mtu: 1500}
+    listeners: {"22": sshd}
+    ssh_ports: [22]
+    packages: {docker-ce: "5:28.0.1-1"}
+    held_packages: []
+    snap_docker: false
+    swarm: false
+    units: {docker.service: {active: active, enabled: enabled}}
+packages:
+  description: The engine's packages under their names in the source.
+  returned: success
+  type: list
+  elements: str
+missing_packages:
+  description: Packages that are absent or of another version than asked for.
+  returned: success
+  type: list
+  elements: str
+engine_packages:
+  description: Those of RV(packages) that a version is meant for.
+  returned: success
+  type: list
+  elements: str
+config:
+  description: Keys for daemon.json; null for one that is to be absent.
+  returned: success
+  type: dict
+deb_architecture:
+  description: The architecture as Debian names it.
+  returned: success
+  type: str
+"""
+
+import pwd
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost import verdict
+from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost.facts import (
+    parse_os_release,
+    read_host,
+    read_text,
+)
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.sizes import parse_size
+
+CONFIG_SPEC = {
+    "log_max_size": {"type": "str", "default": "10m"},
+    "log_max_file": {"type": "int", "default": 3},
+    "live_restore": {"type": "bool", "default": True},
+    "address_pools": {"type": "list", "elements": "dict", "default": []},
+    "mtu": {"type": "int", "default": 0},
+    "registry_mirrors": {"type": "list", "elements": "str", "default": []},
+    "insecure_registries": {"type": "list", "elements": "str", "default": []},
+    "daemon": {"type": "dict", "default": {}},
+}
+
+
+def needs_of(params: dict, packages: list[str]) -> verdict.Needs:
+    return verdict.Needs(
+        source=params["source"],
+        packages=packages,
+        min_memory=parse_size(params["min_memory"], "docker_host_min_memory"),
+        min_disk=parse_size(params["min_disk"], "docker_host_min_disk"),
+        free_ports=params["free_ports"],
+        live_restore=params["config"]["live_restore"],
+        log_max_size=params["config"]["log_max_size"],
+        prune_older_than=params["prune_older_than"],
+        apt_source=params["apt_source"],
+        firewall_allow=params["firewall_allow"],
+        unknown_users=[name for name in params["users"] if name not in {entry.pw_name for entry in pwd.getpwall()}],
+    )
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "source": {"type": "str", "choices": ["docker", "distribution", "custom"], "required": True},
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "extra_packages": {"type": "list", "elements": "str", "default": []},
+            "version": {"type": "str", "default": ""},
+            "units": {"type": "list", "elements": "str", "default": []},
+            "min_memory": {"type": "str", "default": "0"},
+            "min_disk": {"type": "str", "default": "0"},
+            "free_ports": {"type": "list", "elements": "int", "default": []},
+            "apt_source": {"type": "dict", "default": {}},
+            "firewall_allow": {"type": "list", "elements": "raw", "default": []},
+            "users": {"type": "list", "elements": "str", "default": []},
+            "prune_older_than": {"type": "str", "default": "168h"},
+            "config": {"type": "dict", "required": True, "options": CONFIG_SPEC},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    release = parse_os_release(read_text("/etc/os-release"))
+    packages = params["packages"] or verdict.packages_for(
+        params["source"], release.get("ID", ""), release.get("VERSION_ID", "")
+    )
+    wanted = packages + params["extra_packages"]
+    host = read_host([*wanted, *verdict.ENGINES], params["units"])
+    try:
+        problems = verdict.find_problems(host, needs_of(params, packages))
+    except UserError as error:
+        problems = [str(error)]
+    if problems:
+        module.fail_json(
+            msg="This server cannot become a Docker host yet: " + "; ".join(problems), problems=problems, host=host
+        )
+    module.exit_json(
+        changed=False,
+        host=host,
+        packages=packages,
+        engine_packages=[name for name in packages if verdict.is_engine(name)],
+        missing_packages=verdict.missing_packages(host, wanted, params["version"]),
+        config=verdict.engine_config(host, params["config"]),
+        deb_architecture=verdict.ARCHITECTURES[host["architecture"]],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+#!/usr/bin/python
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_firewall
+short_description: Let in only listed ports, to the host and to published container ports alike
+version_added: 0.1.0
+description:
+  - Writes an nftables table of its own and loads it in one transaction. Docker publishes ports past ufw and past the
+    input chain; this table has hooks on input and forward, for IPv4 and IPv6, and holds whatever rules the engine
+    writes and with whichever backend.
+  - Ports on which sshd listens are always let in, and connections that exist go on.
+  - A table that was flushed or changed by hand is loaded anew.
+author:
+  - The sluice.deploy maintainers (@sluice)
+attributes:
+  check_mode:
+    description: The ruleset is validated where nft is installed, and shown.
+    support: full
+  diff_mode:
+    description: Shows the script before and after.
+    support: full
+options:
+  allow:
+    description: >-
+      Ports to let in: V(80), V(443/udp), V(8000-8010/tcp), or a dictionary with C(port) and C(from), a list of
+      networks.
+    type: list
+    elements: raw
+    default: []
+  ssh_ports:
+    description: TCP ports of sshd; those that it listens on when empty.
+    type: list
+    elements: int
+    default: []
+  trusted_interfaces:
+    description: Network devices whose traffic passes, such as V(wg0).
+    type: list
+    elements: str
+    default: []
+  path:
+    description: The script, which a unit loads at boot.
+    type: path
+    default: /etc/sluice/firewall.nft
+  state:
+    description: Whether the table is there.
+    type: str
+    choices: [present, absent]
+    default: present
+"""
+
+EXAMPLES = r"""
+- name: Only SSH and the web are open
+  sluice.deploy.host_firewall:
+    allow:
+      - 80
+      - 443
+      - {port: 9100, from: [10.0.0.0/8]}
+"""
+
+RETURN = r"""
+ssh_ports:
+  description: The ports kept open for SSH.
+  returned: state is present
+  type: list
+  elements: int
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost import firewall
+from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost.facts import find_ssh_ports, read_listeners
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+
+ALLOW = "docker_host_firewall_allow"
+TRUSTED = "docker_host_firewall_trusted_interfaces"
+
+
+def nft(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["/usr/sbin/nft", *arguments], capture_output=True, text=True, check=False)
+
+
+def loaded_fingerprint() -> str:
+    return firewall.fingerprint_of(nft("--terse", "list", "table", "inet", firewall.TABLE).stdout)
+
+
+def load(path: Path, script: str) -> None:
+    """Check the script, put it in place, load it."""
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    descriptor, staged = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(script)
+        check(staged)
+        os.chmod(staged, 0o644)
+        os.replace(staged, path)
+    finally:
+        Path(staged).unlink(missing_ok=True)
+    done = nft("--file", str(path))
+    if done.returncode != 0:
+        raise UserError(f"{path}: nft could not load the ruleset: {done.stderr.strip()}")
+
+
+def check(path: str) -> None:
+    done = nft("--check", "--file", path)
+    if done.returncode != 0:
+        raise UserError(f"{ALLOW}: nft refuses the ruleset, nothing was changed: {done.stderr.strip()}")
+
+
+def ensure_present(module: AnsibleModule, path: Path, before: str) -> dict:
+    params = module.params
+    ssh_ports = params["ssh_ports"] or find_ssh_ports(read_listeners())
+    script = firewall.render(
+        firewall.parse_openings(params["allow"], ALLOW),
+        ssh_ports,
+        firewall.check_interfaces(params["trusted_interfaces"], TRUSTED),
+    )
+    installed = shutil.which("nft", path="/usr/sbin") is not None
+    if not installed and not module.check_mode:
+        raise UserError("nft is missing: install the package nftables")
+    current = installed and loaded_fingerprint() == firewall.fingerprint_of(script)
+    changed = before != script or not current
+    if changed and not module.check_mode:
+        load(path, script)
+    return {"changed": changed, "ssh_ports": ssh_ports, "diff": diff(path, before, script)}
+
+
+def ensure_absent(module: AnsibleModule, path: Path, before: str) -> dict:
+    loaded = bool(shutil.which("nft", path="/usr/sbin")) and bool(loaded_fingerprint())
+    if not module.check_mode:
+        path.unlink(missing_ok=True)
+        if loaded:
+            nft("delete", "table", "inet", firewall.TABLE)
+    return {"changed": bool(before) or loaded, "diff": diff(path, before, "")}
+
+
+def diff(path: Path, before: str, after: str) -> dict:
+    return {"before_header": str(path), "after_header": str(path), "before": before, "after": after}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "allow": {"type": "list", "elements": "raw", "default": []},
+            "ssh_ports": {"type": "list", "elements": "int", "default": []},
+            "trusted_interfaces": {"type": "list", "elements": "str", "default": []},
+            "path": {"type": "path", "default": "/etc/sluice/firewall.nft"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        supports_check_mode=True,
+    )
+    path = Path(module.params["path"])
+    ensure = ensure_present if module.params["state"] == "present" else ensure_absent
+    try:
+        result = ensure(module, path, path.read_text(encoding="utf-8") if path.exists() else "")
+    except UserError as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename}: {error.strerror}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
