@@ -51,6 +51,8 @@ class Secret:
     kind: Literal["env", "file"] = "env"
     env: str = ""
     """The variable: by default the name, for a file the name with C(_FILE)."""
+    uid: int | None = None
+    """Who may read the file, where that is neither the service's nor the image's user."""
 
     @property
     def variable(self) -> str:

@@ -169,13 +169,16 @@ def _secrets(fields: Fields) -> tuple[Secret, ...]:
     secrets = []
     for index, entry in enumerate(fields.items("secrets")):
         where = f"{fields.path('secrets')}[{index}]"
-        item = Fields({"name": entry} if isinstance(entry, str) else entry, where, ("name", "as", "env"))
+        item = Fields(
+            {"name": entry} if isinstance(entry, str) else entry, where, ("name", "as", "env", "uid")
+        )
         item.need("name", "which key of stack_secrets")
         secrets.append(
             Secret(
                 name=item.text("name", "", _VARIABLE, "a name of letters, digits and underscores"),
                 kind=cast(Literal["env", "file"], item.choice("as", "env", ("env", "file"))),
                 env=item.text("env", "", _VARIABLE, "a variable's name"),
+                uid=item.integer("uid", None, 0, 2**31),
             )
         )
     return tuple(secrets)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,14 @@ class Docker:
         with contextlib.suppress(EngineError):
             self._docker("image", "rm", "--no-prune", tag)
 
+    def user_id(self, image: Image, user: str) -> int:
+        argv = ("run", "--rm", "--network", "none", "--user", user, "--entrypoint", "id", image.id, "-u")
+        return int(self._docker(*argv))
+
+    def free_bytes(self) -> int:
+        root = self._docker("info", "--format", "{{.DockerRootDir}}").strip()
+        return shutil.disk_usage(root if Path(root).is_dir() else "/").free
+
     def history(self, image: Image) -> list[str]:
         commands = self._docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", image.id).splitlines()
         environment = json.loads(
@@ -121,12 +130,24 @@ class Docker:
             self._docker("network", "create", "--label", "deploy.sluice=true", name)
 
     def ensure_volume(self, name: str, owner: int | None) -> None:
-        if self._docker("volume", "ls", "--quiet", "--filter", f"name=^{name}$").strip():
+        if self.volume_path(name):
             return
         self._docker("volume", "create", "--label", "deploy.sluice=true", name)
-        if owner:
-            place = self._docker("volume", "inspect", "--format", "{{.Mountpoint}}", name).strip()
+        place = self.volume_path(name)
+        if owner and place:
             os.chown(place, owner, owner)
+
+    def volume_path(self, name: str) -> Path | None:
+        if not self._docker("volume", "ls", "--quiet", "--filter", f"name=^{name}$").strip():
+            return None
+        return Path(self._docker("volume", "inspect", "--format", "{{.Mountpoint}}", name).strip())
+
+    def start_scratch(self, name: str, image: str, environment: Mapping[str, str]) -> None:
+        variables = [part for key, value in environment.items() for part in ("--env", f"{key}={value}")]
+        self._docker("run", "--detach", "--rm", "--name", name, "--network", "none", *variables, image)
+
+    def discard(self, name: str) -> None:
+        self._run(["docker", "rm", "--force", "--volumes", name], timeout=60)
 
     def up(self, project: Project, services: Sequence[str]) -> None:
         arguments = ("up", "--detach", "--no-deps", "--no-build", "--pull", "never")
@@ -166,7 +187,7 @@ class Docker:
             project, "run", "--rm", "--no-deps", "-T", "--name", name, service, *command
         )
         try:
-            done = self._run(argv, timeout=timeout, merge=True)
+            done = self._run(argv, timeout=timeout, merge=True, colour=project.colour)
         except subprocess.TimeoutExpired as expired:
             self._run(["docker", "rm", "--force", name], timeout=60)
             output = expired.stdout or b""
@@ -195,25 +216,26 @@ class Docker:
         override = project.directory / "secrets.yml"
         if override.exists():
             argv += ["--file", str(override)]
-        environment = project.directory / ".env"
-        return [*argv, *(["--env-file", str(environment)] if environment.exists() else []), *arguments]
+        return [*argv, *arguments]
 
     def _compose(self, project: Project, *arguments: str) -> str:
-        return self._checked(self._compose_argv(project, *arguments), self._timeout)
+        return self._checked(self._compose_argv(project, *arguments), self._timeout, project.colour)
 
     def _docker(self, *arguments: str, timeout: float = 0) -> str:
         return self._checked(["docker", *arguments], timeout or self._timeout)
 
-    def _checked(self, argv: list[str], timeout: float) -> str:
+    def _checked(self, argv: list[str], timeout: float, colour: str = "") -> str:
         try:
-            done = self._run(argv, timeout)
+            done = self._run(argv, timeout, colour=colour)
         except subprocess.TimeoutExpired:
             raise EngineError(f"docker {argv[1]} did not end within {timeout:g} s")
         if done.returncode:
             raise EngineError(_last_lines(done.stderr or done.stdout))
         return done.stdout
 
-    def _run(self, argv: list[str], timeout: float, merge: bool = False) -> subprocess.CompletedProcess[str]:
+    def _run(
+        self, argv: list[str], timeout: float, merge: bool = False, colour: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
                 argv,
@@ -221,6 +243,7 @@ class Docker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT if merge else subprocess.PIPE,
                 pass_fds=self._inherit,
+                env={**os.environ, "COLOUR": colour},
                 timeout=timeout,
                 check=False,
                 encoding="utf-8",

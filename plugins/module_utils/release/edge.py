@@ -9,9 +9,10 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from ..stack import Colour, Stack
+from ..stack import Colour
 
 _TIMEOUT = 60
+Upstreams = dict[str, list[str]]
 
 
 class EdgeError(Exception):
@@ -20,26 +21,29 @@ class EdgeError(Exception):
 
 class Edge(Protocol):
     def serving(self) -> Colour | None:
-        """The colour that the edge sends requests to; C(None) for none, or for an edge that cannot tell."""
+        """The colour that the edge sends requests to; C(None) for the maintenance page."""
 
-    def switch(self, colour: Colour | None) -> None:
-        """Send requests to a colour, or with C(None) answer with the maintenance page."""
+    def switch(self, colour: Colour | None, upstreams: Upstreams) -> None:
+        """Send requests to a colour's addresses, or with C(None) answer with the maintenance page."""
 
 
 class NoEdge:
-    """For a stack that no edge stands before."""
+    """For a stack that no edge stands before: nothing switches, so what is on record serves."""
+
+    def __init__(self, colour: Colour | None) -> None:
+        self._colour = colour
 
     def serving(self) -> Colour | None:
-        return None
+        return self._colour
 
-    def switch(self, colour: Colour | None) -> None:
-        """Nothing sends requests here."""
+    def switch(self, colour: Colour | None, upstreams: Upstreams) -> None:
+        self._colour = colour
 
 
 class CommandEdge:
     """An executable with C(status STACK) and C(to STACK), JSON in and out."""
 
-    def __init__(self, argv: Sequence[str], stack: Stack) -> None:
+    def __init__(self, argv: Sequence[str], stack: str) -> None:
         self._argv = list(argv)
         self._stack = stack
 
@@ -47,14 +51,13 @@ class CommandEdge:
         colour: Colour | None = self._call("status", None).get("serving")
         return colour
 
-    def switch(self, colour: Colour | None) -> None:
-        upstreams = self._stack.upstreams(colour) if colour else {}
+    def switch(self, colour: Colour | None, upstreams: Upstreams) -> None:
         self._call("to", {"colour": colour, "upstreams": upstreams})
 
     def _call(self, verb: str, request: dict[str, Any] | None) -> dict[str, Any]:
         try:
             done = subprocess.run(
-                [*self._argv, verb, self._stack.name],
+                [*self._argv, verb, self._stack],
                 input=json.dumps(request) if request else "",
                 capture_output=True,
                 timeout=_TIMEOUT,
@@ -71,7 +74,3 @@ class CommandEdge:
         except ValueError:
             raise EdgeError(f"the edge's switch {self._argv[0]} did not answer in JSON")
         return answer
-
-
-def edge_for(argv: Sequence[str], stack: Stack) -> Edge:
-    return CommandEdge(argv, stack) if argv else NoEdge()

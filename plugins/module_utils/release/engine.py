@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -82,6 +82,12 @@ class Engine(Protocol):
     def forget(self, tag: str) -> None:
         """Remove such a tag, and the image when it was the last."""
 
+    def user_id(self, image: Image, user: str) -> int:
+        """The number of a user that the image knows by name."""
+
+    def free_bytes(self) -> int:
+        """Space left where the engine keeps images and volumes."""
+
     def history(self, image: Image) -> list[str]:
         """The commands that made the image, and its environment, as anyone who has it can read them."""
 
@@ -89,6 +95,15 @@ class Engine(Protocol):
 
     def ensure_volume(self, name: str, owner: int | None) -> None:
         """Make a volume; a new one belongs to the given user id."""
+
+    def volume_path(self, name: str) -> Path | None:
+        """Where a volume's files lie on the server."""
+
+    def start_scratch(self, name: str, image: str, environment: Mapping[str, str]) -> None:
+        """Start a container of its own, with no network and no volume that outlives it."""
+
+    def discard(self, name: str) -> None:
+        """Remove such a container, if it is there."""
 
     def up(self, project: Project, services: Sequence[str]) -> None:
         """Services run as the project's files say; what runs so already is left alone."""

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """One change of a stack at a time.
 
-The kernel holds the lock, so it cannot outlive its holder: not after kill -9, not after a reboot. Commands that
-the holder starts inherit it: when the holder dies while, say, a migration runs on, the lock stays until that ends.
+The kernel holds the lock, so it cannot outlive its holder: not after kill -9, not after a reboot. Commands
+that the holder starts inherit it: when the holder dies and its migration runs on, the lock stays with it.
 """
 
 from __future__ import annotations

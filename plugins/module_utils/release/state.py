@@ -1,6 +1,6 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a stack's directory on the server holds: which release serves, the records, the journal of a running one."""
+"""A stack's directory on the server: which release serves, the records, the journal of a running release."""
 
 from __future__ import annotations
 
@@ -125,10 +125,15 @@ class StackState:
 
     def fingerprint(self, value: Any) -> str:
         """A keyed digest: it tells whether secrets changed, and gives a guesser nothing to try against."""
-        if not self._key.exists():
-            write_atomic(self._key, secrets.token_hex(32))
+        if self._key.exists():
+            key = self._key.read_text(encoding="utf-8")
+        else:
+            key = secrets.token_hex(32)
+            # A plan on a server that has no release yet leaves nothing behind.
+            if self.directory.exists():
+                write_atomic(self._key, key)
         text = json.dumps(value, sort_keys=True, ensure_ascii=True)
-        return hmac.new(self._key.read_bytes(), text.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
 
     def _read(self, path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None

@@ -1,0 +1,220 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From rendered files to a serving release, and back when anything fails.
+
+The journal says on disk how far it has come, before each step that changes something. Three phases matter to
+whoever finds it after a crash: C(start) is undone, C(switch) depends on whom the edge sends requests to,
+C(drain) and later are finished.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ..gates import GateResult
+from ..stack import Service, Stack
+from ..stack_parse import parse_stack
+from . import files
+from .checks import judge
+from .edge import EdgeError
+from .engine import EngineError, Project
+from .health import all_work, restarts, wait_healthy, watch
+from .run import Run, StepError
+from .state import Deployed, Journal, Serving
+
+Gates = Callable[[Run, Project], list[GateResult]]
+_ENGINE_RESTART = 60.0
+
+
+def activate(run: Run, journal: Journal, before_start: Callable[[Project], None], gates: Gates) -> None:
+    """Start the journal's target beside what serves, switch to it, and stop what served.
+
+    Args:
+        before_start: Runs once the journal is written and before any service starts: dump, migrations.
+        gates: Judges the running release before the switch; a fail undoes it.
+
+    Raises:
+        StepError: A step failed; what served before serves still, or again.
+    """
+    project = run.project(journal.target)
+    try:
+        with run.step("journal"):
+            run.state.write_journal(journal)
+            files.write_colour(project)
+        before_start(project)
+        _start(run, journal, project)
+        with run.step("gates"):
+            judge(run, gates(run, project))
+        _switch(run, journal)
+        after_switch(run, journal)
+    except StepError as error:
+        undo(run, journal, error)
+        raise
+
+
+def after_switch(run: Run, journal: Journal) -> None:
+    """What follows the switch; safe to begin anew after a crash."""
+    journal = replace(journal, phase="drain")
+    project = run.project(journal.target)
+    with run.step("drain"):
+        run.state.write_journal(journal)
+        # Nothing to drain at a first release, yet a crash just after the start shows here too.
+        watch(run, project, run.stack.released, run.stack.drain if _other(journal) else 0)
+    hook = run.stack.post_release
+    if hook and journal.operation == "release":
+        with run.step("post_release"):
+            status, output = run.engine.run_once(project, hook.service, hook.command, hook.timeout)
+            if status:
+                raise StepError(f"the post-release hook ended with status {status}", output)
+    with run.step("record"):
+        run.state.set_serving(Serving(journal.target, _way_back(journal)))
+        run.state.write_journal(replace(journal, phase="finish"))
+    finish(run, journal)
+
+
+def finish(run: Run, journal: Journal) -> None:
+    """Stop what served before; it stays as the way back."""
+    with run.step("stop_old"):
+        if _other(journal) and journal.before.current:
+            run.engine.stop(run.project(journal.before.current).name)
+        _remove_foreign(run, run.project(journal.target))
+    with run.step("record"):
+        _record(run, journal, {"outcome": "succeeded"})
+        run.state.clear_journal()
+
+
+def undo(run: Run, journal: Journal, error: StepError | None = None) -> None:
+    """What served before the journal's operation serves again; nothing of the target is left.
+
+    Raises:
+        StepError: The engine or the edge does not answer; the journal stays, and the next run tries again.
+    """
+    before = journal.before.current
+    try:
+        run.engine.wait(_ENGINE_RESTART)
+        if before and run.edge.serving() not in (None, before.colour):
+            point_edge(run, before)
+        run.engine.remove(run.project(journal.target).name)
+        if before:
+            restore(run, before)
+            if run.edge.serving() != before.colour:
+                point_edge(run, before)
+        elif run.edge.serving():
+            point_edge(run, None)
+        outcome = {"outcome": "failed" if error else "interrupted"}
+        if error:
+            outcome |= {"failed_step": error.step, "cause": run.redact(error.cause)}
+        run.state.set_serving(journal.before)
+        _record(run, journal, outcome)
+        run.state.clear_journal()
+    except (EngineError, EdgeError, StepError, OSError) as trouble:
+        if not error:
+            raise StepError(f"the unfinished {journal.operation} could not be undone: {trouble}")
+        run.notes.append(f"The way back is not complete ({trouble}); the next run completes it.")
+
+
+def restore(run: Run, deployed: Deployed) -> None:
+    """A release that served runs again, as its own files describe it."""
+    project = run.project(deployed)
+    found = {c.service: c for c in run.engine.containers(project.name)}
+    # What runs is left alone: Compose might see a reason to recreate it.
+    _up(
+        run,
+        project,
+        [s for s in stack_of(run, deployed).released if s.name not in found or not found[s.name].running],
+    )
+
+
+def stack_of(run: Run, deployed: Deployed) -> Stack:
+    """The stack as a release on disk knew it."""
+    content = files.read_description(run.state.release_directory(deployed.release))
+    return parse_stack(content["description"]) if content else run.stack
+
+
+def _start(run: Run, journal: Journal, project: Project) -> None:
+    old = journal.before.current
+    if run.stack.strategy == "recreate" and old:
+        with run.step("stop_old"):
+            with contextlib.suppress(EdgeError):
+                point_edge(run, None)
+            run.engine.stop(run.project(old).name)
+    with run.step("start"):
+        _up(run, project, run.stack.web)
+    if not run.stack.workers:
+        return
+    with run.step("workers"):
+        first = [s.name for s in run.stack.workers if s.order == "stop_first"]
+        if old and first and _other(journal):
+            run.engine.stop(run.project(old).name, first)
+        _up(run, project, run.stack.workers)
+
+
+def _up(run: Run, project: Project, services: Sequence[Service]) -> None:
+    if services:
+        before = restarts(run, project)
+        run.engine.up(project, [s.name for s in services])
+        wait_healthy(run, project, services, before)
+
+
+def _switch(run: Run, journal: Journal) -> None:
+    with run.step("switch"):
+        run.state.write_journal(replace(journal, phase="switch"))
+        point_edge(run, journal.target)
+
+
+def _other(journal: Journal) -> bool:
+    """Whether what served runs as another project than the target."""
+    before = journal.before.current
+    return before is not None and before.colour != journal.target.colour
+
+
+def _way_back(journal: Journal) -> Deployed | None:
+    if journal.before.current and journal.before.current.release != journal.target.release:
+        return journal.before.current
+    return journal.before.previous
+
+
+def point_edge(run: Run, deployed: Deployed | None) -> None:
+    upstreams = stack_of(run, deployed).upstreams(deployed.colour) if deployed else {}
+    run.edge.switch(deployed.colour if deployed else None, upstreams)
+
+
+def _record(run: Run, journal: Journal, outcome: dict[str, str]) -> None:
+    """One line for each run, also when a crash came between the line and the journal's end."""
+    records = run.state.records()
+    if not records or records[-1].get("run") != journal.record.get("run"):
+        run.state.append_record({**journal.record, **outcome, "seconds": run.seconds})
+
+
+def _remove_foreign(run: Run, project: Project) -> None:
+    """Containers of services that the stack no longer has, left by a release of the same colour."""
+    known = {s.name for s in run.stack.released}
+    foreign = [c.service for c in run.engine.containers(project.name) if c.service not in known]
+    if foreign:
+        run.engine.stop(project.name, foreign)
+
+
+def resume(run: Run) -> str:
+    """Bring what an interrupted run left to an end; says what was done, empty when there was nothing."""
+    journal = run.state.journal()
+    if not journal:
+        return ""
+    target = f"{journal.operation} of {journal.target.release}"
+    if journal.phase == "finish":
+        finish(run, journal)
+        return f"An interrupted {target} was finished."
+    switched = journal.phase == "drain" or (
+        journal.phase == "switch" and run.edge.serving() == journal.target.colour
+    )
+    if switched and all_work(run, run.project(journal.target), stack_of(run, journal.target).released):
+        as_then = replace(run, stack=stack_of(run, journal.target))
+        try:
+            after_switch(as_then, journal)
+            return f"An interrupted {target} was finished."
+        except StepError as error:
+            undo(as_then, journal, error)
+            return f"An interrupted {target} was undone: {error.cause}"
+    undo(run, journal)
+    return f"An interrupted {target} was undone."

@@ -1,0 +1,156 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The gates that a release passes: on its images, and on its running containers before the switch."""
+
+from __future__ import annotations
+
+import http.client
+import re
+from collections.abc import Mapping
+
+from ..gates import GateResult, gate_result
+from ..sizes import format_size, parse_size
+from ..stack import Service
+from .engine import Container, Image, Project
+from .run import Run, StepError
+
+_LOG_LINES = 5000
+_SHORTEST_SECRET = 8
+_BODY = 65536
+
+
+def judge(run: Run, results: list[GateResult]) -> None:
+    """Keep the results, at the level that the settings give each gate.
+
+    Raises:
+        StepError: A gate failed.
+    """
+    levelled = [_at_level(run, r) for r in results]
+    kept = [r for r in levelled if r is not None]
+    run.gates += kept
+    for result in kept:
+        if result["status"] == "fail":
+            raise StepError(
+                f"gate {result['id']} failed: {result['title']} does not hold",
+                "\n".join(result["evidence"]),
+                result["advice"][0] if result["advice"] else "",
+            )
+
+
+def image_gates(run: Run, images: Mapping[str, Image]) -> list[GateResult]:
+    results = []
+    for service in run.stack.released:
+        if service.max_size:
+            results.append(image_size(service, images[service.name]))
+        results.append(image_secrets(run, service, images[service.name]))
+    return results
+
+
+def image_size(service: Service, image: Image) -> GateResult:
+    limit = parse_size(service.max_size, f"stack_services.{service.name}.max_size")
+    fits = image.size <= limit
+    return gate_result(
+        f"image_size.{service.name}",
+        f"The image of {service.name} is at most {format_size(limit)}",
+        "pass" if fits else "fail",
+        measured=image.size,
+        limit=limit,
+        evidence=[f"{image.reference}: {format_size(image.size)} unpacked"],
+        advice=[]
+        if fits
+        else ["Run the image_size_gate module on it: it lists the layers, and what would save most."],
+    )
+
+
+def image_secrets(run: Run, service: Service, image: Image) -> GateResult:
+    """None of the deployment's own secrets stands in what anyone who has the image can read."""
+    text = "\n".join(run.engine.history(image))
+    return _leaks(
+        f"image_secrets.{service.name}",
+        f"The image of {service.name} holds no secret",
+        run,
+        {"history": text},
+    )
+
+
+def release_gates(run: Run, project: Project) -> list[GateResult]:
+    """The gates on the running release; requests go straight to its containers, past the edge."""
+    found = {c.service: c for c in run.engine.containers(project.name)}
+    results = [
+        smoke(s, found[s.name]) for s in run.stack.web if s.health and s.health.path and s.name in found
+    ]
+    logs = {c.service: run.engine.logs(c.id, _LOG_LINES) for c in found.values()}
+    results += [log_patterns(s, logs.get(s.name, "")) for s in run.stack.released if s.fail_on_log]
+    results.append(_leaks("log_secrets", "No secret stands in the new containers' logs", run, logs))
+    return results
+
+
+def smoke(service: Service, container: Container) -> GateResult:
+    """One real request to the new container."""
+    health = service.health
+    assert health is not None and service.port is not None
+    connection = http.client.HTTPConnection(container.address, service.port, timeout=max(health.timeout, 1))
+    try:
+        connection.request("GET", health.path, headers={"Accept": "*/*"})
+        answer = connection.getresponse()
+        body = answer.read(_BODY).decode("utf-8", "replace")
+        seen, works = f"status {answer.status}", 200 <= answer.status < 400
+        if works and health.expect not in body:
+            seen, works = f"status {answer.status} without {health.expect!r} in the answer", False
+    except (OSError, http.client.HTTPException) as error:
+        seen, works = f"no answer ({error})", False
+    finally:
+        connection.close()
+    return gate_result(
+        f"smoke.{service.name}",
+        f"{service.name} answers {health.path}",
+        "pass" if works else "fail",
+        measured=seen,
+        limit=f"status 200 with {health.expect!r}" if health.expect else "status 200",
+        evidence=[f"GET {health.path} on port {service.port}: {seen}"],
+    )
+
+
+def log_patterns(service: Service, log: str) -> GateResult:
+    """No line that the stack calls a sign of failure: some apps report healthy over a failed upgrade."""
+    hits = [line for line in log.splitlines() for p in service.fail_on_log if re.search(p, line)]
+    return gate_result(
+        f"log_patterns.{service.name}",
+        f"{service.name} logs no sign of failure",
+        "fail" if hits else "pass",
+        measured=len(hits),
+        limit=0,
+        evidence=hits[:5],
+        advice=[f"These lines match stack_services.{service.name}.fail_on_log."] if hits else [],
+    )
+
+
+def _leaks(id: str, title: str, run: Run, texts: Mapping[str, str]) -> GateResult:
+    """Names the secret and the place, never the value."""
+    hits = [
+        f"{name} stands in {place}, line {number}"
+        for name, value in sorted(run.secrets.items())
+        if len(value) >= _SHORTEST_SECRET
+        for place, text in sorted(texts.items())
+        for number, line in enumerate(text.splitlines(), 1)
+        if value in line
+    ]
+    return gate_result(
+        id,
+        title,
+        "fail" if hits else "pass",
+        measured=len(hits),
+        limit=0,
+        evidence=hits[:5],
+        advice=["Take it out, and give the secret a new value: it counts as known now."] if hits else [],
+    )
+
+
+def _at_level(run: Run, result: GateResult) -> GateResult | None:
+    level = run.settings.level(result["id"].partition(".")[0])
+    if level == "off":
+        return None
+    if level == "warn" and result["status"] == "fail":
+        result["status"] = "warn"
+    result["evidence"] = [run.redact(line) for line in result["evidence"]]
+    return result

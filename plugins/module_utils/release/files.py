@@ -1,0 +1,109 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The rendered files of a release, and the id that follows from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..stack import Service
+from . import render
+from .engine import Image, Project
+from .run import Run
+from .state import write_atomic
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What would be written for a project."""
+
+    compose: str
+    override: str
+    fingerprint: str
+    """Of the secrets that its services take."""
+
+    @property
+    def id(self) -> str:
+        return hashlib.sha256(f"{self.compose}\0{self.fingerprint}".encode()).hexdigest()[:12]
+
+
+def keep_tag(run: Run, service: str, image: Image) -> str:
+    """The tag under which an image stays on the server for as long as a release needs it."""
+    return f"sluice/{run.stack.name}-{service}:{image.id.removeprefix('sha256:')[:12]}"
+
+
+def render_release(run: Run, images: Mapping[str, Image], start_interval: bool) -> Rendered:
+    stack = run.stack
+    compose = render.release_compose(
+        stack, _references(run, images), run.settings.edge_network, start_interval
+    )
+    return _rendered(run, stack.released, compose)
+
+
+def render_data(run: Run, images: Mapping[str, Image], start_interval: bool) -> Rendered:
+    compose = render.data_compose(run.stack, _references(run, images), start_interval)
+    return _rendered(run, run.stack.stateful, compose)
+
+
+def write_project(
+    run: Run, directory: Path, rendered: Rendered, services: Sequence[Service], images: Mapping[str, Image]
+) -> None:
+    """The directory of a project: Compose files, secrets by environment and as files, all for root alone."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_atomic(directory / "compose.yml", rendered.compose)
+    write_atomic(directory / "secrets.yml", rendered.override)
+    for service in services:
+        for secret in service.secrets:
+            if secret.kind == "file":
+                place = directory / "secrets" / service.name
+                place.mkdir(mode=0o700, parents=True, exist_ok=True)
+                write_atomic(place / secret.name, run.secrets[secret.name], 0o400)
+                owner = secret.uid if secret.uid is not None else _owner(run, service, images[service.name])
+                if owner:
+                    os.chown(place / secret.name, owner, owner)
+
+
+def write_description(directory: Path, content: Mapping[str, Any]) -> None:
+    write_atomic(directory / "release.json", json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def read_description(directory: Path) -> dict[str, Any] | None:
+    path = directory / "release.json"
+    if not path.exists():
+        return None
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def write_colour(project: Project) -> None:
+    """Lets a person run C(docker compose ps) in the release's directory."""
+    lines = {
+        "COLOUR": project.colour,
+        "COMPOSE_PROJECT_NAME": project.name,
+        "COMPOSE_FILE": "compose.yml:secrets.yml",
+    }
+    write_atomic(project.directory / ".env", "".join(f"{key}={value}\n" for key, value in lines.items()))
+
+
+def _references(run: Run, images: Mapping[str, Image]) -> dict[str, str]:
+    return {name: image.pinned(keep_tag(run, name, image)) for name, image in images.items()}
+
+
+def _rendered(run: Run, services: Sequence[Service], compose: render.Compose) -> Rendered:
+    taken = {s.name: {e.variable: run.secrets.get(e.name) for e in s.secrets} for s in services}
+    override = render.environment_override(services, run.secrets)
+    return Rendered(render.compose_text(compose), override, run.state.fingerprint(taken))
+
+
+def _owner(run: Run, service: Service, image: Image) -> int:
+    """Whose file a secret is: only the service's user may read it, and root."""
+    user = (service.user or image.user).partition(":")[0]
+    if user in ("", "root"):
+        return 0
+    return int(user) if user.isdigit() else run.engine.user_id(image, user)

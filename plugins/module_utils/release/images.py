@@ -1,0 +1,130 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Every image is on the server, and known by its id, before anything that runs is touched."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+from ..stack import Build, Service
+from . import dockerfile
+from .checks import judge
+from .docker import build_secret_files
+from .engine import EngineError, Image
+from .run import Run, StepError
+
+_GIT_TIMEOUT = 600
+
+
+def resolve(run: Run) -> dict[str, Image]:
+    """The image of each service, pulled or built where that is needed.
+
+    Raises:
+        StepError: An image cannot be had.
+    """
+    log = run.state.directory / "build.log"
+    log.unlink(missing_ok=True)
+    images: dict[str, Image] = {}
+    for service in run.stack.services.values():
+        if service.build:
+            images[service.name] = _built(run, service, service.build, log)
+        else:
+            images[service.name] = _fetched(run, service)
+    return images
+
+
+def present(run: Run) -> dict[str, Image | None]:
+    """What is on the server already: enough for a plan."""
+    return {
+        s.name: run.engine.image(_build_tag(run, s) if s.build else s.image)
+        for s in run.stack.services.values()
+    }
+
+
+def source_directory(run: Run, build: Build) -> Path:
+    """Where a build's context lies on the server."""
+    if not build.git:
+        return Path(build.context)
+    checkout = run.state.sources / hashlib.sha256(f"{build.git} {build.ref}".encode()).hexdigest()[:12]
+    return checkout / build.context
+
+
+def _fetched(run: Run, service: Service) -> Image:
+    where = f"stack_services.{service.name}.image"
+    found = run.engine.image(service.image) if service.pull != "always" else None
+    if found:
+        return found
+    if service.pull == "never":
+        raise StepError(f"{where}: {service.image} is not on the server, and pull: never forbids to fetch it")
+    try:
+        return run.engine.pull(service.image)
+    except EngineError as error:
+        raise StepError(
+            f"{where}: {service.image} cannot be pulled: {_last(str(error))}",
+            advice="Check the name and the tag, and docker login on the server for a private registry.",
+        )
+
+
+def _built(run: Run, service: Service, build: Build, log: Path) -> Image:
+    context = _checkout(run, service, build)
+    if not (context / build.dockerfile).is_file():
+        raise StepError(f"stack_services.{service.name}.build: there is no {build.dockerfile} in {context}")
+    ignore = context / ".dockerignore"
+    if build.write_dockerignore and not ignore.exists():
+        ignore.write_text(dockerfile.DOCKERIGNORE, encoding="utf-8")
+    path = context / build.dockerfile
+    if run.settings.level("dockerfile") != "off":
+        judge(run, [dockerfile.check(path, build.target, service.name, run.settings.hadolint)])
+    values = {k: run.secrets[v] for k, v in build.secrets.items() if not v.startswith("/")}
+    paths = {k: Path(v) for k, v in build.secrets.items() if v.startswith("/")}
+    directory, files = build_secret_files(values)
+    with directory:
+        try:
+            return run.engine.build(build, context, _build_tag(run, service), {**paths, **files}, log)
+        except EngineError as error:
+            raise StepError(
+                f"the image of service {service.name} does not build",
+                str(error),
+                f"Read {log} on the server.",
+            )
+
+
+def _checkout(run: Run, service: Service, build: Build) -> Path:
+    context = source_directory(run, build)
+    if not build.git:
+        return context
+    where = f"stack_services.{service.name}.build.git"
+    checkout = run.state.sources / context.relative_to(run.state.sources).parts[0]
+    checkout.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for argv in (
+        ["init", "--quiet"],
+        ["fetch", "--quiet", "--depth", "1", "--force", build.git, build.ref or "HEAD"],
+        ["checkout", "--quiet", "--force", "FETCH_HEAD"],
+        ["clean", "--quiet", "-ffdx"],
+    ):
+        done = subprocess.run(
+            ["git", "-C", str(checkout), *argv],
+            env={
+                "PATH": "/usr/bin:/bin:/usr/local/bin",
+                "HOME": str(Path.home()),
+                "GIT_TERMINAL_PROMPT": "0",
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_GIT_TIMEOUT,
+            check=False,
+            text=True,
+        )
+        if done.returncode:
+            raise StepError(f"{where}: git {argv[0]} of {build.git} failed: {_last(done.stderr)}")
+    return context
+
+
+def _build_tag(run: Run, service: Service) -> str:
+    return f"sluice/{run.stack.name}-{service.name}:build"
+
+
+def _last(text: str) -> str:
+    return (text.strip().splitlines() or ["no reason given"])[-1]

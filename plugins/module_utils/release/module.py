@@ -1,0 +1,102 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the modules around releases share: options in, a run under the lock, one clear failure out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import UserError
+from ..fields import Fields
+from ..secretvalues import check_secrets
+from ..stack_parse import parse_stack
+from .docker import Docker
+from .edge import CommandEdge, NoEdge
+from .lock import locked
+from .run import LEVELS, Run, Settings, StepError
+from .state import StackState, write_atomic
+
+GATES = ("disk", "image_size", "dockerfile", "image_secrets", "smoke", "log_patterns", "log_secrets")
+
+COMMON_OPTIONS: dict[str, dict[str, Any]] = {
+    "stack": {"type": "dict", "required": True},
+    "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "root": {"type": "path", "default": "/var/lib/sluice/stacks"},
+    "edge_switch": {"type": "list", "elements": "str", "default": []},
+    "lock_wait": {"type": "float", "default": 600.0},
+    "by": {"type": "str", "default": ""},
+}
+
+
+@contextmanager
+def run_for(params: dict[str, Any], what: str, settings: Settings, check: bool) -> Iterator[Run]:
+    """A run on this server; under the stack's lock, except for a plan.
+
+    Raises:
+        UserError: The description, a secret or a setting is wrong, or the lock is held.
+    """
+    stack = parse_stack(params["stack"])
+    secrets = check_secrets(stack.secret_names, params["secrets"])
+    if sys.platform != "linux" or os.geteuid() != 0:
+        raise UserError("This needs root on the server: set become: true.")
+    state = StackState(params["root"], stack.name)
+
+    def make(inherit: tuple[int, ...]) -> Run:
+        engine = Docker(inherit)
+        current = state.serving().current
+        argv = params["edge_switch"]
+        edge = CommandEdge(argv, stack.name) if argv else NoEdge(current.colour if current else None)
+        return Run(stack, params["stack"], secrets, settings, state, engine, edge)
+
+    if check:
+        yield make(())
+        return
+    state.create()
+    with locked(state.lock_file, what, params["lock_wait"]) as descriptor:
+        yield make((descriptor,))
+
+
+def gate_levels(levels: dict[str, Any] | None) -> dict[str, str]:
+    """The levels of the gates, checked.
+
+    Raises:
+        UserError: An unknown gate or level.
+    """
+    fields = Fields(levels or {}, "compose_stack_gates", GATES)
+    return {gate: fields.choice(gate, "fail", LEVELS) for gate in GATES}
+
+
+def failure(run: Run, error: StepError, operation: str) -> str:
+    """Step, cause, what serves, the last log lines, and what to do next."""
+    serving = run.state.serving().current
+    lines = [f"The {operation} failed at step {error.step}: {run.redact(error.cause)}."]
+    lines.append(f"Release {serving.release} serves as before." if serving else "No release serves.")
+    lines += [run.redact(note) for note in run.notes]
+    log = run.redact(error.log).strip()
+    if log and run.state.directory.is_dir():
+        lines += ["The last lines:", *(f"  {line}" for line in log.splitlines()[-15:])]
+        write_atomic(run.state.failure_log, log + "\n")
+        lines.append(f"More: less {run.state.failure_log}")
+    lines.append(f"Next: {error.advice or 'mend the cause, then run the same play again.'}")
+    return "\n".join(lines)
+
+
+def conduct(
+    module: Any, operation: str, settings: Callable[[], Settings], action: Callable[[Run], dict[str, Any]]
+) -> None:
+    """Run a module's action; every expected trouble becomes one message, without a traceback."""
+    try:
+        with run_for(module.params, operation, settings(), module.check_mode) as run:
+            try:
+                result = action(run)
+            except StepError as error:
+                module.fail_json(
+                    msg=failure(run, error, operation), step=error.step, gates=run.gates, seconds=run.seconds
+                )
+            module.exit_json(gates=run.gates, seconds=run.seconds, notes=run.notes, **result)
+    except UserError as error:
+        module.fail_json(msg=str(error))

@@ -1,0 +1,240 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A release from its inputs to its record, and the plan of one."""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..gates import gate_result
+from ..sizes import format_size
+from ..stack import Colour, Service
+from . import backup, checks, files, images, retention
+from .activate import activate, point_edge, resume
+from .engine import Image, Project
+from .files import Rendered
+from .health import all_work, restarts, wait_healthy
+from .run import Run, StepError
+from .state import Deployed, Journal
+
+
+@dataclass
+class Outcome:
+    """What a run did, or in check mode would do."""
+
+    changed: bool
+    release: str
+    colour: str
+    actions: list[str] = field(default_factory=list)
+    diff: dict[str, str] = field(default_factory=dict)
+
+
+def release(run: Run) -> Outcome:
+    """Make the described stack the one that serves.
+
+    Raises:
+        StepError: A step failed; what served before serves still.
+    """
+    actions = [a for a in (_resumed(run),) if a]
+    with run.step("preflight"):
+        checks.judge(run, _preflight(run))
+    with run.step("images"):
+        found = images.resolve(run)
+        fast = run.engine.start_interval()
+        rendered, data = files.render_release(run, found, fast), files.render_data(run, found, fast)
+    data_changes = _data_differs(run, data)
+    serving = run.state.serving()
+    if serving.current and serving.current.release == rendered.id and not data_changes:
+        with run.step("look"):
+            project = run.project(serving.current)
+            if all_work(run, project, run.stack.released):
+                if run.edge.serving() != serving.current.colour:
+                    point_edge(run, serving.current)
+                    actions.append(f"The edge was pointed at {serving.current.colour} again.")
+                return Outcome(bool(actions), rendered.id, serving.current.colour, actions)
+    with run.step("image_gates"):
+        checks.judge(run, checks.image_gates(run, found))
+    colour = _next_colour(run)
+    target = Deployed(rendered.id, colour)
+    diff = _diff(run, rendered)
+    with run.step("write"):
+        _write(run, target, rendered, found)
+    journal = Journal("release", target, serving, started=time.time(), record=_record(run, target, found))
+
+    def before_start(project: Project) -> None:
+        _prepare(run, project, data, found, data_changes)
+
+    try:
+        activate(run, journal, before_start, checks.release_gates)
+    finally:
+        # A release that failed leaves its files and images behind otherwise.
+        if not run.state.journal():
+            with run.step("tidy"):
+                retention.tidy(run)
+    actions.append(f"Release {rendered.id} serves as {colour}.")
+    return Outcome(True, rendered.id, colour, actions, diff)
+
+
+def plan(run: Run) -> Outcome:
+    """What C(release) would do; changes nothing."""
+    actions = []
+    journal = run.state.journal()
+    if journal:
+        actions.append(f"Bring the interrupted {journal.operation} of {journal.target.release} to an end.")
+    serving = run.state.serving()
+    known = {name: image for name, image in images.present(run).items() if image}
+    for service in run.stack.services.values():
+        if service.build:
+            actions.append(f"Build the image of {service.name}.")
+        elif service.name not in known or service.pull == "always":
+            actions.append(f"Pull {service.image}.")
+    stand_ins = {s.name: Image("", s.image or f"(built) {s.name}") for s in run.stack.services.values()}
+    rendered = files.render_release(run, {**stand_ins, **known}, run.engine.start_interval())
+    same = bool(serving.current and serving.current.release == rendered.id)
+    if same and not journal:
+        return Outcome(False, rendered.id, serving.current.colour if serving.current else "")
+    place = f"beside {serving.current.release}" if serving.current else "as the first release"
+    actions.append(f"Start a release {place}, switch to it, keep the old one as the way back.")
+    return Outcome(True, "", _next_colour(run), actions, _diff(run, rendered))
+
+
+def _resumed(run: Run) -> str:
+    with run.step("resume"):
+        return resume(run)
+
+
+def _next_colour(run: Run) -> Colour:
+    current = run.state.serving().current
+    return "green" if current and current.colour == "blue" and run.stack.strategy == "blue_green" else "blue"
+
+
+def _preflight(run: Run) -> list[Any]:
+    free, least = run.engine.free_bytes(), run.settings.minimum_free
+    enough = free >= least
+    return [
+        gate_result(
+            "disk",
+            f"At least {format_size(least)} are free for images",
+            "pass" if enough else "fail",
+            measured=free,
+            limit=least,
+            evidence=[f"{format_size(free)} free where the engine keeps its data"],
+            advice=[]
+            if enough
+            else ["Make room, for example with docker image prune, or lower compose_stack_minimum_free."],
+        )
+    ]
+
+
+def _prepare(
+    run: Run, project: Project, data: Rendered, found: Mapping[str, Image], data_changes: bool
+) -> None:
+    """What must be there before the new containers: networks, volumes, data services, migrated schema."""
+    hook = run.stack.pre_release
+    with run.step("stateful"):
+        run.engine.ensure_network(run.stack.name)
+        if run.settings.edge_network:
+            run.engine.ensure_network(run.settings.edge_network)
+        for service in run.stack.services.values():
+            _volumes(run, service)
+    if hook and run.settings.dump_before_migration:
+        with run.step("dump"):
+            backup.dump_databases(run, f"before-{project.directory.name}")
+    if data_changes:
+        with run.step("stateful"):
+            _start_data(run, data, found)
+    if hook:
+        with run.step("pre_release"):
+            status, output = run.engine.run_once(project, hook.service, hook.command, hook.timeout)
+            if status:
+                raise StepError(f"the pre-release hook ended with status {status}", output)
+
+
+def _volumes(run: Run, service: Service) -> None:
+    user = service.user.partition(":")[0]
+    for volume in service.volumes:
+        if volume.named:
+            owner = volume.uid if volume.uid is not None else (int(user) if user.isdigit() else None)
+            run.engine.ensure_volume(f"{run.stack.name}_{volume.source}", owner)
+
+
+def _data_differs(run: Run, data: Rendered) -> bool:
+    """Whether the stateful services must be touched; refuses what would lock an app out of its data."""
+    if not run.stack.stateful:
+        return False
+    then = files.read_description(run.state.data)
+    if not then:
+        return True
+    if then["fingerprint"] != data.fingerprint and not run.settings.data_secrets_rotated:
+        raise StepError(
+            "a secret of a stateful service has a new value, and the data on disk was made with the old one",
+            advice="Change it inside the service, then run once with compose_stack_data_secrets_rotated: true.",
+        )
+    same = then["compose"] == data.id and then["fingerprint"] == data.fingerprint
+    return not (same and all_work(run, run.data_project, run.stack.stateful))
+
+
+def _start_data(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:
+    project, services = run.data_project, run.stack.stateful
+    for service in services:
+        run.engine.keep(found[service.name], files.keep_tag(run, service.name, found[service.name]))
+    files.write_project(run, project.directory, data, services, found)
+    before = restarts(run, project)
+    run.engine.up(project, [s.name for s in services])
+    wait_healthy(run, project, services, before)
+    files.write_description(project.directory, {"compose": data.id, "fingerprint": data.fingerprint})
+
+
+def _write(run: Run, target: Deployed, rendered: Rendered, found: Mapping[str, Image]) -> None:
+    directory = run.state.release_directory(target.release)
+    services = run.stack.released
+    tags = {s.name: files.keep_tag(run, s.name, found[s.name]) for s in services}
+    for service in services:
+        run.engine.keep(found[service.name], tags[service.name])
+    files.write_project(run, directory, rendered, services, found)
+    files.write_description(
+        directory,
+        {
+            "description": run.description,
+            "images": {s.name: found[s.name].id for s in services},
+            "keep": tags,
+        },
+    )
+    log = run.state.directory / "build.log"
+    if log.exists():
+        shutil.copy2(log, directory / "build.log")
+
+
+def _record(run: Run, target: Deployed, found: Mapping[str, Image]) -> dict[str, Any]:
+    return {
+        "run": f"{time.time():.6f}",
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "operation": "release",
+        "release": target.release,
+        "colour": target.colour,
+        "by": run.settings.by,
+        "commit": run.settings.commit,
+        "images": {
+            n: {"reference": i.reference, "id": i.id, "digest": i.digest} for n, i in sorted(found.items())
+        },
+        "gates": [{"id": g["id"], "status": g["status"]} for g in run.gates],
+    }
+
+
+def _diff(run: Run, rendered: Rendered) -> dict[str, str]:
+    current = run.state.serving().current
+    old = run.state.release_directory(current.release) / "compose.yml" if current else None
+    before = old.read_text(encoding="utf-8") if old and old.exists() else ""
+    if not any(difflib.unified_diff(before.splitlines(), rendered.compose.splitlines())):
+        return {}
+    return {
+        "before": before,
+        "after": rendered.compose,
+        "before_header": "serving",
+        "after_header": "compose.yml",
+    }

@@ -1,0 +1,98 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What every step of a release works with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..gates import GateResult
+from ..secretvalues import redact
+from ..stack import Stack
+from .edge import Edge, EdgeError
+from .engine import Engine, EngineError, Project
+from .state import Deployed, StackState
+
+Level = str
+LEVELS: tuple[Level, ...] = ("fail", "warn", "off")
+LOG_LINES = 30
+
+
+class StepError(Exception):
+    """A step of the release failed."""
+
+    def __init__(self, cause: str, log: str = "", advice: str = "") -> None:
+        super().__init__(cause)
+        self.step = ""
+        self.cause = cause
+        self.log = log
+        self.advice = advice
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may set about releases, apart from the stack itself."""
+
+    edge_network: str = ""
+    keep_releases: int = 5
+    minimum_free: int = 1_000_000_000
+    dump_before_migration: bool = True
+    keep_backups: int = 7
+    keep_backup_days: float = 30
+    data_secrets_rotated: bool = False
+    hadolint: str = "hadolint"
+    levels: dict[str, Level] = field(default_factory=dict)
+    by: str = ""
+    commit: str = ""
+
+    def level(self, gate: str) -> Level:
+        return self.levels.get(gate, "fail")
+
+
+@dataclass
+class Run:
+    """One run of the engine room: its inputs, its tools, and what it has found so far."""
+
+    stack: Stack
+    description: dict[str, Any]
+    secrets: dict[str, str]
+    settings: Settings
+    state: StackState
+    engine: Engine
+    edge: Edge
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    gates: list[GateResult] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def data_project(self) -> Project:
+        return Project(f"{self.stack.name}-data", self.state.data)
+
+    def project(self, deployed: Deployed) -> Project:
+        name = f"{self.stack.name}-{deployed.colour}"
+        return Project(name, self.state.release_directory(deployed.release), deployed.colour)
+
+    def redact(self, text: str) -> str:
+        return redact(text, self.secrets.values())
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Times a step, and gives its name to whatever goes wrong in it."""
+        begin = self.clock()
+        try:
+            yield
+        except StepError as error:
+            error.step = error.step or name
+            raise
+        except (EngineError, EdgeError, OSError) as error:
+            failure = StepError(str(error))
+            failure.step = name
+            raise failure from error
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0) + self.clock() - begin, 3)

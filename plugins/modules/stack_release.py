@@ -1,0 +1,182 @@
+#!/usr/bin/python
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Release a stack."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_release
+short_description: Release a stack of Compose services without dropping a request
+version_added: 0.1.0
+author:
+  - The sluice.deploy maintainers (@sluice)
+description:
+  - Pulls or builds the images, starts the new release beside the one that serves, waits until it is healthy,
+    judges it by the gates, lets the edge switch to it, drains and stops the old one, and keeps that as the way back.
+  - A failure at any step leaves the old release serving, or brings it back.
+  - A run that was interrupted at any point is finished or undone by the next.
+  - The same inputs give the same release id, and nothing to do.
+extends_documentation_fragment:
+  - sluice.deploy.stack
+options:
+  edge_network:
+    description: Docker network that web services share with the edge; empty for none.
+    type: str
+    default: sluice-edge
+  gates:
+    description:
+      - Level of each gate, V(fail), V(warn) or V(off); V(fail) by default.
+      - The gates are V(disk), V(image_size), V(dockerfile), V(image_secrets), V(smoke), V(log_patterns)
+        and V(log_secrets).
+    type: dict
+    default: {}
+  keep_releases:
+    description: Releases to keep on the server, the running one and its way back included.
+    type: int
+    default: 5
+  minimum_free:
+    description: Space that must be free where the engine keeps its data.
+    type: str
+    default: 1GB
+  dump_before_migration:
+    description: Dump the databases before the pre-release hook runs.
+    type: bool
+    default: true
+  keep_backups:
+    description: Newest backups that are kept whatever their age.
+    type: int
+    default: 7
+  keep_backup_days:
+    description: Days for which further backups are kept.
+    type: float
+    default: 30
+  data_secrets_rotated:
+    description: Accept a new value of a stateful service's secret; it was changed inside the service already.
+    type: bool
+    default: false
+  hadolint:
+    description: The hadolint command on the server; its rules are left out, and that said, where there is none.
+    type: str
+    default: hadolint
+  commit:
+    description: The commit of the inventory that the release comes from, for the record.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    support: full
+    description: Says what would be done and changes nothing.
+  diff_mode:
+    support: full
+    description: Shows the Compose file's difference, which holds no secrets.
+  idempotent:
+    support: full
+    description: A second run with the same inputs changes nothing.
+"""
+
+EXAMPLES = r"""
+- name: The stack serves as described
+  sluice.deploy.stack_release:
+    stack:
+      name: crm
+      domain: crm.example.com
+      services:
+        server:
+          image: registry.example.com/crm:1.4.2
+          port: 3000
+          health: {path: /healthz}
+          secrets: [APP_SECRET]
+      routes:
+        - {path: /, service: server}
+    secrets: "{{ stack_secrets }}"
+    edge_switch: [/usr/local/lib/sluice/edge-switch]
+"""
+
+RETURN = r"""
+release:
+  description: Id of the release that serves; empty in check mode when it is not known yet.
+  returned: success
+  type: str
+  sample: 3f9c2a7be01d
+colour:
+  description: The colour as which it serves.
+  returned: success
+  type: str
+  sample: green
+actions:
+  description: What was done, or in check mode would be.
+  returned: success
+  type: list
+  elements: str
+gates:
+  description: Results of the gates, in the collection's one form.
+  returned: always, after the inputs were accepted
+  type: list
+  elements: dict
+seconds:
+  description: How long each step took.
+  returned: always, after the inputs were accepted
+  type: dict
+notes:
+  description: What else is worth knowing.
+  returned: success
+  type: list
+  elements: str
+step:
+  description: The step that failed.
+  returned: when a step failed
+  type: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.sluice.deploy.plugins.module_utils.release import release as releases
+from ansible_collections.sluice.deploy.plugins.module_utils.release.module import (
+    COMMON_OPTIONS,
+    conduct,
+    gate_levels,
+)
+from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run, Settings
+from ansible_collections.sluice.deploy.plugins.module_utils.sizes import parse_size
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    **COMMON_OPTIONS,
+    "edge_network": {"type": "str", "default": "sluice-edge"},
+    "gates": {"type": "dict", "default": {}},
+    "keep_releases": {"type": "int", "default": 5},
+    "minimum_free": {"type": "str", "default": "1GB"},
+    "dump_before_migration": {"type": "bool", "default": True},
+    "keep_backups": {"type": "int", "default": 7},
+    "keep_backup_days": {"type": "float", "default": 30.0},
+    "data_secrets_rotated": {"type": "bool", "default": False},
+    "hadolint": {"type": "str", "default": "hadolint"},
+    "commit": {"type": "str", "default": ""},
+}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(OPTIONS, supports_check_mode=True)
+    params = module.params
+
+    def settings() -> Settings:
+        taken = ("edge_network", "keep_releases", "dump_before_migration", "keep_backups", "keep_backup_days")
+        further = ("data_secrets_rotated", "hadolint", "commit", "by")
+        return Settings(
+            minimum_free=parse_size(params["minimum_free"], "compose_stack_minimum_free"),
+            levels=gate_levels(params["gates"]),
+            **{key: params[key] for key in taken + further},
+        )
+
+    def action(run: Run) -> dict[str, Any]:
+        outcome = releases.plan(run) if module.check_mode else releases.release(run)
+        return vars(outcome)
+
+    conduct(module, "release", settings, action)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+#!/usr/bin/python
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Restore a stack's data."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_restore
+short_description: Bring back a stack's databases and volumes from a backup
+version_added: 0.1.0
+author:
+  - The sluice.deploy maintainers (@sluice)
+description:
+  - Verifies the backup's digests, reads the dumps to their end, and restores them into a scratch container first.
+  - Only then stops the app behind the maintenance page, dumps the present state, and exchanges the data at once.
+  - A damaged, empty or cut-off backup is refused while everything runs on untouched.
+extends_documentation_fragment:
+  - sluice.deploy.stack
+options:
+  backup:
+    description: Name of a backup, or its first characters; the newest by default.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    support: full
+    description: Restores nothing.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+  idempotent:
+    support: none
+    description: Each run restores.
+"""
+
+EXAMPLES = r"""
+- name: The data of the newest backup is back
+  sluice.deploy.stack_restore:
+    stack: "{{ stack }}"
+    secrets: "{{ stack_secrets }}"
+    edge_switch: [/usr/local/lib/sluice/edge-switch]
+"""
+
+RETURN = r"""
+path:
+  description: Directory of the backup that was restored.
+  returned: success, except in check mode
+  type: str
+  sample: /var/lib/sluice/stacks/crm/backups/20260102T030405Z
+gates:
+  description: Empty here.
+  returned: success
+  type: list
+  elements: dict
+seconds:
+  description: How long each step took.
+  returned: success
+  type: dict
+notes:
+  description: What else is worth knowing.
+  returned: success
+  type: list
+  elements: str
+step:
+  description: The step that failed.
+  returned: when a step failed
+  type: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.sluice.deploy.plugins.module_utils.release.backup import restore_from
+from ansible_collections.sluice.deploy.plugins.module_utils.release.module import COMMON_OPTIONS, conduct
+from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run, Settings
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        {**COMMON_OPTIONS, "backup": {"type": "str", "default": ""}}, supports_check_mode=True
+    )
+
+    def action(run: Run) -> dict[str, Any]:
+        if module.check_mode:
+            return {"changed": True}
+        return {"changed": True, "path": str(restore_from(run, module.params["backup"]))}
+
+    conduct(module, "restore", lambda: Settings(by=module.params["by"]), action)
+
+
+if __name__ == "__main__":
+    main()
