@@ -85,9 +85,7 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
     params, check = module.params, module.check_mode
     project, name = params["project"], params["name"]
     if params["state"] == "absent":
-        outcome = remove_environment(
-            client, project, name, delete_volumes=params["delete_volumes"], check=check
-        )
+        outcome = remove_environment(client, project, name, delete_volumes=params["delete_volumes"], check=check)
     else:
         outcome = ensure_environment(client, project, name, params["description"], check=check)
     return outcome.result()

@@ -123,6 +123,9 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
     if "settings" in params["gather"]:
         settings = client.get("settings.getWebServerSettings") or {}
         result["gates"] = check_settings(settings, letsencrypt=params["letsencrypt"])
+        for gate in result["gates"]:
+            if gate["status"] == "warn":
+                module.warn(". ".join(gate["evidence"] + gate["advice"]))
     if "version" in params["gather"]:
         result["version"] = client.version()
     return result

@@ -54,10 +54,7 @@ class DockerEngine:
             f"label=com.docker.compose.project={project}",
         ]
         lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
-        return [
-            dict(zip(("containerId", "name", "state", "status"), line.split("|"), strict=True))
-            for line in lines
-        ]
+        return [dict(zip(("containerId", "name", "state", "status"), line.split("|"), strict=True)) for line in lines]
 
     def container_log(self, container: str, tail: int) -> str:
         argv = ["docker", "container", "logs", "--timestamps", "--tail", str(tail), container]
@@ -88,9 +85,7 @@ class Deployer:
                 "type": "deploy",
                 "applicationType": "compose",
             }
-            self._jobs.append(
-                {"id": str(len(self._jobs)), "name": "deployments", "data": data, "state": "waiting"}
-            )
+            self._jobs.append({"id": str(len(self._jobs)), "name": "deployments", "data": data, "state": "waiting"})
             self._wake.notify()
 
     def jobs(self) -> list[Row]:
@@ -219,9 +214,7 @@ class Deployer:
         return ["docker", "compose", "-p", project, "-f", path, *["up", "-d", "--build", "--remove-orphans"]]
 
     def stop(self, compose: Row) -> None:
-        self.engine.run(
-            ["docker", "compose", "-p", compose["appName"], "stop"], self._directory, lambda _: None
-        )
+        self.engine.run(["docker", "compose", "-p", compose["appName"], "stop"], self._directory, lambda _: None)
         compose["composeStatus"] = "idle"
 
     def delete(self, compose: Row, volumes: bool) -> None:

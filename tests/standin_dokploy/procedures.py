@@ -49,12 +49,11 @@ MUTATIONS: dict[str, tuple[str, ...]] = {
     "project.create": ("name",),
     "project.remove": ("projectId",),
     "project.update": ("projectId",),
-    "settings.updateDockerCleanup": ("enableDockerCleanup",),
     "user.createApiKey": ("name", "metadata"),
 }
 BOOLEANS = frozenset({
     "https", "stripPath", "enabled", "forwardAuthEnabled", "autoDeploy", "createEnvFile", "enableSubmodules",
-    "deleteVolumes", "randomize", "isolatedDeployment", "enableDockerCleanup", "rateLimitEnabled",
+    "deleteVolumes", "randomize", "isolatedDeployment", "rateLimitEnabled",
 })  # fmt: skip
 EMPTY = object()
 
@@ -141,9 +140,7 @@ class Procedures:
 
     def environment_create(self, values: Row) -> Row:
         if values["name"] == "production":
-            raise RefusedError(
-                400, "BAD_REQUEST", "You cannot create an environment with the name 'production'"
-            )
+            raise RefusedError(400, "BAD_REQUEST", "You cannot create an environment with the name 'production'")
         self._need(self._store.projects, values["projectId"], "Project")
         return self._store.make_environment(
             values["projectId"], values["name"], values.get("description"), default=False
@@ -304,10 +301,6 @@ class Procedures:
 
     def settings_getWebServerSettings(self, _values: Row) -> Row:  # noqa: N802
         return self._store.settings
-
-    def settings_updateDockerCleanup(self, values: Row) -> bool:  # noqa: N802
-        self._store.settings["enableDockerCleanup"] = values["enableDockerCleanup"]
-        return True
 
     def user_createApiKey(self, values: Row) -> Row:  # noqa: N802
         limited = values.get("rateLimitEnabled", True)

@@ -74,9 +74,7 @@ def create_api_key(client: Client, name: str) -> str:
     """A key without the default rate limit, under which it would die after five calls."""
     organizations = client.get("organization.all") or []
     if not organizations:
-        raise UserError(
-            "the administrator belongs to no organization, so no API key can be made; make one by hand"
-        )
+        raise UserError("the administrator belongs to no organization, so no API key can be made; make one by hand")
     answer: Any = client.post(
         "user.createApiKey",
         name=name[:32],

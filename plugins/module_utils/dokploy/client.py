@@ -69,9 +69,7 @@ class Client:
 
     def __init__(self, server: Server, *, sleep: Callable[[float], None] = time.sleep) -> None:
         if not HAS_REQUESTS:
-            raise UserError(
-                "the Python package requests is missing where this module runs; install python3-requests"
-            )
+            raise UserError("the Python package requests is missing where this module runs; install python3-requests")
         self.server = server
         self.reads = 0
         self.writes = 0
@@ -166,16 +164,14 @@ class Client:
             return ApiError(self.redact(hint))
         if isinstance(error, requests.Timeout):
             return ApiError(
-                f"{url} did not answer {procedure} within {timeout:g} s; raise timeout, "
-                "or look at the server's load",
+                f"{url} did not answer {procedure} within {timeout:g} s; raise timeout, or look at the server's load",
                 temporary=True,
             )
         if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
             return ApiError(f"ca_path cannot be used: {error}")
         return ApiError(
             self.redact(
-                f"cannot reach Dokploy at {url} ({_cause(error)}); check url, that the server runs, "
-                "and any firewall"
+                f"cannot reach Dokploy at {url} ({_cause(error)}); check url, that the server runs, and any firewall"
             ),
             temporary=True,
         )
@@ -193,9 +189,7 @@ def _cause(error: BaseException) -> str:
     """The innermost reason of a nest of wrapped exceptions, in a few words."""
     reason: Any = error
     while True:
-        inner = getattr(reason, "reason", None) or next(
-            (a for a in reason.args if isinstance(a, BaseException)), None
-        )
+        inner = getattr(reason, "reason", None) or next((a for a in reason.args if isinstance(a, BaseException)), None)
         if not isinstance(inner, BaseException) or inner is reason:
             break
         reason = inner

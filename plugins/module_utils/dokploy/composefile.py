@@ -126,8 +126,7 @@ def _check_service(name: str, line: int, service: Node) -> Iterator[Finding]:
         for number in sorted(published_ports(port) & set(TAKEN_PORTS)):
             yield Finding(
                 _line(port),
-                f"service {name} publishes port {number}, which {TAKEN_PORTS[number]} holds; "
-                "remove it and use domains",
+                f"service {name} publishes port {number}, which {TAKEN_PORTS[number]} holds; remove it and use domains",
             )
     for volume in _items(fields.get("volumes")):
         source = _bind_source(volume)

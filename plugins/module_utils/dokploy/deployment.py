@@ -92,9 +92,7 @@ def reasons_to_deploy(compose: Row, *, mark: str, wanted_mark: str, revision: st
     elif mark != wanted_mark:
         reasons.append("source, environment or domains changed since the last deployment")
     if revision and not _same_commit(revision_of(last), revision):
-        reasons.append(
-            f"revision {revision[:12]} is asked for, {revision_of(last)[:12] or 'none'} was deployed"
-        )
+        reasons.append(f"revision {revision[:12]} is asked for, {revision_of(last)[:12] or 'none'} was deployed")
     return reasons
 
 
@@ -196,8 +194,7 @@ class Deployer:
     def _pause(self, deadline: float, what: str, deployment_id: str = "") -> None:
         if self._clock.now() >= deadline:
             raise DeploymentFailedError(
-                f"waited {self._timeout:g} s for {what}, without an end; look at it in Dokploy, "
-                "or raise wait_timeout",
+                f"waited {self._timeout:g} s for {what}, without an end; look at it in Dokploy, or raise wait_timeout",
                 deployment_id,
             )
         self._clock.sleep(self._interval)

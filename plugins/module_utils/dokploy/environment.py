@@ -63,18 +63,14 @@ def render_environment(values: Mapping[str, str]) -> str:
 
 def _line(name: str, value: str) -> str:
     if not _NAME.fullmatch(name):
-        raise UserError(
-            f"environment variable {name!r} is not a valid name; use letters, digits and underscores"
-        )
+        raise UserError(f"environment variable {name!r} is not a valid name; use letters, digits and underscores")
     if _COMPOSE_REFERENCE.search(value):
         raise UserError(
             f"the value of {name} holds a reference such as ${{NAME}}, which Compose would replace; "
             "change the value, or use Dokploy's own form ${{{{NAME}}}} where a reference is meant"
         )
     if "\r" in value or "\0" in value:
-        raise UserError(
-            f"the value of {name} holds a carriage return or null byte; remove it, Compose drops it"
-        )
+        raise UserError(f"the value of {name} holds a carriage return or null byte; remove it, Compose drops it")
     if _PLAIN.fullmatch(value):
         return f"{name}={value}"
     for quote in "'`":
@@ -112,14 +108,9 @@ def merge(current: Mapping[str, str], wanted: Mapping[str, str], *, purge: bool)
     return dict(wanted) if purge else {**current, **wanted}
 
 
-def describe_change(
-    before: Mapping[str, str], after: Mapping[str, str]
-) -> tuple[dict[str, str], dict[str, str]]:
+def describe_change(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """Both sides of a diff, values hidden: any of them may be a secret."""
     return (
         dict.fromkeys(sorted(before), "(hidden)"),
-        {
-            name: "(hidden)" if before.get(name) == after[name] else "(hidden, changed)"
-            for name in sorted(after)
-        },
+        {name: "(hidden)" if before.get(name) == after[name] else "(hidden, changed)" for name in sorted(after)},
     )

@@ -69,11 +69,7 @@ OTHER_SERVICES = ("applications", "libsql", "mariadb", "mongo", "mysql", "postgr
 
 def other_services(environment: Row) -> list[str]:
     """Names of what an environment holds that is not a Compose service, such as C(main (postgres))."""
-    return [
-        f"{row.get('name') or '?'} ({kind})"
-        for kind in OTHER_SERVICES
-        for row in environment.get(kind) or []
-    ]
+    return [f"{row.get('name') or '?'} ({kind})" for kind in OTHER_SERVICES for row in environment.get(kind) or []]
 
 
 def names(projects: Iterable[Row]) -> list[dict[str, Any]]:

@@ -80,9 +80,7 @@ def remove_project(client: Client, name: str, *, delete_volumes: bool, check: bo
     return outcome
 
 
-def ensure_environment(
-    client: Client, project: str, name: str, description: str | None, *, check: bool
-) -> Outcome:
+def ensure_environment(client: Client, project: str, name: str, description: str | None, *, check: bool) -> Outcome:
     """The environment exists in the project and is described so."""
     place = find(client, project, name)
     if place.project_id is None and not check:
@@ -108,18 +106,14 @@ def ensure_environment(
     return outcome
 
 
-def remove_environment(
-    client: Client, project: str, name: str, *, delete_volumes: bool, check: bool
-) -> Outcome:
+def remove_environment(client: Client, project: str, name: str, *, delete_volumes: bool, check: bool) -> Outcome:
     """The environment is gone with all its Compose services."""
     place = find(client, project, name)
     outcome = Outcome(values={"project_id": place.project_id, "environment_id": None})
     if place.environment_id is None:
         return outcome
     if place.environment.get("isDefault"):
-        raise UserError(
-            f"{name!r} is the default environment of {project!r}, which Dokploy keeps; remove the project"
-        )
+        raise UserError(f"{name!r} is the default environment of {project!r}, which Dokploy keeps; remove the project")
     _refuse_others(f"environment {name!r}", [place.environment])
     outcome.changed = True
     outcome.before = {"name": name, "services": _service_names(place.environment)}

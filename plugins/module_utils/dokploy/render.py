@@ -134,3 +134,12 @@ def _hook(hook: Hook, services: Compose, after: Iterable[Service]) -> Compose:
         "depends_on": {s.name: _started(s) for s in after},
     }
     return {key: value for key, value in rendered.items() if value}
+
+
+def stack_domains(stack: Stack) -> list[dict[str, Any]]:
+    """What a stack's routes are as domains: each of its host names with each path."""
+    return [
+        {"host": host, "path": route.path, "service": route.service, "port": stack.services[route.service].port}
+        for host in stack.domains
+        for route in stack.routes
+    ]

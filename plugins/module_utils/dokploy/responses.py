@@ -52,9 +52,7 @@ def read_answer(procedure: str, status: int, content_type: str, body: bytes, loc
     if status < 300 and (parsed or not text.strip()):
         return data
     if not parsed and _is_page(content_type, text):
-        raise ApiError(
-            _page_message(procedure, status, text), status=status, temporary=status in (502, 503, 504)
-        )
+        raise ApiError(_page_message(procedure, status, text), status=status, temporary=status in (502, 503, 504))
     raise _api_error(procedure, status, data if isinstance(data, dict) else {}, text)
 
 
@@ -86,13 +84,9 @@ def _api_error(procedure: str, status: int, data: dict[str, Any], text: str) -> 
             status=status,
         )
     if status == 404 and not (data.get("data") or {}).get("path") and procedure not in message:
-        return MissingProcedureError(
-            f"this Dokploy server has no {procedure} (404: {message})", status=status
-        )
+        return MissingProcedureError(f"this Dokploy server has no {procedure} (404: {message})", status=status)
     if status == 413:
-        return ApiError(
-            f"{procedure}: the request is too large for Dokploy, which takes 1 MB (413)", status=status
-        )
+        return ApiError(f"{procedure}: the request is too large for Dokploy, which takes 1 MB (413)", status=status)
     return ApiError(
         f"Dokploy failed {procedure} ({status}): {message}",
         status=status,

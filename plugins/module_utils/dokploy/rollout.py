@@ -191,9 +191,7 @@ class Rollout:
         verdict, rows = watch_containers(
             self._client, app_name, watch, timeout=self._wish.health_timeout, clock=self._clock
         )
-        self._result["containers"] = [
-            {key: row.get(key) for key in ("name", "state", "status")} for row in rows
-        ]
+        self._result["containers"] = [{key: row.get(key) for key in ("name", "state", "status")} for row in rows]
         self._result["gates"].append(_health_gate(verdict, len(rows)))
         if not verdict.good:
             said = "; ".join(verdict.broken + verdict.waiting)

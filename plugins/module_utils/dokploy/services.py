@@ -85,9 +85,7 @@ def ensure_service(
             after["environment"] = describe_change({}, service.variables)[1]
             return Outcome(True, {}, after, {"compose_id": None, "app_name": None})
         if place.environment_id is None:
-            raise UserError(
-                "the project or environment does not exist; make it with dokploy_environment first"
-            )
+            raise UserError("the project or environment does not exist; make it with dokploy_environment first")
         compose_id, created = _create(client, place.environment_id, name, service, app_name), True
     else:
         compose_id, created = place.compose_id, False
@@ -103,9 +101,7 @@ def ensure_service(
 
 def _create(client: Client, environment_id: str, name: str, service: Service, app_name: str | None) -> str:
     fields = service.fields()
-    body: dict[str, Any] = {
-        key: fields[key] for key in ("sourceType", "composeType", "composeFile") if key in fields
-    }
+    body: dict[str, Any] = {key: fields[key] for key in ("sourceType", "composeType", "composeFile") if key in fields}
     if app_name:
         body["appName"] = app_name
     answer = client.post("compose.create", name=name, environmentId=environment_id, **body)
@@ -168,7 +164,5 @@ def remove_service(client: Client, place: Place, name: str, *, delete_volumes: b
     left = client.get("docker.getContainersByAppNameMatch", appName=app_name, appType="docker-compose") or []
     if left:
         names = ", ".join(str(row.get("name")) for row in left)
-        raise UserError(
-            f"Dokploy deleted the service {name!r} but left containers running: {names}; remove them"
-        )
+        raise UserError(f"Dokploy deleted the service {name!r} but left containers running: {names}; remove them")
     return outcome

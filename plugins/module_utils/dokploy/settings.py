@@ -40,9 +40,7 @@ def _prune(settings: Mapping[str, Any]) -> GateResult:
         ]
         if prunes
         else [],
-        advice=["set dokploy_api_nightly_prune: false, or switch off Docker Cleanup under Web Server"]
-        if prunes
-        else [],
+        advice=["switch off Docker Cleanup under Web Server in Dokploy"] if prunes else [],
     )
 
 

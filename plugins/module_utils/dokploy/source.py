@@ -37,9 +37,7 @@ class GitSource:
                     "use git_ssh_key_id with an ssh address instead"
                 )
         if scheme == "ssh" and not self.ssh_key_id:
-            raise UserError(
-                "git_url is an ssh address: set git_ssh_key_id to the id of a key that Dokploy holds"
-            )
+            raise UserError("git_url is an ssh address: set git_ssh_key_id to the id of a key that Dokploy holds")
         if scheme not in ("http", "https", "ssh"):
             raise UserError(f"git_url uses {scheme}://, which Dokploy refuses; use https:// or ssh")
 

@@ -32,9 +32,7 @@ def service(dokploy, place):
 
 
 def deploy(dokploy, compose_id, **options):
-    return dokploy.run(
-        "dokploy_deployment", compose_id=compose_id, secrets=SECRETS, health_timeout=1, **options
-    )
+    return dokploy.run("dokploy_deployment", compose_id=compose_id, secrets=SECRETS, health_timeout=1, **options)
 
 
 # Projects and environments
@@ -218,9 +216,7 @@ def test_domains_are_made_once_with_a_certificate(dokploy, service):
 
 def test_domains_are_updated_and_purged(dokploy, service):
     dokploy.run("dokploy_domain", compose_id=service, domains=[DOMAIN, {**DOMAIN, "host": "old.example.com"}])
-    changed = dokploy.run(
-        "dokploy_domain", compose_id=service, purge=True, domains=[{**DOMAIN, "port": 9000}]
-    )
+    changed = dokploy.run("dokploy_domain", compose_id=service, purge=True, domains=[{**DOMAIN, "port": 9000}])
     assert dokploy.posts == ["domain.delete", "domain.update"]
     assert [(d["host"], d["port"]) for d in changed["domains"]] == [("crm.example.com", 9000)]
 
@@ -233,9 +229,7 @@ def test_a_domain_for_no_service_is_refused_before_it_breaks_deployments(dokploy
 
 def test_a_domain_that_exists_twice_is_an_error(dokploy, service):
     for _ in range(2):
-        dokploy.standin.store.make_domain(
-            {"composeId": service, "host": "crm.example.com", "serviceName": "web"}
-        )
+        dokploy.standin.store.make_domain({"composeId": service, "host": "crm.example.com", "serviceName": "web"})
     result = dokploy.run("dokploy_domain", compose_id=service, domains=[DOMAIN])
     assert result["failed"] and "more than once" in result["msg"]
 
@@ -383,9 +377,7 @@ def test_stopped_and_started_again(dokploy, service):
 
 
 def test_info_finds_and_warns(dokploy, service):
-    found = dokploy.run(
-        "dokploy_info", project="crm", name="app", letsencrypt=True, gather=["place", "settings"]
-    )
+    found = dokploy.run("dokploy_info", project="crm", name="app", letsencrypt=True, gather=["place", "settings"])
     assert found["compose_id"] == service and found["requests"] == {"reads": 2, "writes": 0}
     assert {g["id"]: g["status"] for g in found["gates"]} == {
         "dokploy.nightly_prune": "warn",
@@ -418,9 +410,7 @@ def test_a_key_with_the_default_limit_dies_and_the_message_says_so(dokploy):
 def test_a_missing_procedure_names_the_version(dokploy):
     dokploy.standin.unknown.add("settings.getWebServerSettings")
     result = dokploy.run("dokploy_info")
-    assert (
-        result["failed"] and "v0.30.2" in result["msg"] and "settings.getWebServerSettings" in result["msg"]
-    )
+    assert result["failed"] and "v0.30.2" in result["msg"] and "settings.getWebServerSettings" in result["msg"]
 
 
 def test_a_wrong_address_is_one_sentence(dokploy):
