@@ -125,7 +125,7 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
         result["gates"] = check_settings(settings, letsencrypt=params["letsencrypt"])
         for gate in result["gates"]:
             if gate["status"] == "warn":
-                module.warn(". ".join(gate["evidence"] + gate["advice"]))
+                module.warn(": ".join(gate["evidence"] + gate["advice"]))
     if "version" in params["gather"]:
         result["version"] = client.version()
     return result

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import base64
 import shutil
 import subprocess
 import threading
@@ -139,11 +138,10 @@ class Deployer:
 
     def _carry_out(self, compose: Row, row: Row, log: Callable[[str], None]) -> str:
         code = self.code_directory(compose)
-        env = ""
         try:
             self.fetch(compose, log)
             self._take_commit(compose, row)
-            env = self._write_files(compose, code)
+            self._write_files(compose, code)
         except (ConversionError, dotenv.UndefinedReferenceError, OSError) as error:
             log(f"Error: ❌ {error}\n")
             return "error"
@@ -152,9 +150,7 @@ class Deployer:
         log(f"App Name: {compose['appName']}\nBuild Compose 🐳\nCommand: {' '.join(argv)}\n")
         log(f"Source Type: docker {source} ✅\n")
         if self.engine.run(argv, code, log) != 0:
-            # The script is printed whole, and in it the environment.
-            hidden = base64.b64encode(env.encode()).decode()
-            log(f'Error: ❌ Docker command failed\necho "{hidden}" | base64 -d > "{code}/.env";\n')
+            log("Error: ❌ Docker command failed\n\nError occurred ❌, check the logs for details.\n")
             return "error"
         log("Docker Compose Deployed: ✅\n")
         return "done"
@@ -187,7 +183,7 @@ class Deployer:
         commit, _, message = "".join(lines).partition("\n")
         row["title"], row["description"] = message.strip(), f"Commit: {commit.strip()}"
 
-    def _write_files(self, compose: Row, code: Path) -> str:
+    def _write_files(self, compose: Row, code: Path) -> None:
         store = self._store
         path = code / self.compose_path(compose)
         text = convert(path.read_text(), compose["appName"], store.domains_of(compose["composeId"]))
@@ -198,7 +194,6 @@ class Deployer:
         env = dotenv.write(dotenv.resolve(own, project["env"], environment["env"]))
         if compose["createEnvFile"]:
             (path.parent / ".env").write_text(env)
-        return env
 
     def code_directory(self, compose: Row) -> Path:
         return self._directory / compose["appName"] / "code"

@@ -21,8 +21,10 @@ _UNITS = {
 _UPTIME = re.compile(r"Up (?:(\d+)|About an?|Less than a) (second|minute|hour|day|week|month|year)s?")
 _EXIT_CODE = re.compile(r"\((\d+)\)")
 
-# So often may a container start anew before it counts as crash-looping.
+# So often may a container start anew before it counts as crash-looping; a dependency may be slow once or twice.
 MAX_RESTARTS = 3
+# The engine waits ever longer between attempts, so that most looks find a crash-looping container waiting.
+MAX_RESTARTING = 15
 # A probe that fails so often in a row is not just late.
 MAX_UNHEALTHY = 5
 
@@ -93,6 +95,7 @@ class HealthWatch:
         self._last: dict[str, Container] = {}
         self._restarts: dict[str, int] = {}
         self._unhealthy: dict[str, int] = {}
+        self._restarting: dict[str, int] = {}
 
     def look(self, rows: Iterable[Mapping[str, Any]], project: str) -> Verdict:
         """Judge an answer of the server."""
@@ -113,8 +116,10 @@ class HealthWatch:
         name, text = container.name, str(container)
         if self._restarted(container):
             self._restarts[name] = self._restarts.get(name, 0) + 1
-        if self._restarts.get(name, 0) >= MAX_RESTARTS:
-            verdict.broken.append(f"{text} (started {self._restarts[name]} times while watched)")
+        if container.state == "restarting":
+            self._restarting[name] = self._restarting.get(name, 0) + 1
+        if self._restarts.get(name, 0) >= MAX_RESTARTS or self._restarting.get(name, 0) >= MAX_RESTARTING:
+            verdict.broken.append(f"{text} (it keeps ending and being started again)")
         elif container.state == "exited" and container.exit_code == 0:
             return
         elif container.state in ("exited", "dead", "paused", "removing"):

@@ -54,6 +54,8 @@ def _fit(stack: Stack, service: Service, rendered: Compose) -> Compose:
     files = [{"source": s.name, "target": s.name} for s in service.secrets if s.kind == "file"]
     if files:
         fitted["secrets"] = files
+        # Compose copies a secret from the environment into the container, which a read-only root does not take.
+        fitted.pop("read_only", None)
     needs = _dependencies(stack, service)
     if needs:
         fitted["depends_on"] = needs

@@ -153,7 +153,7 @@ class Rollout:
             row = deployer.run(self._wish.title)
         except DeploymentFailedError as error:
             log = deployer.log(error.deployment_id) if error.deployment_id else ""
-            self._result["status"] = "failed"
+            self._result |= {"status": "failed", "deployment_id": error.deployment_id}
             self._scan(log)
             raise self._failed(str(error), log)
         self._result["changed"] = True

@@ -6,6 +6,8 @@ import base64
 
 import pytest
 
+from ansible_collections.sluice.deploy.tests.standin_dokploy import dotenv
+
 COMPOSE_FILE = """\
 services:
   web:
@@ -289,14 +291,18 @@ def test_check_mode_says_why_it_would_deploy(dokploy, service):
 
 def test_a_failed_build_shows_the_redacted_end_of_its_log(dokploy, service):
     dokploy.engine.exit_code = 1
-    dokploy.engine.build_output = "step 7\nerror: no such module near correct-horse-battery\n"
+    script = base64.b64encode(dotenv.write(SECRETS).encode()).decode()
+    dokploy.engine.build_output = (
+        f'error: no such module near correct-horse-battery\necho "{script}" | base64 -d > .env\n'
+    )
     result = deploy(dokploy, service)
     assert result["failed"] and "the deployment failed" in result["msg"]
     assert "error: no such module near [redacted]" in result["log_tail"]
+    assert result["deployment_id"]
     for value in SECRETS.values():
         assert value not in dokploy.output
     hidden = next(line for line in result["log_tail"] if "base64 -d" in line)
-    assert '"[redacted]"' in hidden, "Dokploy prints the environment as base64"
+    assert '"[redacted]"' in hidden, "Dokploy may print the environment as base64"
     dokploy.engine.exit_code = 0
     assert deploy(dokploy, service)["reasons"][0] == "the last deployment ended as error"
 
