@@ -194,4 +194,4 @@ def _cause(error: BaseException) -> str:
             break
         reason = inner
     text = getattr(reason, "strerror", None) or str(reason)
-    return text.rsplit(": ", 1)[-1].strip("'\") >")[:160] or type(reason).__name__
+    return text.rsplit(": ", 1)[-1].strip("'\"")[:160] or type(reason).__name__
