@@ -142,7 +142,11 @@ requests:
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import run_module
+from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import (
+    run_module,
+    secret_texts,
+    texts,
+)
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.composefile import check_compose_file
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.render import render_stack
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.services import (
@@ -189,17 +193,17 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
     params, check, name = module.params, module.check_mode, module.params["name"]
     if not params["compose_id"] and not params["project"]:
         raise UserError("set project, or compose_id where it is known")
-    client.redact.add(map(str, params["secrets"].values()))
+    given = secret_texts(params["secrets"])
+    client.redact.add(given.values())
     if params["state"] == "absent":
         place = locate(client, params["compose_id"], params["project"], params["environment"], name)
         outcome = remove_service(client, place, name, delete_volumes=params["delete_volumes"], check=check)
         return outcome.result()
     stack = parse_stack(params["stack"]) if params["stack"] is not None else None
-    secrets = check_secrets(stack.secret_names, params["secrets"]) if stack else params["secrets"]
-    variables = {**params["env"], **secrets}
+    secrets = check_secrets(stack.secret_names, given) if stack else given
     service = Service(
         source=source_of(params, stack),
-        variables={key: _text(key, value) for key, value in variables.items() if value is not None},
+        variables={**texts("env", params["env"]), **secrets},
         purge=params["purge_env"],
         description=params["description"],
         auto_deploy=params["auto_deploy"],
@@ -207,14 +211,6 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
     )
     place = locate(client, params["compose_id"], params["project"], params["environment"], name)
     return ensure_service(client, place, name, service, app_name=params["app_name"], check=check).result()
-
-
-def _text(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if not isinstance(value, (str, int, float)):
-        raise UserError(f"variable {name} must be text, not {type(value).__name__}; write JSON as a string")
-    return str(value)
 
 
 def main() -> None:

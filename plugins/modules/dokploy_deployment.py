@@ -143,7 +143,7 @@ requests:
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import run_module
+from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import run_module, secret_texts
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.rollout import Rollout, Wish
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 
@@ -155,7 +155,7 @@ if TYPE_CHECKING:
 
 def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
     params, check = module.params, module.check_mode
-    secrets = {name: str(value) for name, value in params["secrets"].items() if value is not None}
+    secrets = secret_texts(params["secrets"])
     client.redact.add(secrets.values())
     if not params["compose_id"]:
         if check:

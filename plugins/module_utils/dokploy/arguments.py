@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
@@ -25,6 +25,8 @@ CONNECTION: dict[str, Any] = {
     "ca_path": {"type": "path"},
 }
 
+SHORTEST_SECRET = 4
+
 Action = Callable[[AnsibleModule, Client], dict[str, Any]]
 
 
@@ -41,12 +43,37 @@ def connect(params: dict[str, Any]) -> Client:
     )
 
 
-class ModuleFailedError(UserError):
-    """A failure that leaves something worth returning beside its message."""
+def texts(option: str, values: Mapping[str, Any]) -> dict[str, str]:
+    """Variables as text; null ones are left out, as if they were not there.
 
-    def __init__(self, message: str, **result: Any) -> None:
-        super().__init__(message)
-        self.result = result
+    Raises:
+        UserError: One is neither text, number nor boolean.
+    """
+    found: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, bool):
+            found[name] = str(value).lower()
+        elif isinstance(value, (str, int, float)):
+            found[name] = str(value)
+        elif value is not None:
+            raise UserError(f"{option}.{name} must be text, not {type(value).__name__}; write JSON as a string")
+    return found
+
+
+def secret_texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Secrets as text.
+
+    Raises:
+        UserError: One is so short that Ansible, which hides it wherever it stands, would hide parts of ids.
+    """
+    found = texts("secrets", values)
+    for name, value in found.items():
+        if 0 < len(value) < SHORTEST_SECRET:
+            raise UserError(
+                f"secrets.{name} has fewer than {SHORTEST_SECRET} characters, which are no secret; "
+                "make it longer, or move it to env"
+            )
+    return found
 
 
 def run_module(arguments: dict[str, Any], action: Action, *, needs_key: bool = True, **options: Any) -> None:

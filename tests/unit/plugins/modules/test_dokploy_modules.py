@@ -182,8 +182,9 @@ def test_an_old_server_is_not_given_what_it_would_damage(dokploy, place, monkeyp
         ),
         ({"compose_file": None}, "one of git_url, compose_file and stack"),
         ({"git_url": "https://u:p@git.example.com/a.git", "compose_file": None}, "git_url holds credentials"),
-        ({"secrets": {"BAD NAME": "x"}}, "not a valid name"),
-        ({"env": {"LIST": [1]}}, "LIST must be text"),
+        ({"secrets": {"BAD NAME": "long-enough"}}, "not a valid name"),
+        ({"env": {"LIST": [1]}}, "env.LIST must be text"),
+        ({"secrets": {"PIN": "123"}}, "fewer than 4 characters"),
         ({"environment": "staging"}, "make it with dokploy_environment first"),
     ],
 )
