@@ -16,6 +16,9 @@ venv:
 engine:
 	@tools/engine
 
+demo: venv engine ## the main job, on a disposable server of this machine
+	@tools/demo
+
 test: lint unit sanity molecule ## everything that CI runs
 
 lint: venv ## yamllint, ansible-lint, ruff, type checks, README up to date (seconds)

@@ -76,18 +76,45 @@ options:
     type: str
     default: 168h
   config:
-    description: Settings of the engine, from which O(ignore:config) in the result is made.
+    description: Settings of the engine, from which RV(config) is made.
     type: dict
     required: true
-    options:
-      log_max_size: {description: Size at which a container's log is rotated., type: str, default: 10m}
-      log_max_file: {description: Rotated logs kept for each container., type: int, default: 3}
-      live_restore: {description: Whether containers outlive a restart of the engine., type: bool, default: true}
-      address_pools: {description: Pools of which networks are made., type: list, elements: dict, default: []}
-      mtu: {description: MTU of container networks; V(0) takes the uplink's., type: int, default: 0}
-      registry_mirrors: {description: Mirrors of Docker Hub., type: list, elements: str, default: []}
-      insecure_registries: {description: Registries that may do without TLS., type: list, elements: str, default: []}
-      daemon: {description: Further keys of daemon.json., type: dict, default: {}}
+    suboptions:
+      log_max_size:
+        description: Size at which a container's log is rotated.
+        type: str
+        default: 10m
+      log_max_file:
+        description: Log files kept for each container.
+        type: int
+        default: 3
+      live_restore:
+        description: Whether containers outlive a restart of the engine.
+        type: bool
+        default: true
+      address_pools:
+        description: Pools of which networks are made.
+        type: list
+        elements: dict
+        default: []
+      mtu:
+        description: MTU of container networks; V(0) takes the uplink's.
+        type: int
+        default: 0
+      registry_mirrors:
+        description: Mirrors of Docker Hub.
+        type: list
+        elements: str
+        default: []
+      insecure_registries:
+        description: Registries that may do without TLS.
+        type: list
+        elements: str
+        default: []
+      daemon:
+        description: Further keys of daemon.json.
+        type: dict
+        default: {}
 """
 
 EXAMPLES = r"""

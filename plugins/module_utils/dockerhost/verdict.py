@@ -125,8 +125,10 @@ def _conflicts(host: Host, needs: Needs) -> list[str]:
             )
     if host["snap_docker"]:
         problems.append("Docker is installed as a snap; remove it: snap remove docker")
+    # apt would take the other engine away, its containers with it, without a word.
+    installing = any(name not in host["packages"] for name in needs["packages"])
     for package in ENGINES:
-        if package in host["packages"] and package not in needs["packages"] and needs["packages"]:
+        if installing and package in host["packages"] and package not in needs["packages"]:
             problems.append(f"the package {package} is in the way; remove it: apt-get remove {package}")
     if host["swarm"] and needs["live_restore"]:
         problems.append(

@@ -1,0 +1,132 @@
+"""Bad input: one clear error before anything changes, and the engine goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+testinfra_hosts = ["ssh://debian13"]
+
+
+def state(host) -> str:
+    """What a refused play must leave as it is."""
+    return host.check_output(
+        "sha256sum /etc/docker/daemon.json /etc/sluice/firewall.nft /etc/systemd/system/sluice-*; "
+        "systemctl show --property=ActiveEnterTimestamp docker.service"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"docker_host_firewall_allow": ["http"]}, "docker_host_firewall_allow: 'http' is not a port; write 443"),
+        ({"docker_host_log_max_size": "10 bananas"}, "docker_host_log_max_size: '10 bananas' is not a log size"),
+        (
+            {"docker_host_log_max_sise": "1m"},
+            "docker_host_log_max_sise is not a setting (did you mean 'docker_host_log_max_size'?)",
+        ),
+        ({"docker_host_min_memory": "900TB"}, "of memory, docker_host_min_memory asks for 900.0 TB"),
+        ({"docker_host_users": ["nobody-here"]}, "docker_host_users: there is no user 'nobody-here' on this server"),
+        ({"docker_host_free_ports": [22]}, "port 22 is taken by sshd"),
+        ({"docker_host_source": "snap"}, "value of docker_host_source must be one of"),
+        ({"docker_host_daemon": {"log-level": "bananas"}}, "dockerd refuses the configuration, nothing was changed"),
+        ({"docker_host_daemon": {"no-such-key": 1}}, "dockerd refuses the configuration, nothing was changed"),
+    ],
+)
+def test_bad_setting(host, play, settings, message):
+    before = state(host)
+    status, output = play("debian13", **settings)
+    assert status != 0, output
+    assert message in " ".join(output.split()), output
+    assert "Traceback" not in output
+    assert state(host) == before
+    host.check_output("docker info")
+
+
+def test_every_trouble_in_one_message(play):
+    _, output = play(
+        "debian13", docker_host_firewall_allow=[0], docker_host_free_ports=[22], docker_host_min_disk="900TB"
+    )
+    output = " ".join(output.split())
+    for part in ("0 is not a port from 1", "port 22 is taken", "docker_host_min_disk asks for"):
+        assert part in output
+
+
+def test_unsupported_system(host, play):
+    host.check_output(
+        "mv /etc/os-release /etc/os-release.own && printf 'ID=fedora\\nVERSION_ID=41\\nPRETTY_NAME=\"Fedora 41\"\\n' > /etc/os-release"
+    )
+    try:
+        status, output = play("debian13")
+    finally:
+        host.check_output("mv /etc/os-release.own /etc/os-release")
+    assert status != 0
+    assert "Fedora 41 is not supported; use one of Debian 12, Debian 13, Ubuntu 22.04, Ubuntu 24.04" in " ".join(
+        output.split()
+    )
+
+
+def test_an_engine_that_does_not_come_back_gets_its_former_file(host, play):
+    """`hosts` passes validation but clashes with the unit's own flag."""
+    before = host.file("/etc/docker/daemon.json").content_string
+    status, output = play("debian13", docker_host_daemon={"hosts": ["unix:///var/run/other.sock"]})
+    assert status != 0, output
+    assert "it runs again with the former file" in " ".join(output.split()), output
+    assert host.file("/etc/docker/daemon.json").content_string == before
+    host.check_output("docker info")
+
+
+def test_a_broken_file_of_the_users_is_named(host, play):
+    before = host.file("/etc/docker/daemon.json").content_string
+    host.check_output("echo '{\"labels\": [' > /etc/docker/daemon.json")
+    try:
+        status, output = play("debian13")
+    finally:
+        host.check_output(f"cat > /etc/docker/daemon.json <<'END'\n{before}END")
+    assert status != 0
+    assert "/etc/docker/daemon.json is not valid JSON" in " ".join(output.split())
+    host.check_output("docker info")
+
+
+def test_rules_flushed_by_hand_come_back(host, play):
+    host.check_output("nft flush ruleset; systemctl restart docker")
+    status, output = play("debian13")
+    assert status == 0, output
+    assert "to_containers" in host.check_output("nft list table inet sluice")
+
+
+def test_a_new_ssh_connection_still_gets_in(host, play):
+    """Even with nothing listed."""
+    status, output = play("debian13", docker_host_firewall_allow=[])
+    assert status == 0, output
+    try:
+        host.check_output("true")
+    finally:
+        status, output = play("debian13")
+    assert status == 0, output
+
+
+def test_switched_off_again(host, play):
+    status, output = play("debian13", docker_host_firewall_enabled=False, docker_host_prune_enabled=False)
+    assert status == 0, output
+    try:
+        assert host.run("nft list table inet sluice").rc != 0
+        assert not host.file("/etc/systemd/system/sluice-prune.timer").exists
+        assert host.run("systemctl is-active sluice-prune.timer").rc != 0
+    finally:
+        status, output = play("debian13")
+    assert status == 0, output
+
+
+def test_held_at_the_pinned_version(play):
+    import testinfra
+    from conftest import SSH_CONFIG
+
+    mirrored = testinfra.get_host("ssh://mirrored", ssh_config=str(SSH_CONFIG))
+    assert mirrored.package("docker-ce").version.startswith("5:28.0.4")
+    assert "docker-ce" in mirrored.check_output("apt-mark showhold").split()
+
+
+def test_debian_12_lacks_compose(play):
+    status, output = play("debian12", docker_host_source="distribution")
+    assert status != 0
+    assert "has no Compose v2 among its own packages" in " ".join(output.split())

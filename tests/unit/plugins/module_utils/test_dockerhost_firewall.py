@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost import firewall
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("entry", "opening"),
+    [
+        (80, firewall.Opening(80, 80, "tcp")),
+        ("443/udp", firewall.Opening(443, 443, "udp")),
+        ("8000-8010/tcp", firewall.Opening(8000, 8010, "tcp")),
+        (
+            {"port": 5432, "from": ["10.0.0.0/8", "2001:db8::/32"]},
+            firewall.Opening(5432, 5432, "tcp", ("10.0.0.0/8", "2001:db8::/32")),
+        ),
+        ({"port": "53/udp", "from": "192.0.2.7"}, firewall.Opening(53, 53, "udp", ("192.0.2.7/32",))),
+    ],
+)
+def test_forms_of_a_port(entry, opening):
+    assert firewall.parse_openings([entry], "allow") == [opening]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "http", 0, 65536, "80-70", "80/sctp", -1, True, None, "80;drop", {"from": []},
+        {"port": 80, "form": []}, {"port": 80, "from": ["ten"]}, {"port": 80, "from": ["10.0.0.1/8"]}, [80],
+    ],
+)  # fmt: skip
+def test_other_forms_are_refused_by_name(entry):
+    with pytest.raises(UserError, match=r"^allow: "):
+        firewall.parse_openings([entry], "allow")
+
+
+def test_ssh_is_let_in_whatever_is_listed():
+    assert "tcp dport { 22, 2222 } accept" in firewall.render([], [2222, 22], [])
+
+
+def test_without_a_way_in_nothing_is_rendered():
+    with pytest.raises(UserError, match="lock you out"):
+        firewall.render([], [], [])
+
+
+def test_sources_bind_their_family():
+    script = firewall.render(
+        firewall.parse_openings([{"port": 5432, "from": ["10.0.0.0/8", "fd00::/8"]}], "allow"), [22], []
+    )
+    assert "ip saddr 10.0.0.0/8 tcp dport 5432 accept" in script
+    assert "ip6 saddr fd00::/8 meta l4proto tcp ct original proto-dst 5432 accept" in script
+    assert "    tcp dport 5432 accept" not in script
+
+
+def test_the_fingerprint_follows_the_rules():
+    one, other = (firewall.render(firewall.parse_openings([p], "a"), [22], []) for p in (80, 81))
+    assert firewall.fingerprint_of(one)
+    assert firewall.fingerprint_of(one) != firewall.fingerprint_of(other)
+    assert firewall.fingerprint_of("table inet other {}") == ""
+
+
+@pytest.mark.parametrize("name", ["", "a" * 16, 'eth0" accept', "eth 0"])
+def test_devices_that_cannot_be(name):
+    with pytest.raises(UserError, match="not the name of a network device"):
+        firewall.check_interfaces([name], "trusted")

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost import verdict
+
+HOST = {
+    "distribution": "debian",
+    "version": "13",
+    "codename": "trixie",
+    "name": "Debian GNU/Linux 13 (trixie)",
+    "architecture": "x86_64",
+    "memory": 4 * 10**9,
+    "disk_free": 40 * 10**9,
+    "cgroup_controllers": ["cpu", "io", "memory", "pids"],
+    "uplink": {"device": "eth0", "mtu": 1500},
+    "listeners": {22: "sshd"},
+    "ssh_ports": [22],
+    "packages": {},
+    "held_packages": [],
+    "snap_docker": False,
+    "swarm": False,
+    "units": {},
+}
+NEEDS = {
+    "source": "docker",
+    "packages": verdict.DOCKER_PACKAGES,
+    "min_memory": 10**9,
+    "min_disk": 10**10,
+    "free_ports": [80, 443],
+    "live_restore": True,
+    "log_max_size": "10m",
+    "prune_older_than": "168h",
+    "apt_source": {},
+    "firewall_allow": [80],
+    "unknown_users": [],
+}
+SETTINGS = {
+    "log_max_size": "10m",
+    "log_max_file": 3,
+    "live_restore": True,
+    "address_pools": [],
+    "mtu": 0,
+    "registry_mirrors": [],
+    "insecure_registries": [],
+    "daemon": {},
+}
+
+
+def host(**changes):
+    return {**copy.deepcopy(HOST), **changes}
+
+
+def test_a_fitting_server_has_no_problems():
+    assert verdict.find_problems(HOST, NEEDS) == []
+
+
+@pytest.mark.parametrize(
+    ("distribution", "version"), [("debian", "12"), ("debian", "13"), ("ubuntu", "22.04"), ("ubuntu", "24.04")]
+)
+def test_supported_systems(distribution, version):
+    assert verdict.find_problems(host(distribution=distribution, version=version), NEEDS) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "needs", "problem"),
+    [
+        (
+            {"distribution": "debian", "version": "11", "name": "Debian 11"},
+            {},
+            "Debian 11 is not supported; use one of Debian 12",
+        ),
+        ({"architecture": "riscv64"}, {}, "architecture riscv64 is not supported; use one of x86_64, aarch64"),
+        ({"memory": 5 * 10**8}, {}, "500.0 MB of memory, docker_host_min_memory asks for 1.0 GB"),
+        ({"disk_free": 10**9}, {}, "1.0 GB of free disk under /var/lib/docker, docker_host_min_disk asks for 10.0 GB"),
+        ({"cgroup_controllers": ["cpu"]}, {}, "the kernel lacks the cgroup controllers memory, pids"),
+        ({"listeners": {80: "apache2"}}, {}, "port 80 is taken by apache2"),
+        ({"listeners": {443: ""}}, {}, "port 443 is taken by an unknown process"),
+        ({"snap_docker": True}, {}, "snap remove docker"),
+        ({"packages": {"podman-docker": "4.3"}}, {}, "apt-get remove podman-docker"),
+        ({"packages": {"docker.io": "20.10"}}, {}, "apt-get remove docker.io"),
+        ({"swarm": True}, {}, "excludes live-restore"),
+        ({}, {"log_max_size": "10 bananas"}, "'10 bananas' is not a log size"),
+        ({}, {"prune_older_than": "a week"}, "'a week' is not a duration"),
+        ({}, {"firewall_allow": ["http"]}, "'http' is not a port"),
+        ({}, {"unknown_users": ["ada"]}, "there is no user 'ada'"),
+        ({"version": "12"}, {"source": "distribution", "packages": []}, "no Compose v2 among its own packages"),
+        (
+            {},
+            {"source": "custom", "apt_source": {"uris": "x"}},
+            "docker_host_apt_source: suites, signed_by must be set",
+        ),
+        ({}, {"source": "custom", "packages": []}, "docker_host_packages: name the engine's packages"),
+    ],
+)
+def test_each_trouble_is_named(changes, needs, problem):
+    found = verdict.find_problems(host(**changes), {**NEEDS, **needs})
+    assert any(problem in line for line in found), found
+
+
+def test_all_troubles_at_once():
+    found = verdict.find_problems(host(memory=1, snap_docker=True, architecture="mips"), NEEDS)
+    assert len(found) == 3
+
+
+def test_the_engines_own_proxy_may_hold_the_ports():
+    assert verdict.find_problems(host(listeners={80: "docker-proxy", 443: "docker-proxy"}), NEEDS) == []
+
+
+def test_an_installed_engine_is_not_in_its_own_way():
+    installed = dict.fromkeys([*verdict.DOCKER_PACKAGES, "docker.io"], "1")
+    assert verdict.find_problems(host(packages=installed), NEEDS) == []
+
+
+@pytest.mark.parametrize(
+    ("packages", "version", "missing"),
+    [
+        ({}, "", ["docker-ce", "docker-buildx-plugin"]),
+        ({"docker-ce": "5:28.0.1", "docker-buildx-plugin": "0.23"}, "", []),
+        ({"docker-ce": "5:28.0.1", "docker-buildx-plugin": "0.23"}, "28.0", []),
+        ({"docker-ce": "5:28.0.1", "docker-buildx-plugin": "0.23"}, "28.1", ["docker-ce"]),
+    ],
+)
+def test_missing_packages(packages, version, missing):
+    assert verdict.missing_packages(host(packages=packages), ["docker-ce", "docker-buildx-plugin"], version) == missing
+
+
+def test_a_distributions_version_has_no_epoch():
+    assert verdict.missing_packages(host(packages={"docker.io": "26.1.5+dfsg1"}), ["docker.io"], "26.1") == []
+
+
+def test_engine_config_leaves_ethernets_mtu_alone():
+    config = verdict.engine_config(HOST, SETTINGS)
+    assert config["mtu"] is None
+    assert config["default-network-opts"] is None
+    assert config["log-opts"] == {"max-size": "10m", "max-file": "3"}
+
+
+def test_engine_config_hands_on_a_lower_mtu():
+    config = verdict.engine_config(host(uplink={"device": "wg0", "mtu": 1420}), SETTINGS)
+    assert config["mtu"] == 1420
+    assert config["default-network-opts"] == {"bridge": {"com.docker.network.driver.mtu": "1420"}}
+
+
+def test_a_users_key_wins():
+    assert verdict.engine_config(HOST, {**SETTINGS, "daemon": {"log-driver": "local"}})["log-driver"] == "local"
