@@ -26,9 +26,7 @@ def parse_duration(value: Any, where: str) -> float:
     if text.isdigit():
         return float(text)
     if not _DURATION.fullmatch(text):
-        raise UserError(
-            f"{where}: {value!r} is not a duration; write seconds or a form such as 30s, 1m30s or 2h."
-        )
+        raise UserError(f"{where}: {value!r} is not a duration; write seconds or a form such as 30s, 1m30s or 2h.")
     return sum(float(n) * _UNITS[u] for n, u in re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text))
 
 

@@ -33,21 +33,15 @@ def check_secrets(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, 
         where = f"stack_secrets.{name}"
         if name not in values:
             near = nearest(name, values)
-            raise UserError(
-                f"{where} is missing{near}: add it with ansible-vault edit, or run playbooks/secrets.yml."
-            )
+            raise UserError(f"{where} is missing{near}: add it with ansible-vault edit, or run playbooks/secrets.yml.")
         value = values[name]
         if isinstance(value, bool) or not isinstance(value, (str, int)):
-            raise UserError(
-                f"{where}: expected text, not {type(value).__name__}; quote it in the vault file."
-            )
+            raise UserError(f"{where}: expected text, not {type(value).__name__}; quote it in the vault file.")
         text = str(value)
         if not text.strip():
             raise UserError(f"{where} is blank: give it a value, or take it out of the services' secrets.")
         if _PLACEHOLDER.fullmatch(text.strip()):
-            raise UserError(
-                f"{where} is a placeholder: generate a value, for example with openssl rand -hex 32."
-            )
+            raise UserError(f"{where} is a placeholder: generate a value, for example with openssl rand -hex 32.")
         if "\0" in text:
             raise UserError(f"{where} holds a NUL byte, which no environment can carry.")
         checked[name] = text
@@ -77,9 +71,7 @@ def dsn(parts: Mapping[str, Any]) -> str:
     for key in ("scheme", "host"):
         if not parts.get(key):
             raise UserError(f"dsn: {key} is missing.")
-    encoded = {
-        k: quote(str(parts[k]), safe="") for k in ("user", "password", "database") if parts.get(k) is not None
-    }
+    encoded = {k: quote(str(parts[k]), safe="") for k in ("user", "password", "database") if parts.get(k) is not None}
     login = encoded.get("user", "") + (f":{encoded['password']}" if "password" in encoded else "")
     host = str(parts["host"])
     authority = (f"{login}@" if login else "") + (f"[{host}]" if ":" in host else host)

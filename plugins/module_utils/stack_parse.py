@@ -62,9 +62,7 @@ def _services(fields: Fields) -> dict[str, Service]:
         raise UserError("stack_services is empty: describe at least one service.")
     for name in described:
         if not re.fullmatch(SERVICE_NAME, str(name)):
-            raise UserError(
-                f"stack_services.{name}: a service's name is 1 to 24 lower-case letters, digits, dashes."
-            )
+            raise UserError(f"stack_services.{name}: a service's name is 1 to 24 lower-case letters, digits, dashes.")
     routed = {str(r.get("service")) for r in fields.items("routes") if isinstance(r, Mapping)}
     services = {str(n): parse_service(str(n), s, str(n) in routed) for n, s in described.items()}
     if not any(not s.stateful for s in services.values()):
@@ -98,13 +96,9 @@ def _route(value: Any, index: int, services: dict[str, Service]) -> Route:
         raise UserError(
             f"{fields.path('path')}: {path!r} is not a URL path; it starts with / and holds no spaces or ?."
         )
-    service = _known_service(
-        fields.need("service", "which service answers it"), fields.path("service"), services
-    )
+    service = _known_service(fields.need("service", "which service answers it"), fields.path("service"), services)
     if services[service].role != "web" or services[service].stateful:
-        raise UserError(
-            f"{fields.path('service')}: {service!r} is no web service; give it role: web, port and health."
-        )
+        raise UserError(f"{fields.path('service')}: {service!r} is no web service; give it role: web, port and health.")
     return Route(
         path=path,
         service=service,
@@ -131,8 +125,6 @@ def _hook(fields: Fields, name: str, services: dict[str, Service]) -> Hook | Non
     hook = Fields(hooks.raw(name), f"stack_hooks.{name}", ("service", "command", "timeout"))
     service = _known_service(hook.need("service", "whose image runs it"), hook.path("service"), services)
     if services[service].stateful:
-        raise UserError(
-            f"{hook.path('service')}: {service!r} is stateful; a hook runs in a service of the release."
-        )
+        raise UserError(f"{hook.path('service')}: {service!r} is stateful; a hook runs in a service of the release.")
     hook.need("command", "what is to be run")
     return Hook(service=service, command=hook.command("command"), timeout=hook.duration("timeout", 600))

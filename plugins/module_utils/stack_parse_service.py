@@ -78,9 +78,7 @@ def _check_variables(fields: Fields, service: Service) -> None:
     taken = set(service.env)
     for secret in service.secrets:
         if secret.variable in taken:
-            raise UserError(
-                f"{fields.path('secrets')}: {secret.variable} is set twice; keep one of env and secrets."
-            )
+            raise UserError(f"{fields.path('secrets')}: {secret.variable} is set twice; keep one of env and secrets.")
         taken.add(secret.variable)
 
 
@@ -91,15 +89,11 @@ def _build(fields: Fields) -> Build | None:
     build = Fields(fields.raw("build"), fields.path("build"), keys)
     context, git = build.text("context"), build.text("git")
     if not context and not git:
-        raise UserError(
-            f"{build.where} needs context (a directory on the server) or git (a repository's URL)."
-        )
+        raise UserError(f"{build.where} needs context (a directory on the server) or git (a repository's URL).")
     if not git and not context.startswith("/"):
         raise UserError(f"{build.path('context')}: {context!r} must be an absolute path on the server.")
     if re.match(r"[a-z]+://[^/@]*:[^/@]*@", git):
-        raise UserError(
-            f"{build.path('git')} holds a password, which logs would show; use an SSH key instead."
-        )
+        raise UserError(f"{build.path('git')} holds a password, which logs would show; use an SSH key instead.")
     if git.startswith("-") or build.text("ref").startswith("-"):
         raise UserError(f"{build.path('git')}: neither the URL nor the ref may start with a dash.")
     if git and (context.startswith("/") or ".." in context.split("/")):
@@ -155,9 +149,7 @@ def _variables(fields: Fields, key: str) -> dict[str, str]:
         if value is None:
             continue
         if not isinstance(value, (str, int, float)):
-            raise UserError(
-                f"{where}: expected text, not {type(value).__name__}; quote it, or write JSON as text."
-            )
+            raise UserError(f"{where}: expected text, not {type(value).__name__}; quote it, or write JSON as text.")
         text = str(value).lower() if isinstance(value, bool) else str(value)
         if "\0" in text:
             raise UserError(f"{where}: holds a NUL byte, which no environment can carry.")
@@ -169,9 +161,7 @@ def _secrets(fields: Fields) -> tuple[Secret, ...]:
     secrets = []
     for index, entry in enumerate(fields.items("secrets")):
         where = f"{fields.path('secrets')}[{index}]"
-        item = Fields(
-            {"name": entry} if isinstance(entry, str) else entry, where, ("name", "as", "env", "uid")
-        )
+        item = Fields({"name": entry} if isinstance(entry, str) else entry, where, ("name", "as", "env", "uid"))
         item.need("name", "which key of stack_secrets")
         secrets.append(
             Secret(
@@ -223,7 +213,5 @@ def _patterns(fields: Fields) -> tuple[str, ...]:
         try:
             re.compile(pattern)
         except re.error as error:
-            raise UserError(
-                f"{fields.path('fail_on_log')}: {pattern!r} is not a regular expression ({error})."
-            )
+            raise UserError(f"{fields.path('fail_on_log')}: {pattern!r} is not a regular expression ({error}).")
     return patterns

@@ -12,7 +12,7 @@ version_added: 0.1.0
 author:
   - The sluice.deploy maintainers (@sluice)
 description:
-  - Dumps the databases of services with V(backup), streamed and compressed, and reads each dump back to its end.
+  - Dumps the databases of services with V(backup), streamed and compressed, and reads each dump to its end.
   - Archives the named volumes, apart from those that hold a dumped database's own files.
   - A backup appears whole or not at all, with mode 0600 and the digests of its files.
 extends_documentation_fragment:

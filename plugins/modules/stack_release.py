@@ -13,7 +13,7 @@ author:
   - The sluice.deploy maintainers (@sluice)
 description:
   - Pulls or builds the images, starts the new release beside the one that serves, waits until it is healthy,
-    judges it by the gates, lets the edge switch to it, drains and stops the old one, and keeps that as the way back.
+    judges it by the gates, lets the edge switch, drains and stops the old one, which stays as the way back.
   - A failure at any step leaves the old release serving, or brings it back.
   - A run that was interrupted at any point is finished or undone by the next.
   - The same inputs give the same release id, and nothing to do.
@@ -56,7 +56,7 @@ options:
     type: bool
     default: false
   hadolint:
-    description: The hadolint command on the server; its rules are left out, and that said, where there is none.
+    description: Hadolint's command on the server; where it is missing, the gate says so.
     type: str
     default: hadolint
   commit:

@@ -12,8 +12,8 @@ version_added: 0.1.0
 author:
   - The sluice.deploy maintainers (@sluice)
 description:
-  - Verifies the backup's digests, reads the dumps to their end, and restores them into a scratch container first.
-  - Only then stops the app behind the maintenance page, dumps the present state, and exchanges the data at once.
+  - Verifies the backup's digests, reads the dumps to their end, restores them into a scratch container first.
+  - Only then dumps the present state, stops the app behind the maintenance page, and exchanges the data.
   - A damaged, empty or cut-off backup is refused while everything runs on untouched.
 extends_documentation_fragment:
   - sluice.deploy.stack
@@ -79,9 +79,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.release.run import R
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(
-        {**COMMON_OPTIONS, "backup": {"type": "str", "default": ""}}, supports_check_mode=True
-    )
+    module = AnsibleModule({**COMMON_OPTIONS, "backup": {"type": "str", "default": ""}}, supports_check_mode=True)
 
     def action(run: Run) -> dict[str, Any]:
         if module.check_mode:

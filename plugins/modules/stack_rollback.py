@@ -12,7 +12,7 @@ version_added: 0.1.0
 author:
   - The sluice.deploy maintainers (@sluice)
 description:
-  - Starts the former release from the files and images that the server kept, so that no registry need be reachable,
+  - Starts the former release from the files and images that the server kept, without any registry,
     and switches to it as M(sluice.deploy.stack_release) does, without dropping a request.
   - The schema of a database stays as it is; use M(sluice.deploy.stack_restore) for the data.
 extends_documentation_fragment:
@@ -96,9 +96,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.release.run import R
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(
-        {**COMMON_OPTIONS, "release": {"type": "str", "default": ""}}, supports_check_mode=True
-    )
+    module = AnsibleModule({**COMMON_OPTIONS, "release": {"type": "str", "default": ""}}, supports_check_mode=True)
 
     def action(run: Run) -> dict[str, Any]:
         return vars(rollback(run, module.params["release"], module.check_mode))

@@ -2,9 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """From rendered files to a serving release, and back when anything fails.
 
-The journal says on disk how far it has come, before each step that changes something. Three phases matter to
-whoever finds it after a crash: C(start) is undone, C(switch) depends on whom the edge sends requests to,
-C(drain) and later are finished.
+The journal says on disk how far it has come. Whoever finds it after a crash undoes what was in its C(start),
+and finishes what had switched, was in its C(drain), and works.
 """
 
 from __future__ import annotations
@@ -20,12 +19,13 @@ from . import files
 from .checks import judge
 from .edge import EdgeError
 from .engine import EngineError, Project
-from .health import all_work, restarts, wait_healthy, watch
+from .health import all_run, restarts, wait_healthy, watch
 from .run import Run, StepError
 from .state import Deployed, Journal, Serving
 
 Gates = Callable[[Run, Project], list[GateResult]]
 _ENGINE_RESTART = 60.0
+_AFTER_SWITCH = ("drain", "post_release", "record", "stop_old")
 
 
 def activate(run: Run, journal: Journal, before_start: Callable[[Project], None], gates: Gates) -> None:
@@ -47,7 +47,8 @@ def activate(run: Run, journal: Journal, before_start: Callable[[Project], None]
         _start(run, journal, project)
         with run.step("gates"):
             judge(run, gates(run, project))
-        _switch(run, journal)
+        with run.step("switch"):
+            point_edge(run, journal.target)
         after_switch(run, journal)
     except StepError as error:
         undo(run, journal, error)
@@ -91,18 +92,9 @@ def undo(run: Run, journal: Journal, error: StepError | None = None) -> None:
     Raises:
         StepError: The engine or the edge does not answer; the journal stays, and the next run tries again.
     """
-    before = journal.before.current
     try:
         run.engine.wait(_ENGINE_RESTART)
-        if before and run.edge.serving() not in (None, before.colour):
-            point_edge(run, before)
-        run.engine.remove(run.project(journal.target).name)
-        if before:
-            restore(run, before)
-            if run.edge.serving() != before.colour:
-                point_edge(run, before)
-        elif run.edge.serving():
-            point_edge(run, None)
+        _way_back_serves(run, journal, error)
         outcome = {"outcome": "failed" if error else "interrupted"}
         if error:
             outcome |= {"failed_step": error.step, "cause": run.redact(error.cause)}
@@ -113,6 +105,36 @@ def undo(run: Run, journal: Journal, error: StepError | None = None) -> None:
         if not error:
             raise StepError(f"the unfinished {journal.operation} could not be undone: {trouble}")
         run.notes.append(f"The way back is not complete ({trouble}); the next run completes it.")
+
+
+def _way_back_serves(run: Run, journal: Journal, error: StepError | None) -> None:
+    before, target = journal.before.current, run.project(journal.target).name
+    at = _edge_at(run, journal, error)
+    if not before:
+        if at:
+            point_edge(run, None)
+        run.engine.remove(target)
+        return
+    if run.stack.strategy == "recreate" or not _other(journal):
+        # The names are taken by the target's containers.
+        run.engine.remove(target)
+    else:
+        run.engine.stop(target, [s.name for s in run.stack.workers if s.order == "stop_first"])
+    restore(run, before)
+    if at != before.colour:
+        point_edge(run, before)
+    if _other(journal):
+        run.engine.remove(target)
+
+
+def _edge_at(run: Run, journal: Journal, error: StepError | None) -> str | None:
+    """Whom the edge sends requests to; one that does not answer has not switched if it said so before."""
+    try:
+        return run.edge.serving()
+    except EdgeError:
+        if error is None or error.step in _AFTER_SWITCH:
+            raise
+        return journal.before.current.colour if journal.before.current else None
 
 
 def restore(run: Run, deployed: Deployed) -> None:
@@ -158,12 +180,6 @@ def _up(run: Run, project: Project, services: Sequence[Service]) -> None:
         wait_healthy(run, project, services, before)
 
 
-def _switch(run: Run, journal: Journal) -> None:
-    with run.step("switch"):
-        run.state.write_journal(replace(journal, phase="switch"))
-        point_edge(run, journal.target)
-
-
 def _other(journal: Journal) -> bool:
     """Whether what served runs as another project than the target."""
     before = journal.before.current
@@ -185,7 +201,8 @@ def _record(run: Run, journal: Journal, outcome: dict[str, str]) -> None:
     """One line for each run, also when a crash came between the line and the journal's end."""
     records = run.state.records()
     if not records or records[-1].get("run") != journal.record.get("run"):
-        run.state.append_record({**journal.record, **outcome, "seconds": run.seconds})
+        gates = [{"id": g["id"], "status": g["status"]} for g in run.gates]
+        run.state.append_record({**journal.record, **outcome, "gates": gates, "seconds": run.seconds})
 
 
 def _remove_foreign(run: Run, project: Project) -> None:
@@ -205,10 +222,7 @@ def resume(run: Run) -> str:
     if journal.phase == "finish":
         finish(run, journal)
         return f"An interrupted {target} was finished."
-    switched = journal.phase == "drain" or (
-        journal.phase == "switch" and run.edge.serving() == journal.target.colour
-    )
-    if switched and all_work(run, run.project(journal.target), stack_of(run, journal.target).released):
+    if journal.phase == "drain" and all_run(run, run.project(journal.target), stack_of(run, journal.target).released):
         as_then = replace(run, stack=stack_of(run, journal.target))
         try:
             after_switch(as_then, journal)

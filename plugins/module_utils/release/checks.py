@@ -56,9 +56,7 @@ def image_size(service: Service, image: Image) -> GateResult:
         measured=image.size,
         limit=limit,
         evidence=[f"{image.reference}: {format_size(image.size)} unpacked"],
-        advice=[]
-        if fits
-        else ["Run the image_size_gate module on it: it lists the layers, and what would save most."],
+        advice=[] if fits else ["Run the image_size_gate module on it: it lists the layers, and what would save most."],
     )
 
 
@@ -76,9 +74,7 @@ def image_secrets(run: Run, service: Service, image: Image) -> GateResult:
 def release_gates(run: Run, project: Project) -> list[GateResult]:
     """The gates on the running release; requests go straight to its containers, past the edge."""
     found = {c.service: c for c in run.engine.containers(project.name)}
-    results = [
-        smoke(s, found[s.name]) for s in run.stack.web if s.health and s.health.path and s.name in found
-    ]
+    results = [smoke(s, found[s.name]) for s in run.stack.web if s.health and s.health.path and s.name in found]
     logs = {c.service: run.engine.logs(c.id, _LOG_LINES) for c in found.values()}
     results += [log_patterns(s, logs.get(s.name, "")) for s in run.stack.released if s.fail_on_log]
     results.append(_leaks("log_secrets", "No secret stands in the new containers' logs", run, logs))

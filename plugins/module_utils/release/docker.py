@@ -55,9 +55,7 @@ class Docker:
                 return None
             raise
         repository = _repository(reference)
-        digests = [
-            d.partition("@")[2] for d in found.get("RepoDigests") or [] if _repository(d) == repository
-        ]
+        digests = [d.partition("@")[2] for d in found.get("RepoDigests") or [] if _repository(d) == repository]
         return Image(
             id=found["Id"],
             reference=reference,
@@ -120,9 +118,7 @@ class Docker:
 
     def history(self, image: Image) -> list[str]:
         commands = self._docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", image.id).splitlines()
-        environment = json.loads(
-            self._docker("image", "inspect", "--format", "{{json .Config.Env}}", image.id)
-        )
+        environment = json.loads(self._docker("image", "inspect", "--format", "{{json .Config.Env}}", image.id))
         return commands + list(environment or [])
 
     def ensure_network(self, name: str) -> None:
@@ -164,28 +160,22 @@ class Docker:
         found = [_container(c) for c in json.loads(done.stdout or "[]")]
         return sorted((c for c in found if c), key=lambda c: c.name)
 
-    def stop(self, project: str, services: Sequence[str] = ()) -> None:
-        chosen = [c.id for c in self.containers(project) if not services or c.service in services]
+    def stop(self, project: str, services: Sequence[str] | None = None) -> None:
+        chosen = [c.id for c in self.containers(project) if services is None or c.service in services]
         if chosen:
             self._docker("stop", *chosen)
 
     def remove(self, project: str) -> None:
-        identifiers = self._docker(
-            "ps", "--all", "--quiet", "--filter", f"label={_PROJECT}={project}"
-        ).split()
+        identifiers = self._docker("ps", "--all", "--quiet", "--filter", f"label={_PROJECT}={project}").split()
         if identifiers:
             self._docker("rm", "--force", "--volumes", *identifiers)
 
     def logs(self, container: str, lines: int) -> str:
         return self._run(["docker", "logs", "--tail", str(lines), container], timeout=60, merge=True).stdout
 
-    def run_once(
-        self, project: Project, service: str, command: Sequence[str], timeout: float
-    ) -> tuple[int, str]:
+    def run_once(self, project: Project, service: str, command: Sequence[str], timeout: float) -> tuple[int, str]:
         name = f"{project.name}-{service}-once"
-        argv = self._compose_argv(
-            project, "run", "--rm", "--no-deps", "-T", "--name", name, service, *command
-        )
+        argv = self._compose_argv(project, "run", "--rm", "--no-deps", "-T", "--name", name, service, *command)
         try:
             done = self._run(argv, timeout=timeout, merge=True, colour=project.colour)
         except subprocess.TimeoutExpired as expired:

@@ -68,9 +68,7 @@ def own_rules(text: str, target: str, dockerignore: bool) -> list[str]:
             "one stage only: build tools and sources end up in the image; copy the result into a second FROM"
         )
     if not dockerignore:
-        findings.append(
-            "no .dockerignore: .git, .env and node_modules go into the build; set write_dockerignore: true"
-        )
+        findings.append("no .dockerignore: .git, .env and node_modules go into the build; set write_dockerignore: true")
     for instruction in instructions:
         findings += _secret_in(instruction)
     if _last_user(stages, target) in _ROOT:
@@ -90,9 +88,7 @@ def check(path: Path, target: str, service: str, hadolint: str) -> GateResult:
         measured=len(own) + len(linted),
         limit=0,
         evidence=[f"{path.name}: {finding}" for finding in own + linted] + said,
-        advice=["Mend what is listed, or set compose_stack_gates.dockerfile to warn."]
-        if own or linted
-        else [],
+        advice=["Mend what is listed, or set compose_stack_gates.dockerfile to warn."] if own or linted else [],
     )
 
 

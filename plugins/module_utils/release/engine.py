@@ -110,8 +110,8 @@ class Engine(Protocol):
 
     def containers(self, project: str) -> list[Container]: ...
 
-    def stop(self, project: str, services: Sequence[str] = ()) -> None:
-        """Stop gracefully, keep the containers; all services when none is named."""
+    def stop(self, project: str, services: Sequence[str] | None = None) -> None:
+        """Stop gracefully, keep the containers; all services by default."""
 
     def remove(self, project: str) -> None:
         """Remove all containers of the project; volumes and networks stay."""
@@ -119,9 +119,7 @@ class Engine(Protocol):
     def logs(self, container: str, lines: int) -> str:
         """The last lines, both streams."""
 
-    def run_once(
-        self, project: Project, service: str, command: Sequence[str], timeout: float
-    ) -> tuple[int, str]:
+    def run_once(self, project: Project, service: str, command: Sequence[str], timeout: float) -> tuple[int, str]:
         """Run a command in a service's image with its environment; its exit status and output."""
 
     def execute(self, container: str, command: Sequence[str], **streams: Any) -> int:

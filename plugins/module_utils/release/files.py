@@ -40,9 +40,7 @@ def keep_tag(run: Run, service: str, image: Image) -> str:
 
 def render_release(run: Run, images: Mapping[str, Image], start_interval: bool) -> Rendered:
     stack = run.stack
-    compose = render.release_compose(
-        stack, _references(run, images), run.settings.edge_network, start_interval
-    )
+    compose = render.release_compose(stack, _references(run, images), run.settings.edge_network, start_interval)
     return _rendered(run, stack.released, compose)
 
 
@@ -62,7 +60,8 @@ def write_project(
         for secret in service.secrets:
             if secret.kind == "file":
                 place = directory / "secrets" / service.name
-                place.mkdir(mode=0o700, parents=True, exist_ok=True)
+                for made in (place.parent, place):
+                    made.mkdir(mode=0o700, exist_ok=True)
                 write_atomic(place / secret.name, run.secrets[secret.name], 0o400)
                 owner = secret.uid if secret.uid is not None else _owner(run, service, images[service.name])
                 if owner:

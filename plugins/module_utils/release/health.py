@@ -94,14 +94,17 @@ def restarts(run: Run, project: Project) -> dict[str, int]:
     return {c.id: c.restarts for c in run.engine.containers(project.name)}
 
 
-def all_work(run: Run, project: Project, services: Sequence[Service]) -> bool:
-    """Whether every service runs right now, judged once."""
+def all_run(run: Run, project: Project, services: Sequence[Service]) -> bool:
+    """Whether every service runs right now.
+
+    One that runs and is unhealthy is worth a word and no more: a fresh copy beside it would meet the same trouble,
+    most often a host that is short of something.
+    """
     found = {c.service: c for c in run.engine.containers(project.name)}
-    for service in services:
-        container = found.get(service.name)
-        if container is None or not container.running or container.health == "unhealthy":
-            return False
-    return True
+    run.notes += [
+        f"Service {c.service} of {project.name} is unhealthy." for c in found.values() if c.health == "unhealthy"
+    ]
+    return all(s.name in found and found[s.name].running for s in services)
 
 
 def _last_words(run: Run, container: Container | None) -> str:

@@ -37,10 +37,7 @@ def resolve(run: Run) -> dict[str, Image]:
 
 def present(run: Run) -> dict[str, Image | None]:
     """What is on the server already: enough for a plan."""
-    return {
-        s.name: run.engine.image(_build_tag(run, s) if s.build else s.image)
-        for s in run.stack.services.values()
-    }
+    return {s.name: run.engine.image(_build_tag(run, s) if s.build else s.image) for s in run.stack.services.values()}
 
 
 def source_directory(run: Run, build: Build) -> Path:

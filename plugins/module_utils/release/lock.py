@@ -34,15 +34,15 @@ def locked(path: Path, what: str, wait: float) -> Iterator[int]:
         deadline = time.monotonic() + wait
         while not _try(descriptor):
             if time.monotonic() >= deadline:
-                raise UserError(
-                    f"{_holder(path)}; run again when it has ended, or raise compose_stack_lock_wait."
-                )
+                raise UserError(f"{_holder(path)}; run again when it has ended, or raise compose_stack_lock_wait.")
             time.sleep(_POLL)
         holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": round(time.time()), "what": what}
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
-        yield descriptor
-        os.ftruncate(descriptor, 0)
+        try:
+            yield descriptor
+        finally:
+            os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 
@@ -62,11 +62,5 @@ def _holder(path: Path) -> str:
         alive = Path(f"/proc/{holder['pid']}").exists()
     except (OSError, ValueError, KeyError):
         return f"Another run holds the lock {path}"
-    text = (
-        f"{holder['what']} (process {holder['pid']} on {holder['host']}, for {age} s) holds the lock {path}"
-    )
-    return (
-        text
-        if alive
-        else f"{text}; it died, but a command that it started still runs (fuser {path} names it)"
-    )
+    text = f"{holder['what']} (process {holder['pid']} on {holder['host']}, for {age} s) holds the lock {path}"
+    return text if alive else f"{text}; it died, but a command that it started still runs (fuser {path} names it)"

@@ -18,7 +18,7 @@ from . import backup, checks, files, images, retention
 from .activate import activate, point_edge, resume
 from .engine import Image, Project
 from .files import Rendered
-from .health import all_work, restarts, wait_healthy
+from .health import all_run, restarts, wait_healthy
 from .run import Run, StepError
 from .state import Deployed, Journal
 
@@ -41,6 +41,11 @@ def release(run: Run) -> Outcome:
         StepError: A step failed; what served before serves still.
     """
     actions = [a for a in (_resumed(run),) if a]
+    with run.step("look"):
+        if _serves_already(run, actions):
+            current = run.state.serving().current
+            assert current is not None
+            return Outcome(bool(actions), current.release, current.colour, actions)
     with run.step("preflight"):
         checks.judge(run, _preflight(run))
     with run.step("images"):
@@ -49,14 +54,9 @@ def release(run: Run) -> Outcome:
         rendered, data = files.render_release(run, found, fast), files.render_data(run, found, fast)
     data_changes = _data_differs(run, data)
     serving = run.state.serving()
-    if serving.current and serving.current.release == rendered.id and not data_changes:
-        with run.step("look"):
-            project = run.project(serving.current)
-            if all_work(run, project, run.stack.released):
-                if run.edge.serving() != serving.current.colour:
-                    point_edge(run, serving.current)
-                    actions.append(f"The edge was pointed at {serving.current.colour} again.")
-                return Outcome(bool(actions), rendered.id, serving.current.colour, actions)
+    current = serving.current
+    if current and current.release == rendered.id and not data_changes and _works(run, current, actions):
+        return Outcome(bool(actions), rendered.id, current.colour, actions)
     with run.step("image_gates"):
         checks.judge(run, checks.image_gates(run, found))
     colour = _next_colour(run)
@@ -108,6 +108,30 @@ def _resumed(run: Run) -> str:
         return resume(run)
 
 
+def _serves_already(run: Run, actions: list[str]) -> bool:
+    """Whether there is nothing to do, as far as that can be told without a registry or a build."""
+    services = run.stack.services.values()
+    current = run.state.serving().current
+    if not current or any(s.build or s.pull == "always" for s in services):
+        return False
+    found = {name: image for name, image in images.present(run).items() if image}
+    if len(found) < len(services):
+        return False
+    fast = run.engine.start_interval()
+    same = files.render_release(run, found, fast).id == current.release
+    return same and not _data_differs(run, files.render_data(run, found, fast)) and _works(run, current, actions)
+
+
+def _works(run: Run, current: Deployed, actions: list[str]) -> bool:
+    """Whether the current release runs whole; an edge that points elsewhere is pointed at it again."""
+    if not all_run(run, run.project(current), run.stack.released):
+        return False
+    if run.edge.serving() != current.colour:
+        point_edge(run, current)
+        actions.append(f"The edge was pointed at {current.colour} again.")
+    return True
+
+
 def _next_colour(run: Run) -> Colour:
     current = run.state.serving().current
     return "green" if current and current.colour == "blue" and run.stack.strategy == "blue_green" else "blue"
@@ -131,9 +155,7 @@ def _preflight(run: Run) -> list[Any]:
     ]
 
 
-def _prepare(
-    run: Run, project: Project, data: Rendered, found: Mapping[str, Image], data_changes: bool
-) -> None:
+def _prepare(run: Run, project: Project, data: Rendered, found: Mapping[str, Image], data_changes: bool) -> None:
     """What must be there before the new containers: networks, volumes, data services, migrated schema."""
     hook = run.stack.pre_release
     with run.step("stateful"):
@@ -173,10 +195,10 @@ def _data_differs(run: Run, data: Rendered) -> bool:
     if then["fingerprint"] != data.fingerprint and not run.settings.data_secrets_rotated:
         raise StepError(
             "a secret of a stateful service has a new value, and the data on disk was made with the old one",
-            advice="Change it inside the service, then run once with compose_stack_data_secrets_rotated: true.",
+            advice="Change it in the service, then run once with compose_stack_data_secrets_rotated: true.",
         )
     same = then["compose"] == data.id and then["fingerprint"] == data.fingerprint
-    return not (same and all_work(run, run.data_project, run.stack.stateful))
+    return not (same and all_run(run, run.data_project, run.stack.stateful))
 
 
 def _start_data(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:
@@ -219,10 +241,7 @@ def _record(run: Run, target: Deployed, found: Mapping[str, Image]) -> dict[str,
         "colour": target.colour,
         "by": run.settings.by,
         "commit": run.settings.commit,
-        "images": {
-            n: {"reference": i.reference, "id": i.id, "digest": i.digest} for n, i in sorted(found.items())
-        },
-        "gates": [{"id": g["id"], "status": g["status"]} for g in run.gates],
+        "images": {n: {"reference": i.reference, "id": i.id, "digest": i.digest} for n, i in sorted(found.items())},
     }
 
 

@@ -32,9 +32,7 @@ def container_name(stack: Stack, service: Service, colour: str = "${COLOUR}") ->
     return f"{stack.name}-{colour}-{service.name}"
 
 
-def release_compose(
-    stack: Stack, images: Mapping[str, str], edge_network: str, start_interval: bool
-) -> Compose:
+def release_compose(stack: Stack, images: Mapping[str, str], edge_network: str, start_interval: bool) -> Compose:
     """The services that a release replaces."""
     return _compose(stack, stack.released, images, edge_network, start_interval)
 
@@ -98,9 +96,7 @@ def _service(stack: Stack, service: Service, image: str, edge_network: str, star
         "user": service.user,
         "environment": _environment(service),
         "secrets": [
-            {"source": f"{service.name}_{e.name}", "target": e.name}
-            for e in service.secrets
-            if e.kind == "file"
+            {"source": f"{service.name}_{e.name}", "target": e.name} for e in service.secrets if e.kind == "file"
         ],
         "healthcheck": _healthcheck(service, start_interval),
         "depends_on": _dependencies(stack, service),

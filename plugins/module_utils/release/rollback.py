@@ -62,11 +62,7 @@ def _chosen(run: Run, serving: Serving, to: str) -> str:
         return serving.previous.release
     matches = [name for name in there if name.startswith(to)]
     if len(matches) != 1:
-        cause = (
-            f"release {to!r} is not on the server"
-            if not matches
-            else f"{to!r} is the start of several releases"
-        )
+        cause = f"release {to!r} is not on the server" if not matches else f"{to!r} is the start of several releases"
         raise StepError(cause, advice=_list(there))
     return matches[0]
 
@@ -81,9 +77,7 @@ def _colour(run: Run, serving: Serving, release: str) -> Colour:
 def _images_present(run: Run, target: Deployed) -> None:
     content = files.read_description(run.state.release_directory(target.release))
     if content is None:
-        raise StepError(
-            f"the files of release {target.release} are gone", advice="Release that version anew."
-        )
+        raise StepError(f"the files of release {target.release} are gone", advice="Release that version anew.")
     gone = [name for name, image in content["images"].items() if not run.engine.image(image)]
     if gone:
         raise StepError(

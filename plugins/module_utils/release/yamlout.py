@@ -13,11 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 # Words and numbers stay bare only where every YAML reader takes them for text.
-_BARE = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@=${}-]*(?::[A-Za-z0-9_./@=${}-]+)*|[0-9]+(?:ms|s|m|h|d|g|k)")
+_BARE = re.compile(r"(?:\./)?[A-Za-z_/][A-Za-z0-9_./@=${}-]*(?::[A-Za-z0-9_./@=${}-]+)*|[0-9]+(?:ms|s|m|h|d|g|k)")
 _WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
-_UNPRINTABLE = re.compile(
-    "[^\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029]"
-)
+_UNPRINTABLE = re.compile("[^\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029]")
 
 
 def to_yaml(value: Mapping[str, Any]) -> str:
@@ -47,11 +45,7 @@ def _block(value: Any, indent: int) -> list[str]:
 
 def _inline(value: Any) -> bool:
     """A command is easier to read on one line."""
-    return (
-        isinstance(value, (list, tuple))
-        and all(isinstance(v, str) for v in value)
-        and value[0] in ("CMD", "NONE")
-    )
+    return isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value) and value[0] in ("CMD", "NONE")
 
 
 def _scalar(value: Any) -> str:

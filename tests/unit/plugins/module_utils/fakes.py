@@ -1,0 +1,252 @@
+"""A world without Docker that behaves like one in what a release relies on, and can break at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ansible_collections.sluice.deploy.plugins.module_utils.release.edge import EdgeError
+from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import (
+    Container,
+    EngineError,
+    Image,
+    Project,
+)
+from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run, Settings
+from ansible_collections.sluice.deploy.plugins.module_utils.release.state import StackState
+from ansible_collections.sluice.deploy.plugins.module_utils.stack import Build, Colour
+from ansible_collections.sluice.deploy.plugins.module_utils.stack_parse import parse_stack
+
+
+@cache
+def compose_services(text: str) -> dict[str, Any]:
+    """The services of a Compose file; few files are read over and over."""
+    services: dict[str, Any] = yaml.safe_load(text)["services"]
+    return services
+
+
+class Killed(BaseException):
+    """kill -9: nothing catches it, no clean-up runs."""
+
+
+class World:
+    """What outlives a run: containers, images, whom the edge points at; and the moment at which it breaks."""
+
+    def __init__(self) -> None:
+        self.containers: dict[str, Container] = {}
+        self.images: dict[str, Image] = {}
+        self.registry: set[str] = set()
+        self.edge: Colour | None = None
+        self.broken_images: set[str] = set()
+        self.hook_status = 0
+        self.events: list[str] = []
+        self.unserved: list[str] = []
+        self.judge_service = True
+        self.effects = 0
+        self.kill_at: int | None = None
+        self.fail_at: int | None = None
+
+    def effect(self, what: str, change: Callable[[], Any], error: Callable[[str], Exception] = EngineError) -> Any:
+        """One step that changes the world: it may refuse, or the run be killed just before."""
+        self._moment()
+        if self.fail_at == self.effects:
+            self.fail_at = None
+            raise error(f"{what}: refused")
+        result = change()
+        self.events.append(what)
+        self._judge(what)
+        return result
+
+    def _moment(self) -> None:
+        self.effects += 1
+        if self.kill_at == self.effects:
+            self.kill_at = None
+            raise Killed
+
+    def _judge(self, what: str) -> None:
+        """Whom the edge points at must run: else a request would have been lost just now."""
+        if not self.edge or not self.judge_service:
+            return
+        web = [c for c in self.containers.values() if c.name.startswith(f"crm-{self.edge}-web")]
+        if not web or not all(c.running for c in web):
+            self.unserved.append(what)
+
+
+class FakeEngine:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def wait(self, seconds: float) -> bool:
+        return True
+
+    def start_interval(self) -> bool:
+        return True
+
+    def image(self, reference: str) -> Image | None:
+        return self.world.images.get(reference)
+
+    def pull(self, reference: str) -> Image:
+        if reference not in self.world.registry:
+            raise EngineError(f"manifest for {reference} not found")
+        return self.world.effect(f"pull {reference}", lambda: self.add_image(reference, "sha256:" + reference[-1] * 64))
+
+    def add_image(self, reference: str, digest: str = "") -> Image:
+        image = Image(f"sha256:{reference.encode().hex():0<64}"[:71], reference, digest)
+        self.world.images[reference] = self.world.images[image.id] = image
+        return image
+
+    def build(self, build: Build, context: Path, tag: str, secrets: dict[str, Path], log: Path) -> Image:
+        return self.add_image(tag)
+
+    def keep(self, image: Image, tag: str) -> None:
+        self.world.effect(f"keep {tag}", lambda: self.world.images.__setitem__(tag, image))
+
+    def forget(self, tag: str) -> None:
+        self.world.effect(f"forget {tag}", lambda: self.world.images.pop(tag, None))
+
+    def user_id(self, image: Image, user: str) -> int:
+        return 1000
+
+    def free_bytes(self) -> int:
+        return 10**12
+
+    def history(self, image: Image) -> list[str]:
+        return []
+
+    def ensure_network(self, name: str) -> None:
+        self.world.effect(f"network {name}", lambda: None)
+
+    def ensure_volume(self, name: str, owner: int | None) -> None:
+        self.world.effect(f"volume {name}", lambda: None)
+
+    def volume_path(self, name: str) -> Path | None:
+        return None
+
+    def start_scratch(self, name: str, image: str, environment: Mapping[str, str]) -> None: ...
+
+    def discard(self, name: str) -> None: ...
+
+    def up(self, project: Project, services: Sequence[str]) -> None:
+        text = (project.directory / "compose.yml").read_text(encoding="utf-8")
+        described = compose_services(text.replace("${COLOUR}", project.colour))
+        for service in services:
+            self.world.effect(f"up {project.name} {service}", lambda s=service: self._start(project, s, described[s]))
+
+    def _start(self, project: Project, service: str, described: dict[str, Any]) -> None:
+        image, name = described["image"], described["container_name"]
+        there = self.world.containers.get(name)
+        assert there is None or there.id.startswith(f"{project.name}/"), f"the name {name} is taken by {there.id}"
+        broken = any(b in image for b in self.world.broken_images)
+        self.world.containers[name] = Container(
+            id=f"{project.name}/{service}",
+            name=name,
+            service=service,
+            state="exited" if broken else "running",
+            health="" if broken or "healthcheck" not in described else "healthy",
+            exit_code=1 if broken else 0,
+            restarts=0,
+            address="127.0.0.1",
+            image=image,
+        )
+
+    def containers(self, project: str) -> list[Container]:
+        return [c for c in self.world.containers.values() if c.id.startswith(f"{project}/")]
+
+    def stop(self, project: str, services: Sequence[str] | None = None) -> None:
+        for container in self.containers(project):
+            if services is None or container.service in services:
+                stopped = Container(**{**vars(container), "state": "exited", "health": ""})
+                self.world.effect(
+                    f"stop {container.id}", lambda c=stopped: self.world.containers.__setitem__(c.name, c)
+                )
+
+    def remove(self, project: str) -> None:
+        for container in self.containers(project):
+            self.world.effect(f"remove {container.id}", lambda c=container: self.world.containers.pop(c.name))
+
+    def logs(self, container: str, lines: int) -> str:
+        return f"last words of {container}"
+
+    def run_once(self, project: Project, service: str, command: Sequence[str], timeout: float) -> tuple[int, str]:
+        return self.world.effect(f"hook {' '.join(command)}", lambda: (self.world.hook_status, "hook output"))
+
+    def execute(self, container: str, command: Sequence[str], **streams: Any) -> int:
+        return 0
+
+
+class FakeEdge:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def serving(self) -> Colour | None:
+        return self.world.edge
+
+    def switch(self, colour: Colour | None, upstreams: dict[str, list[str]]) -> None:
+        self.world.effect(f"switch {colour}", lambda: setattr(self.world, "edge", colour), EdgeError)
+
+
+class FusedState(StackState):
+    """The real files on disk, each write of which counts as a moment to break at."""
+
+    def __init__(self, root: Path, world: World) -> None:
+        super().__init__(str(root), "crm")
+        self.world = world
+        self.create()
+
+    def write_journal(self, journal: Any) -> None:
+        self.world.effect(f"journal {journal.phase}", lambda: super(FusedState, self).write_journal(journal), OSError)
+
+    def set_serving(self, serving: Any) -> None:
+        self.world.effect("serving", lambda: super(FusedState, self).set_serving(serving), OSError)
+
+    def append_record(self, record: dict[str, Any]) -> None:
+        self.world.effect("record", lambda: super(FusedState, self).append_record(record), OSError)
+
+    def clear_journal(self) -> None:
+        self.world.effect("journal cleared", super().clear_journal, OSError)
+
+
+def description(version: str, **changes: Any) -> dict[str, Any]:
+    """A stack of two web services, two workers of either order and a stateful service."""
+    web = {"image": f"web:{version}", "port": 3000, "health": {"command": ["true"]}, "secrets": ["TOKEN"]}
+    return {
+        "name": "crm",
+        "services": {
+            "web": web,
+            "web2": web,
+            "jobs": {"image": f"web:{version}", "order": "stop_first", "health": {"command": ["true"]}},
+            "mail": {"image": f"web:{version}", "health": {"command": ["true"]}},
+            "db": {"image": "db:1", "stateful": True, "health": {"command": ["true"]}},
+        },
+        "routes": [{"path": "/", "service": "web"}],
+        "hooks": {
+            "pre_release": {"service": "web", "command": ["migrate"]},
+            "post_release": {"service": "web", "command": ["after"]},
+        },
+        "drain": 0,
+        **changes,
+    }
+
+
+def run_in(world: World, root: Path, described: dict[str, Any], **settings: Any) -> Run:
+    """A run in the world, with its own clock, so that waiting costs no time."""
+    ticks = [0.0]
+
+    def sleep(seconds: float) -> None:
+        ticks[0] += seconds
+
+    values = {"TOKEN": "a-long-token-value"}
+    tools = (FusedState(root, world), FakeEngine(world), FakeEdge(world))
+    return Run(
+        parse_stack(described),
+        described,
+        values,
+        Settings(**settings),
+        *tools,
+        sleep=sleep,
+        clock=lambda: ticks[0],
+    )

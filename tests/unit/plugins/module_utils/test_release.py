@@ -1,0 +1,346 @@
+"""Releases in a world that breaks at every moment: the old one serves, or the new one, and nothing stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.sluice.deploy.plugins.module_utils.release import retention
+from ansible_collections.sluice.deploy.plugins.module_utils.release.release import Outcome, plan, release
+from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
+from ansible_collections.sluice.deploy.plugins.module_utils.release.run import StepError
+from ansible_collections.sluice.deploy.plugins.module_utils.release.state import Deployed, Serving
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
+    FakeEngine,
+    FusedState,
+    Killed,
+    World,
+    description,
+    run_in,
+)
+
+RECREATE = {"strategy": "recreate"}
+
+
+@pytest.fixture(autouse=True)
+def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of small files: that they reach the platter is not what is tried here."""
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    for reference in ("web:1", "web:2", "web:3", "db:1"):
+        FakeEngine(world).add_image(reference)
+    return world
+
+
+def versions(world: World) -> dict[str, set[str]]:
+    """Image versions of what runs, by project."""
+    running: dict[str, set[str]] = {}
+    for container in world.containers.values():
+        if container.running:
+            running.setdefault(container.id.partition("/")[0], set()).add(container.image)
+    return running
+
+
+def served_image(world: World) -> str:
+    (name,) = [n for n in (f"crm-{world.edge}-web", "crm-web") if n in world.containers]
+    container = world.containers[name]
+    assert container.running, f"the edge points at {name}, which is {container.state}"
+    return container.image
+
+
+def assert_settled(world: World, root: Path, version: str, **changes: Any) -> None:
+    """One whole release of the version runs, the edge points at it, and nothing is left of the attempt."""
+    state = FusedState(root, World())
+    assert state.journal() is None
+    current = state.serving().current
+    assert current is not None
+    assert world.edge == current.colour
+    running = {n for n, c in world.containers.items() if c.running}
+    prefix = "crm-" if changes.get("strategy") == "recreate" else f"crm-{world.edge}-"
+    assert running == {f"{prefix}{s}" for s in ("web", "web2", "jobs", "mail")} | {"crm-db"}, world.events[-12:]
+    kept = f"sluice/crm-web:{FakeEngine(world).add_image(f'web:{version}').id.removeprefix('sha256:')[:12]}"
+    assert served_image(world) == kept
+
+
+def count(world: World, action: Callable[[], object]) -> int:
+    before = world.effects
+    action()
+    return world.effects - before
+
+
+def test_the_first_release_serves_and_a_second_run_has_nothing_to_do(world: World, tmp_path: Path) -> None:
+    outcome = release(run_in(world, tmp_path, description("1")))
+    assert (outcome.changed, outcome.colour) == (True, "blue")
+    assert_settled(world, tmp_path, "1")
+    again = release(run_in(world, tmp_path, description("1")))
+    assert (again.changed, again.release, again.actions) == (False, outcome.release, [])
+
+
+def test_the_next_release_starts_beside_the_old_one_and_takes_over(world: World, tmp_path: Path) -> None:
+    first = release(run_in(world, tmp_path, description("1")))
+    world.events.clear()
+    second = release(run_in(world, tmp_path, description("2")))
+    assert_settled(world, tmp_path, "2")
+    events = world.events
+    assert events.index("hook migrate") < events.index("up crm-green web") < events.index("up crm-green jobs")
+    assert events.index("stop crm-blue/jobs") < events.index("up crm-green jobs") < events.index("switch green")
+    assert events.index("switch green") < events.index("hook after") < events.index("stop crm-blue/mail")
+    assert world.unserved == []
+    assert FusedState(tmp_path, World()).serving() == Serving(
+        Deployed(second.release, "green"), Deployed(first.release, "blue")
+    )
+
+
+def test_a_changed_secret_is_another_release_and_its_id_gives_nothing_away(world: World, tmp_path: Path) -> None:
+    first = release(run_in(world, tmp_path, description("1")))
+    changed = run_in(world, tmp_path, description("1"))
+    changed.secrets = {"TOKEN": "another-long-value"}
+    assert release(changed).release != first.release
+    records = (tmp_path / "crm" / "releases.jsonl").read_text()
+    assert "another-long-value" not in records
+
+
+@pytest.mark.parametrize("changes", [{}, RECREATE], ids=["blue_green", "recreate"])
+@pytest.mark.parametrize("next_version", ["2", "1"], ids=["again", "back"])
+def test_killed_at_any_moment_the_next_run_ends_whole(tmp_path: Path, changes: Any, next_version: str) -> None:
+    """kill -9 between every two effects of a second release; then the same, or the old, is released."""
+    moment = 0
+    while True:
+        moment += 1
+        world, root = World(), tmp_path / str(moment)
+        world.judge_service = not changes
+        for reference in ("web:1", "web:2", "db:1"):
+            FakeEngine(world).add_image(reference)
+        release(run_in(world, root, description("1", **changes)))
+        world.kill_at = world.effects + moment
+        try:
+            release(run_in(world, root, description("2", **changes)))
+            break
+        except Killed:
+            pass
+        release(run_in(world, root, description(next_version, **changes)))
+        assert_settled(world, root, next_version, **changes)
+        assert world.unserved == [], f"moment {moment}: {world.events}"
+    assert moment > 20
+
+
+def test_killed_after_its_record_a_release_runs_no_hook_again(world: World, tmp_path: Path) -> None:
+    release(run_in(world, tmp_path, description("1")))
+    world.events.clear()
+    begin = world.effects
+    release(run_in(world, tmp_path, description("2")))
+    world.kill_at = world.effects + world.events.index("journal finish") + 2
+    assert world.kill_at < world.effects + (world.effects - begin)
+    world.events.clear()
+    with pytest.raises(Killed):
+        release(run_in(world, tmp_path, description("3")))
+    release(run_in(world, tmp_path, description("3")))
+    assert world.events.count("hook after") == 1
+    assert_settled(world, tmp_path, "3")
+
+
+def test_killed_while_recovering_the_third_run_ends_whole(tmp_path: Path) -> None:
+    """Two crashes in a row, at every pair of a few moments."""
+    for first in range(2, 40, 4):
+        for second in range(1, 20, 4):
+            world, root = World(), tmp_path / f"{first}-{second}"
+            for reference in ("web:1", "web:2", "db:1"):
+                FakeEngine(world).add_image(reference)
+            release(run_in(world, root, description("1")))
+            for moment in (first, second):
+                world.kill_at = world.effects + moment
+                try:
+                    release(run_in(world, root, description("2")))
+                except Killed:
+                    continue
+            world.kill_at = None
+            release(run_in(world, root, description("2")))
+            assert_settled(world, root, "2")
+            assert world.unserved == [], f"moments {first}, {second}: {world.events}"
+
+
+@pytest.mark.parametrize("changes", [{}, RECREATE], ids=["blue_green", "recreate"])
+def test_refused_at_any_step_the_old_release_serves(tmp_path: Path, changes: Any) -> None:
+    """Every effect of a release fails once: engine, edge, disk."""
+    step = 0
+    failures = 0
+    while True:
+        step += 1
+        world, root = World(), tmp_path / str(step)
+        world.judge_service = not changes
+        for reference in ("web:1", "web:2", "db:1"):
+            FakeEngine(world).add_image(reference)
+        release(run_in(world, root, description("1", **changes)))
+        begin = world.effects
+        world.fail_at = begin + step
+        try:
+            release(run_in(world, root, description("2", **changes)))
+        except StepError as error:
+            failures += 1
+            assert error.step
+            if error.step == "tidy":
+                assert_settled(world, root, "2", **changes)
+            else:
+                assert_settled(world, root, "1", **changes)
+                assert not [c for c in world.containers.values() if c.running and "crm-green" in c.id]
+        assert world.unserved == [], f"step {step}: {world.events}"
+        if begin + step > world.effects:
+            break
+    assert failures > 15
+
+
+@pytest.mark.parametrize("changes", [{}, RECREATE], ids=["blue_green", "recreate"])
+def test_a_release_that_crashes_is_taken_away_again(world: World, tmp_path: Path, changes: Any) -> None:
+    world.judge_service = not changes
+    release(run_in(world, tmp_path, description("1", **changes)))
+    broken = FakeEngine(world).add_image("web:2").id.removeprefix("sha256:")[:12]
+    world.broken_images.add(broken)
+    with pytest.raises(StepError) as caught:
+        release(run_in(world, tmp_path, description("2", **changes)))
+    assert caught.value.step == "start"
+    assert "service web exited with status 1" in caught.value.cause
+    assert "last words of" in caught.value.log
+    assert_settled(world, tmp_path, "1", **changes)
+    assert FusedState(tmp_path, World()).records()[-1]["outcome"] == "failed"
+
+
+def test_a_failing_migration_starts_nothing(world: World, tmp_path: Path) -> None:
+    release(run_in(world, tmp_path, description("1")))
+    world.hook_status = 3
+    world.events.clear()
+    with pytest.raises(StepError) as caught:
+        release(run_in(world, tmp_path, description("2")))
+    assert (caught.value.step, caught.value.log) == ("pre_release", "hook output")
+    assert not [e for e in world.events if e.startswith(("up crm-green", "switch"))]
+
+
+def test_a_first_release_that_fails_leaves_the_maintenance_page(world: World, tmp_path: Path) -> None:
+    world.hook_status = 1
+    with pytest.raises(StepError):
+        release(run_in(world, tmp_path, description("1")))
+    assert world.edge is None
+    assert set(world.containers) == {"crm-db"}
+
+
+def test_a_missing_image_is_named_before_anything_changes(world: World, tmp_path: Path) -> None:
+    release(run_in(world, tmp_path, description("1")))
+    world.events.clear()
+    with pytest.raises(StepError) as caught:
+        release(run_in(world, tmp_path, description("9")))
+    assert caught.value.step == "images"
+    assert "stack_services.web.image: web:9 cannot be pulled" in caught.value.cause
+    assert world.events == []
+
+
+def test_a_stopped_container_is_healed_without_a_gap(world: World, tmp_path: Path) -> None:
+    release(run_in(world, tmp_path, description("1")))
+    FakeEngine(world).stop("crm-blue", ["mail"])
+    assert release(run_in(world, tmp_path, description("1"))).changed
+    assert_settled(world, tmp_path, "1")
+
+
+def test_an_edge_that_forgot_is_pointed_again(world: World, tmp_path: Path) -> None:
+    release(run_in(world, tmp_path, description("1")))
+    world.edge = None
+    outcome = release(run_in(world, tmp_path, description("1")))
+    assert outcome.actions == ["The edge was pointed at blue again."]
+    assert_settled(world, tmp_path, "1")
+
+
+def test_a_stateful_secret_does_not_change_over_existing_data(world: World, tmp_path: Path) -> None:
+    described = description("1")
+    described["services"]["db"]["secrets"] = ["TOKEN"]
+    release(run_in(world, tmp_path, described))
+    changed = run_in(world, tmp_path, described)
+    changed.secrets = {"TOKEN": "another-long-value"}
+    with pytest.raises(StepError, match="the data on disk was made with the old one"):
+        release(changed)
+
+
+@pytest.mark.parametrize("changes", [{}, RECREATE], ids=["blue_green", "recreate"])
+def test_rollback_and_forth(world: World, tmp_path: Path, changes: Any) -> None:
+    world.judge_service = not changes
+    first = release(run_in(world, tmp_path, description("1", **changes)))
+    release(run_in(world, tmp_path, description("2", **changes)))
+    world.registry.clear()
+    world.events.clear()
+    outcome = rollback(run_in(world, tmp_path, description("2", **changes)))
+    assert outcome.release == first.release
+    assert_settled(world, tmp_path, "1", **changes)
+    assert "hook migrate" not in world.events
+    rollback(run_in(world, tmp_path, description("2", **changes)))
+    assert_settled(world, tmp_path, "2", **changes)
+    assert world.unserved == []
+
+
+def test_rollback_to_a_named_release(world: World, tmp_path: Path) -> None:
+    ids = [release(run_in(world, tmp_path, description(v))).release for v in ("1", "2", "3")]
+    rollback(run_in(world, tmp_path, description("3")), ids[0][:6])
+    assert_settled(world, tmp_path, "1")
+    assert world.unserved == []
+
+
+def test_rollback_refuses_what_is_not_there(world: World, tmp_path: Path) -> None:
+    with pytest.raises(StepError, match="no release before"):
+        rollback(run_in(world, tmp_path, description("1")))
+    release(run_in(world, tmp_path, description("1")))
+    release(run_in(world, tmp_path, description("2")))
+    with pytest.raises(StepError, match="'ffff' is not on the server"):
+        rollback(run_in(world, tmp_path, description("2")), "ffff")
+    world.images = {k: v for k, v in world.images.items() if not v.reference.startswith("web:1")}
+    with pytest.raises(StepError, match=r"the images of release .* are gone"):
+        rollback(run_in(world, tmp_path, description("2")))
+    assert_settled(world, tmp_path, "2")
+
+
+def test_killed_during_rollback_the_next_release_ends_whole(tmp_path: Path) -> None:
+    moment = 0
+    while True:
+        moment += 1
+        world, root = World(), tmp_path / str(moment)
+        for reference in ("web:1", "web:2", "db:1"):
+            FakeEngine(world).add_image(reference)
+        release(run_in(world, root, description("1")))
+        release(run_in(world, root, description("2")))
+        world.kill_at = world.effects + moment
+        try:
+            rollback(run_in(world, root, description("2")))
+            break
+        except Killed:
+            pass
+        release(run_in(world, root, description("2")))
+        assert_settled(world, root, "2")
+        assert world.unserved == [], f"moment {moment}: {world.events}"
+    assert moment > 8
+
+
+def test_a_plan_changes_nothing(world: World, tmp_path: Path) -> None:
+    release(run_in(world, tmp_path, description("1")))
+    effects = world.effects
+    assert not plan(run_in(world, tmp_path, description("1"))).changed
+    outcome: Outcome = plan(run_in(world, tmp_path, description("2")))
+    assert outcome.changed
+    assert "sluice/crm-web" in outcome.diff["after"]
+    assert plan(run_in(world, tmp_path, description("9"))).actions[0] == "Pull web:9."
+    assert world.effects == effects
+
+
+def test_retention_keeps_the_running_release_and_its_way_back(world: World, tmp_path: Path) -> None:
+    ids = [release(run_in(world, tmp_path, description(v), keep_releases=2)).release for v in ("1", "2", "3")]
+    assert sorted(d.name for d in (tmp_path / "crm" / "releases").iterdir()) == sorted(ids[1:])
+    assert "web:1" not in {e.rpartition(" ")[2] for e in world.events if e.startswith("keep")}
+    assert [e for e in world.events if e.startswith("forget sluice/crm-web:")]
+
+
+def test_retention_never_counts_below_two() -> None:
+    serving = Serving(Deployed("b", "blue"), Deployed("a", "green"))
+    records = [{"release": r, "outcome": "succeeded"} for r in "xyzab"]
+    assert retention.releases_to_keep(records, serving, 1) == {"a", "b"}
+    assert retention.releases_to_keep(records, serving, 3) == {"a", "b", "z"}
