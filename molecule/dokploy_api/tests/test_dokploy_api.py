@@ -103,9 +103,9 @@ def raw(name: str, text: str) -> dict:
     return {
         "dokploy_api_project": "cases",
         "dokploy_api_name": name,
-        "dokploy_api_stack": {},
+        "stack_services": {},
         "dokploy_api_compose_file": text,
-        "dokploy_api_secrets": {"APP_TOKEN": SECRET},
+        "stack_secrets": {"APP_TOKEN": SECRET},
     }
 
 
@@ -157,7 +157,7 @@ def test_a_crash_loop_fails_though_the_server_says_done(play):
 def test_a_secret_in_a_build_log_fails_the_gate(play):
     run = play(**raw("leaking", LEAKING_BUILD))
     assert run.code == 2 and "the build log holds secrets" in run.output
-    assert "APP_TOKEN in line" in run.output and SECRET not in run.output
+    assert "Value of APP_TOKEN" in run.output and SECRET not in run.output
 
 
 @pytest.mark.parametrize("name", ["failing", "crashing", "leaking", "crm"])

@@ -1,55 +1,32 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Looks for a deployment's secrets in its build log."""
+"""Looks for secrets in a build log: the deployment's own, and whatever has the form of a credential."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..gates import GateResult, Status, gate_result
-from .redaction import MIN_LENGTH, Redactor
+from ..gates import GateResult
+from ..secretscan import scan_texts
+from ..secretscan.report import gate
 
-# Enough to find the places; a log that is all secrets is not to drown the report.
-MAX_EVIDENCE = 20
+TITLE = "The build log holds no secret"
+ADVICE = (
+    "rotate what leaked, and delete this log in Dokploy, which keeps about ten",
+    "pass it as a build secret instead of a build argument, which BuildKit prints even when cached",
+)
 
 
-def scan_log(log: str, secrets: Mapping[str, str], *, on_finding: Status) -> GateResult:
-    """A gate on a log.
+def scan_log(log: str, secrets: Mapping[str, str], *, fail: bool) -> tuple[GateResult, list[str]]:
+    """A gate on a log, and the values that it found, to be hidden from then on.
 
     Args:
         log: The whole of it.
-        secrets: Values by name; a finding names the name.
-        on_finding: Status when something is found.
+        secrets: The deployment's own values, by name; a finding names the name.
+        fail: Whether a finding fails the gate, or only warns.
     """
-    known = {name: value for name, value in secrets.items() if len(value) >= MIN_LENGTH}
-    short = sorted(set(secrets) - set(known))
-    evidence: list[str] = []
-    if Redactor(known.values())(log) != log:
-        evidence = _places(log, known)
-    notes = [f"{', '.join(short)}: shorter than {MIN_LENGTH} characters, not looked for"] if short else []
-    return gate_result(
-        "dokploy.build_log",
-        "The build log holds no secret",
-        on_finding if evidence else "pass",
-        measured=len(evidence),
-        limit=0,
-        evidence=evidence[:MAX_EVIDENCE] + notes,
-        advice=[
-            "pass it as a build secret instead of a build argument, which BuildKit prints even when cached",
-            "rotate what leaked; Dokploy keeps about ten logs, delete this one",
-        ]
-        if evidence
-        else [],
-    )
-
-
-def _places(log: str, secrets: Mapping[str, str]) -> list[str]:
-    """Which secret stands in which line."""
-    places: list[str] = []
-    for name, value in sorted(secrets.items()):
-        redact = Redactor([value])
-        lines = [number for number, line in enumerate(log.splitlines(), 1) if redact(line) != line]
-        if lines:
-            shown = ", ".join(map(str, lines[:5])) + (f" and {len(lines) - 5} more" if len(lines) > 5 else "")
-            places.append(f"{name} in line {shown}")
-    return places or ["credentials in a URL"]
+    report = scan_texts({"of the build": log}, secrets)
+    result = gate(report, "dokploy.build_log", "low" if fail else "never", "off")
+    result["title"] = TITLE
+    result["advice"] = list(ADVICE) if report.findings else []
+    return result, [finding.secret for finding in report.findings if finding.secret]

@@ -181,7 +181,8 @@ class Rollout:
     def _scan(self, log: str) -> None:
         if self._wish.scan == "off":
             return
-        result = scan_log(log, self._secrets, on_finding="fail" if self._wish.scan == "fail" else "warn")
+        result, found = scan_log(log, self._secrets, fail=self._wish.scan == "fail")
+        self._client.redact.add(found)
         self._result["gates"].append(result)
 
     def _check_health(self, *, fresh: bool) -> None:

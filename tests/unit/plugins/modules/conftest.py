@@ -43,10 +43,21 @@ class Dokploy:
         return [procedure for method, procedure, _ in self.calls if method == "POST"]
 
 
-@pytest.fixture
-def dokploy(tmp_path, capsys, monkeypatch):
-    from ansible_collections.sluice.deploy.plugins.module_utils.dokploy import client, deployment
+@pytest.fixture(scope="session")
+def rules_cache(tmp_path_factory):
+    """Keeps the scan's compiled rules: compiling them takes a second."""
+    return str(tmp_path_factory.mktemp("rules"))
 
+
+@pytest.fixture
+def dokploy(tmp_path, capsys, monkeypatch, rules_cache):
+    from ansible_collections.sluice.deploy.plugins.module_utils.dokploy import client, deployment, logscan
+    from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, run
+
+    def scan_texts(texts, secrets):
+        return run(Options(texts=dict(texts), secrets=dict(secrets), cache=rules_cache))
+
+    monkeypatch.setattr(logscan, "scan_texts", scan_texts)
     # The modules wait in steps of two seconds; a test has no reason to.
     monkeypatch.setattr(deployment.Deployer.__init__, "__kwdefaults__", {"interval": 0.01, "clock": None})
     monkeypatch.setattr(deployment.watch_containers, "__kwdefaults__", {"interval": 0.01, "clock": None})

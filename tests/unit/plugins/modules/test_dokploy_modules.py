@@ -322,7 +322,7 @@ def test_a_secret_in_the_build_log_fails_the_gate(dokploy, service):
     result = deploy(dokploy, service)
     assert result["failed"] and "the build log holds secrets" in result["msg"]
     gate = next(g for g in result["gates"] if g["id"] == "dokploy.build_log")
-    assert gate["status"] == "fail" and gate["evidence"][0].startswith("DB_PASSWORD in line")
+    assert gate["status"] == "fail" and "Value of DB_PASSWORD" in gate["evidence"][0]
     assert "correct-horse-battery" not in dokploy.output
     assert not deploy(dokploy, service, scan="warn").get("failed")
 
@@ -332,6 +332,13 @@ def test_a_secret_known_only_to_the_server_is_hidden_too(dokploy, service):
     dokploy.engine.build_output = "using only-the-server-knows\n"
     result = deploy(dokploy, service)
     assert result["failed"] and "only-the-server-knows" not in dokploy.output
+
+
+def test_a_credential_that_no_one_named_is_hidden_too(dokploy, service):
+    dokploy.engine.exit_code = 1
+    dokploy.engine.build_output = "fetching https://bot:t0ken-9f8a7b6c@h/x failed: t0ken-9f8a7b6c refused\n"
+    result = deploy(dokploy, service)
+    assert result["failed"] and "t0ken-9f8a7b6c" not in dokploy.output
 
 
 def test_a_restart_of_the_server_loses_the_queued_job(dokploy, service, monkeypatch):

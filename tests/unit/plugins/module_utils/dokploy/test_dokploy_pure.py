@@ -164,12 +164,16 @@ def test_names_that_say_secret():
     assert not any(map(looks_secret, ["SERVER_URL", "KEYBOARD", "MODE", "REDIS_URL"]))
 
 
-def test_log_scan_names_key_and_line_and_never_a_value():
-    result = scan_log(f"a\nb {SECRET}\nc", {"APP": SECRET, "SHORT": "x1"}, on_finding="fail")
-    assert result["status"] == "fail" and result["evidence"][0] == "APP in line 2"
-    assert "SHORT: shorter than" in result["evidence"][1] and SECRET not in str(result)
-    assert scan_log("clean", {"APP": SECRET}, on_finding="fail")["status"] == "pass"
-    assert scan_log("https://u:tok@h", {}, on_finding="warn")["evidence"] == ["credentials in a URL"]
+def test_log_scan_names_the_secret_and_never_its_value():
+    result, found = scan_log(f"a\nb {SECRET}\nc", {"APP": SECRET, "SHORT": "x1"}, fail=True)
+    assert result["status"] == "fail" and "Value of APP" in result["evidence"][0]
+    assert SECRET not in str(result) and SECRET in found
+    assert scan_log("clean", {"APP": SECRET}, fail=True)[0]["status"] == "pass"
+
+
+def test_log_scan_finds_credentials_that_no_one_named():
+    result, found = scan_log("cloning https://bot:t0ken-9f8a7b6c@h/x", {}, fail=False)
+    assert result["status"] == "warn" and found == ["t0ken-9f8a7b6c"]
 
 
 def test_settings_that_hurt():
