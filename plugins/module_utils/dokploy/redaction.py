@@ -18,6 +18,7 @@ MASK = "[redacted]"
 MIN_LENGTH = 6
 
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
+_NOTHING = re.compile(r"(?!)")
 _BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _SECRET_NAME = re.compile(
     r"(?i)(secret|passw(or)?d|passphrase|token|api_?key|private|credential|encryption|(^|_)key$|_dsn$|database_url$)"
@@ -54,7 +55,8 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._plain: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        # Matches nothing until there are secrets.
+        self._pattern = _NOTHING
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
@@ -64,13 +66,11 @@ class Redactor:
             self._plain.update(s for s in [secret, *secret.splitlines()] if len(s) >= MIN_LENGTH)
         forms = {form for secret in self._plain for form in spellings(secret)}
         longest_first = sorted(forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else _NOTHING
 
     def __call__(self, text: str) -> str:
         """The text without a secret's bytes."""
         text = _URL_CREDENTIALS.sub(MASK, text)
-        if self._pattern is None:
-            return text
         # Whole runs first: masking a part of one would leave the rest of what it hides.
         text = _BASE64_RUN.sub(self._mask_hiding_run, text)
         return self._pattern.sub(MASK, text)
@@ -81,6 +81,5 @@ class Redactor:
             decoded = base64.b64decode(run.replace("-", "+").replace("_", "/") + "=" * (-len(run) % 4))
         except (binascii.Error, ValueError):
             return match.group()
-        assert self._pattern
         hidden = self._pattern.search(decoded.decode("utf-8", "replace"))
         return MASK if hidden else match.group()
