@@ -77,6 +77,11 @@ options:
     description: Seconds that a container without a health check must have been up.
     type: float
     default: 10
+  progress_file:
+    description:
+      - File to which progress is written while waiting, a line for each change.
+      - Where the task runs on the controller, it is set by itself, and the lines are shown as they come.
+    type: path
 """
 
 EXAMPLES = r"""
@@ -141,9 +146,12 @@ requests:
   sample: {reads: 2, writes: 0}
 """
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import run_module, secret_texts
+from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.deployment import Timeline
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.rollout import Rollout, Wish
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 
@@ -181,8 +189,20 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
             health_timeout=params["health_timeout"],
             settle=params["settle"],
         ),
+        Timeline(tell=teller(params["progress_file"], client)),
     )
     return rollout.stop(check=check) if params["state"] == "stopped" else rollout.run(check=check)
+
+
+def teller(path: str | None, client: Client) -> Callable[[str], None]:
+    """Writes progress for someone who looks on; without a file no one does."""
+
+    def tell(line: str) -> None:
+        if path:
+            with Path(path).open("a", encoding="utf-8") as file:
+                file.write(client.redact(line) + "\n")
+
+    return tell
 
 
 def main() -> None:
@@ -200,6 +220,7 @@ def main() -> None:
             "wait_timeout": {"type": "float", "default": 1800},
             "health_timeout": {"type": "float", "default": 300},
             "settle": {"type": "float", "default": 10},
+            "progress_file": {"type": "path"},
         },
         act,
     )

@@ -51,7 +51,8 @@ class Clock:
 class Timeline:
     """What was seen happening, one line for each change, with seconds since the start."""
 
-    clock: Clock
+    clock: Clock = field(default_factory=Clock)
+    tell: Callable[[str], None] = lambda line: None
     lines: list[str] = field(default_factory=list)
     _started: float | None = None
     _last: str = ""
@@ -62,6 +63,7 @@ class Timeline:
             self._started = self.clock.now()
         if text != self._last:
             self.lines.append(f"{self.clock.now() - self._started:.0f} s: {text}")
+            self.tell(self.lines[-1])
             self._last = text
 
 
@@ -104,14 +106,14 @@ class Deployer:
     """Runs deployments of one Compose service."""
 
     def __init__(
-        self, api: Api, compose_id: str, *, timeout: float, interval: float = 2, clock: Clock | None = None
+        self, api: Api, compose_id: str, *, timeout: float, interval: float = 2, timeline: Timeline | None = None
     ) -> None:
         self._api = api
         self._id = compose_id
         self._timeout = timeout
         self._interval = interval
-        self._clock = clock or Clock()
-        self.timeline = Timeline(self._clock)
+        self.timeline = timeline or Timeline()
+        self._clock = self.timeline.clock
 
     def run(self, title: str) -> Row:
         """Deploy and wait.
@@ -218,14 +220,17 @@ def watch_containers(
     *,
     timeout: float,
     interval: float = 2,
-    clock: Clock | None = None,
+    timeline: Timeline | None = None,
 ) -> tuple[Verdict, list[Row]]:
     """Look at a service's containers until they are good, broken, or the time is up."""
-    clock = clock or Clock()
+    timeline = timeline or Timeline()
+    clock = timeline.clock
     deadline = clock.now() + timeout
     while True:
         rows = api.get("docker.getContainersByAppNameMatch", appName=app_name, appType="docker-compose") or []
         verdict = watch.look(rows, app_name)
         if verdict.good or verdict.broken or clock.now() >= deadline:
             return verdict, rows
+        late = sorted(line.split(":")[0] for line in verdict.waiting)
+        timeline.note(f"waiting for {', '.join(late)}")
         clock.sleep(interval)

@@ -14,9 +14,9 @@ from .client import Client
 from .composefile import check_compose_file, read_compose_file, routed_hosts
 from .containers import HealthWatch, Verdict
 from .deployment import (
-    Clock,
     Deployer,
     DeploymentFailedError,
+    Timeline,
     newest,
     reasons_to_deploy,
     revision_of,
@@ -64,15 +64,15 @@ class RolloutError(UserError):
 class Rollout:
     """One service, deployed if due."""
 
-    def __init__(self, client: Client, compose_id: str, wish: Wish, clock: Clock | None = None) -> None:
+    def __init__(self, client: Client, compose_id: str, wish: Wish, timeline: Timeline | None = None) -> None:
         self._client = client
         self._id = compose_id
         self._wish = wish
-        self._clock = clock or Clock()
+        self._timeline = timeline or Timeline()
         self._stored = read_service(client, compose_id)
         self._secrets = self._known_secrets()
         client.redact.add(self._secrets.values())
-        self._result: dict[str, Any] = {"changed": False, "gates": [], "timeline": []}
+        self._result: dict[str, Any] = {"changed": False, "gates": [], "timeline": self._timeline.lines}
 
     def _known_secrets(self) -> dict[str, str]:
         """What was handed over, and what the service's environment calls a secret."""
@@ -147,8 +147,7 @@ class Rollout:
                 )
 
     def _deploy(self) -> None:
-        deployer = Deployer(self._client, self._id, timeout=self._wish.wait_timeout, clock=self._clock)
-        self._result["timeline"] = deployer.timeline.lines
+        deployer = Deployer(self._client, self._id, timeout=self._wish.wait_timeout, timeline=self._timeline)
         try:
             row = deployer.run(self._wish.title)
         except DeploymentFailedError as error:
@@ -190,7 +189,7 @@ class Rollout:
         watch = HealthWatch(self._wish.services, self._wish.settle)
         app_name = str(self._stored.get("appName"))
         verdict, rows = watch_containers(
-            self._client, app_name, watch, timeout=self._wish.health_timeout, clock=self._clock
+            self._client, app_name, watch, timeout=self._wish.health_timeout, timeline=self._timeline
         )
         self._result["containers"] = [{key: row.get(key) for key in ("name", "state", "status")} for row in rows]
         self._result["gates"].append(_health_gate(verdict, len(rows)))

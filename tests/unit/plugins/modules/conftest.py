@@ -59,8 +59,8 @@ def dokploy(tmp_path, capsys, monkeypatch, rules_cache):
 
     monkeypatch.setattr(logscan, "scan_texts", scan_texts)
     # The modules wait in steps of two seconds; a test has no reason to.
-    monkeypatch.setattr(deployment.Deployer.__init__, "__kwdefaults__", {"interval": 0.01, "clock": None})
-    monkeypatch.setattr(deployment.watch_containers, "__kwdefaults__", {"interval": 0.01, "clock": None})
+    monkeypatch.setattr(deployment.Deployer.__init__, "__kwdefaults__", {"interval": 0.01, "timeline": None})
+    monkeypatch.setattr(deployment.watch_containers, "__kwdefaults__", {"interval": 0.01, "timeline": None})
     monkeypatch.setattr(client.Client.__init__, "__kwdefaults__", {"sleep": lambda seconds: None})
     engine = FakeEngine()
     standin = Standin(tmp_path, engine)

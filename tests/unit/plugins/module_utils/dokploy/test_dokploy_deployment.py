@@ -6,6 +6,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.deployment i
     Clock,
     Deployer,
     DeploymentFailedError,
+    Timeline,
     newest,
     reasons_to_deploy,
     revision_of,
@@ -47,7 +48,7 @@ class Script:
         def sleep(seconds):
             self.time += seconds
 
-        deployer = Deployer(self, "c1", timeout=timeout, clock=Clock(lambda: self.time, sleep))
+        deployer = Deployer(self, "c1", timeout=timeout, timeline=Timeline(Clock(lambda: self.time, sleep)))
         try:
             return deployer.run("title")
         finally:
