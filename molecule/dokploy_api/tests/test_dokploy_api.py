@@ -54,6 +54,17 @@ services:
 """
 
 
+REPOSITORY = "http://127.0.0.1:8418/cgi-bin/git/app.git"
+COMMIT = """\
+set -e
+rm -rf /tmp/app && git clone -q {repository} /tmp/app && cd /tmp/app
+printf 'services: {{web: {{image: "local/sluice-base:trixie", pull_policy: never, command: [sleep, infinity]' > docker-compose.yml
+printf ', stop_grace_period: 1s, environment: {{VERSION: "{version}"}}}}}}\\n' >> docker-compose.yml
+git add . && git -c user.name=t -c user.email=t@example.com commit -q -m "version {version}"
+git push -q /srv/git/app.git HEAD:main && git rev-parse HEAD
+"""
+
+
 @dataclass
 class Run:
     """One run of the play."""
@@ -160,7 +171,20 @@ def test_a_secret_in_a_build_log_fails_the_gate(play):
     assert "Value of APP_TOKEN" in run.output and SECRET not in run.output
 
 
-@pytest.mark.parametrize("name", ["failing", "crashing", "leaking", "crm"])
+def test_a_git_source_is_deployed_at_the_commit_asked_for(host, play):
+    def settings(revision: str) -> dict:
+        return {**raw("git", ""), "dokploy_api_git_url": REPOSITORY, "dokploy_api_revision": revision}
+
+    for version in ("1", "2"):
+        commit = host.check_output(COMMIT.format(repository=REPOSITORY, version=version))
+        run = play(**settings(commit))
+        assert run.code == 0 and run.changed >= 1
+        (name,) = containers(host, "git")
+        assert host.check_output(f"docker exec {name} printenv VERSION") == version
+    assert play(**settings(commit)).changed == 0
+
+
+@pytest.mark.parametrize("name", ["git", "failing", "crashing", "leaking", "crm"])
 def test_removed_without_a_trace(host, play, name):
     settings = {} if name == "crm" else raw(name, "")
     run = play(**settings, dokploy_api_state="absent", dokploy_api_delete_volumes=True)
