@@ -1,0 +1,185 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether a Compose file can run under Dokploy, and if not, which line stands in the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..errors import UserError
+
+try:
+    import yaml
+except ImportError:
+    HAS_YAML = False
+else:
+    HAS_YAML = True
+
+if TYPE_CHECKING:
+    from yaml.nodes import Node
+
+# What Dokploy's own services occupy on the host.
+TAKEN_PORTS = {80: "Dokploy's Traefik", 443: "Dokploy's Traefik", 3000: "Dokploy itself"}
+# Programs whose work Dokploy's Traefik does; beside it they only fight for its ports.
+EDGE_IMAGES = frozenset({"nginx", "certbot", "traefik", "nginx-proxy", "acme-companion", "caddy"})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One reason why Dokploy cannot run the file."""
+
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.text}"
+
+
+@dataclass(frozen=True)
+class ComposeFile:
+    """What was read from a file."""
+
+    services: tuple[str, ...]
+    findings: tuple[Finding, ...] = field(default=())
+
+
+def read_compose_file(text: str) -> ComposeFile:
+    """The services of a file and everything in it that Dokploy cannot run.
+
+    Raises:
+        UserError: It is not a Compose file.
+    """
+    if not HAS_YAML:
+        raise UserError("the Python package PyYAML is missing where this module runs; install python3-yaml")
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise UserError(f"compose_file is not YAML: {where}{getattr(error, 'problem', None) or 'unreadable'}")
+    top = {key: value for key, _line, value in _entries(root)}
+    services = list(_entries(top.get("services")))
+    if not services:
+        raise UserError("compose_file has no services; is it a Compose file?")
+    findings: list[Finding] = []
+    for name, line, service in services:
+        findings += _check_service(name, line, service)
+    for section in ("configs", "secrets"):
+        for name, _line, entry in _entries(top.get(section)):
+            findings += _check_file_entry(section, name, entry)
+    return ComposeFile(tuple(name for name, _, _ in services), tuple(sorted(findings, key=lambda f: f.line)))
+
+
+def check_compose_file(text: str) -> ComposeFile:
+    """Read a file and refuse it unless Dokploy can run it.
+
+    Raises:
+        UserError: Names each line that stands in the way.
+    """
+    compose = read_compose_file(text)
+    if compose.findings:
+        raise UserError("compose_file cannot run under Dokploy: " + "; ".join(map(str, compose.findings)))
+    return compose
+
+
+def _entries(node: Node | None) -> Iterator[tuple[str, int, Node]]:
+    """Key, line and value of a mapping, C(<<) merged in; nothing for another kind of node."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        if key.tag == "tag:yaml.org,2002:merge":
+            for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                yield from _entries(source)
+        else:
+            yield str(key.value), key.start_mark.line + 1, value
+
+
+def _scalar(node: Node | None) -> str:
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+
+
+def _items(node: Node | None) -> list[Node]:
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def _line(node: Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _check_service(name: str, line: int, service: Node) -> Iterator[Finding]:
+    fields = {key: value for key, _, value in _entries(service)}
+    image = re.split(r"[:@]", _scalar(fields.get("image")).rsplit("/", 1)[-1])[0]
+    if image in EDGE_IMAGES:
+        yield Finding(
+            _line(fields["image"]),
+            f"service {name} runs {image}, whose place Dokploy's Traefik takes; remove it and use domains",
+        )
+    if _scalar(fields.get("network_mode")) == "host":
+        yield Finding(
+            _line(fields["network_mode"]),
+            f"service {name} uses the host's network, where Traefik cannot route to it; remove network_mode",
+        )
+    for port in _items(fields.get("ports")):
+        for number in sorted(published_ports(port) & set(TAKEN_PORTS)):
+            yield Finding(
+                _line(port),
+                f"service {name} publishes port {number}, which {TAKEN_PORTS[number]} holds; remove it and use domains",
+            )
+    for volume in _items(fields.get("volumes")):
+        source = _bind_source(volume)
+        if source.startswith(".") and not source.startswith("../files"):
+            yield Finding(
+                _line(volume),
+                f"service {name} mounts {source}, which Dokploy deletes at each deployment; "
+                "use a named volume, ../files, or put it into the image",
+            )
+    if not any(key in fields for key in ("image", "build", "extends")):
+        yield Finding(line, f"service {name} has neither image nor build")
+
+
+def published_ports(node: Node) -> set[int]:
+    """The host ports of one entry of C(ports), short or long form; empty where none is fixed."""
+    fields = {key: value for key, _, value in _entries(node)}
+    if fields:
+        published = _scalar(fields.get("published"))
+    else:
+        parts = re.sub(r"/(tcp|udp)$", "", _scalar(node)).rsplit(":", 2)
+        published = parts[-2] if len(parts) > 1 else ""
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", published)
+    if not match:
+        return set()
+    first, last = int(match.group(1)), int(match.group(2) or match.group(1))
+    return set(range(first, min(last, 65535) + 1))
+
+
+def _bind_source(node: Node) -> str:
+    fields = {key: value for key, _, value in _entries(node)}
+    if fields:
+        return _scalar(fields.get("source")) if _scalar(fields.get("type")) == "bind" else ""
+    text = _scalar(node)
+    return text.split(":", 1)[0] if ":" in text else ""
+
+
+def _check_file_entry(section: str, name: str, entry: Node) -> Iterator[Finding]:
+    for key, line, value in _entries(entry):
+        path = _scalar(value)
+        if key == "file" and path and not path.startswith(("/", "../files")):
+            yield Finding(
+                line,
+                f"{section}.{name} reads {path}, which Dokploy deletes at each deployment; "
+                "use ../files, or environment: with a variable",
+            )
+
+
+def routed_hosts(text: str) -> dict[str, set[str]]:
+    """Service name to the host names that its Traefik labels route, as in C(compose.getConvertedCompose)."""
+    root = yaml.safe_load(text) if HAS_YAML else {}
+    hosts: dict[str, set[str]] = {}
+    for name, service in ((root or {}).get("services") or {}).items():
+        labels = (service or {}).get("labels") or []
+        lines = [f"{k}={v}" for k, v in labels.items()] if isinstance(labels, dict) else map(str, labels)
+        hosts[name] = {host for line in lines for host in re.findall(r"Host\(`([^`]+)`\)", line)}
+    return hosts

@@ -1,0 +1,111 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What Dokploy's answers mean: data, or one sentence that says what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from typing import Any
+
+from ..errors import UserError
+
+_TITLE = re.compile(r"<title[^>]*>\s*(.*?)\s*</title>", re.IGNORECASE | re.DOTALL)
+
+
+class ApiError(UserError):
+    """Dokploy said no.
+
+    Attributes:
+        status: HTTP status, or None where no answer came.
+        temporary: The same request may succeed later.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, temporary: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.temporary = temporary
+
+
+class MissingProcedureError(ApiError):
+    """The server does not know the procedure: it is older than what this collection was written for."""
+
+
+def read_answer(procedure: str, status: int, content_type: str, body: bytes, location: str = "") -> Any:
+    """The JSON of an answer; None for an empty one.
+
+    Raises:
+        ApiError: The answer is not the API's, or it is an error.
+    """
+    if 300 <= status < 400:
+        raise ApiError(
+            f"url redirects {procedure} to {location or 'another address'}; set url to the final address, "
+            "since an API key is never sent along a redirect",
+            status=status,
+        )
+    text = body.decode("utf-8", "replace")
+    data: Any = None
+    parsed = False
+    with contextlib.suppress(ValueError):
+        data, parsed = json.loads(text), True
+    if status < 300 and (parsed or not text.strip()):
+        return data
+    if not parsed and _is_page(content_type, text):
+        raise ApiError(_page_message(procedure, status, text), status=status, temporary=status in (502, 503, 504))
+    raise _api_error(procedure, status, data if isinstance(data, dict) else {}, text)
+
+
+def _is_page(content_type: str, text: str) -> bool:
+    return "html" in content_type.lower() or text.lstrip()[:1] == "<"
+
+
+def _page_message(procedure: str, status: int, text: str) -> str:
+    title = _TITLE.search(text)
+    named = f" titled {title.group(1)[:80]!r}" if title else ""
+    return (
+        f"url answered {procedure} with an HTML page{named} (status {status}) instead of JSON; "
+        "point url at the Dokploy server itself, not at a proxy, a login page or a site it hosts"
+    )
+
+
+def _api_error(procedure: str, status: int, data: dict[str, Any], text: str) -> ApiError:
+    message = _explain(data) or text.strip()[:300] or "no explanation"
+    if status == 401:
+        return ApiError(
+            "Dokploy refused api_key (401): either the key is wrong, deleted or belongs to another server, "
+            "or it was made with rate limiting on, which locks it after about five calls a day; "
+            "make a key with rate limiting off",
+            status=status,
+        )
+    if status == 403:
+        return ApiError(
+            f"api_key's owner may not call {procedure} (403: {message}); use a key of the server's owner",
+            status=status,
+        )
+    if status == 404 and not (data.get("data") or {}).get("path") and procedure not in message:
+        return MissingProcedureError(f"this Dokploy server has no {procedure} (404: {message})", status=status)
+    if status == 413:
+        return ApiError(f"{procedure}: the request is too large for Dokploy, which takes 1 MB (413)", status=status)
+    return ApiError(
+        f"Dokploy failed {procedure} ({status}): {message}",
+        status=status,
+        temporary=status in (429, 502, 503, 504),
+    )
+
+
+def _explain(data: dict[str, Any]) -> str:
+    """The message of an error body, with the fields that the server's validation complains about."""
+    message = str(data.get("message") or "")
+    details = (data.get("data") or {}).get("zodError") or {}
+    fields = details.get("fieldErrors") or {}
+    complaints = [f"{field}: {', '.join(map(str, texts))}" for field, texts in fields.items() if texts]
+    if not complaints:
+        complaints = [
+            f"{'.'.join(map(str, issue.get('path', [])))}: {issue.get('message', '')}"
+            for issue in data.get("issues") or []
+            if isinstance(issue, dict)
+        ]
+    # Validation repeats its findings as a JSON text in message.
+    parts = complaints if complaints and message.startswith("[") else [message, *complaints]
+    return "; ".join(parts)[:600]

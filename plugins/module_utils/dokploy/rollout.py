@@ -1,0 +1,233 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A deployment from the decision whether one is due to containers that serve, with its gates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import UserError
+from ..gates import GateResult, gate_result, worst_status
+from .client import Client
+from .composefile import check_compose_file, read_compose_file, routed_hosts
+from .containers import HealthWatch, Verdict
+from .deployment import (
+    Deployer,
+    DeploymentFailedError,
+    Timeline,
+    newest,
+    reasons_to_deploy,
+    revision_of,
+    watch_containers,
+)
+from .environment import parse_environment
+from .fingerprint import fingerprint, join_description, split_description
+from .logscan import scan_log
+from .redaction import looks_secret
+from .services import read_service
+
+LOG_LINES_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How a deployment is to be done.
+
+    Attributes:
+        secrets: Values to look for in logs and to hide.
+        scan: What a secret in the build log means: C(fail), C(warn) or C(off).
+        services: Services that must have a container.
+    """
+
+    force: bool = False
+    revision: str = ""
+    title: str = "Deployed by Ansible"
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    scan: str = "fail"
+    check_file: bool = True
+    services: tuple[str, ...] = ()
+    wait_timeout: float = 1800
+    health_timeout: float = 300
+    settle: float = 10
+
+
+class RolloutError(UserError):
+    """A deployment that is not to be trusted; C(result) is what the module returns beside the message."""
+
+    def __init__(self, message: str, result: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class Rollout:
+    """One service, deployed if due."""
+
+    def __init__(self, client: Client, compose_id: str, wish: Wish, timeline: Timeline | None = None) -> None:
+        self._client = client
+        self._id = compose_id
+        self._wish = wish
+        self._timeline = timeline or Timeline()
+        self._stored = read_service(client, compose_id)
+        self._secrets = self._known_secrets()
+        client.redact.add(self._secrets.values())
+        self._result: dict[str, Any] = {"changed": False, "gates": [], "timeline": self._timeline.lines}
+
+    def _known_secrets(self) -> dict[str, str]:
+        """What was handed over, and what the service's environment calls a secret."""
+        environment = parse_environment(self._stored.get("env"))
+        found = {name: value for name, value in environment.items() if looks_secret(name) and value}
+        return {**found, **self._wish.secrets}
+
+    def run(self, *, check: bool) -> dict[str, Any]:
+        """Deploy if due, then make sure that the containers serve.
+
+        Raises:
+            RolloutError: With everything known about why.
+        """
+        _, mark = split_description(self._stored.get("description"))
+        wanted_mark = fingerprint(self._stored)
+        reasons = reasons_to_deploy(
+            self._stored,
+            mark=mark,
+            wanted_mark=wanted_mark,
+            revision=self._wish.revision,
+            force=self._wish.force,
+        )
+        self._describe(newest(self._stored.get("deployments") or []), reasons)
+        if reasons and check:
+            return {**self._result, "changed": True}
+        if reasons:
+            self._preflight()
+            self._deploy()
+        self._check_health(fresh=bool(reasons))
+        if reasons:
+            self._remember(wanted_mark)
+        return self._result
+
+    def stop(self, *, check: bool) -> dict[str, Any]:
+        """The service's containers are stopped."""
+        self._describe(newest(self._stored.get("deployments") or []), [])
+        if self._stored.get("composeStatus") != "idle":
+            self._result["changed"] = True
+            if not check:
+                self._client.post("compose.stop", timeout=300, composeId=self._id)
+        return self._result
+
+    def _describe(self, row: Mapping[str, Any] | None, reasons: list[str]) -> None:
+        row = row or {}
+        self._result |= {
+            "app_name": self._stored.get("appName"),
+            "reasons": reasons,
+            "deployment_id": row.get("deploymentId"),
+            "status": row.get("status"),
+            "revision": revision_of(row),
+        }
+
+    def _preflight(self) -> None:
+        """What would break the deployment, or leave it without its domains, found before it starts."""
+        raw = self._stored.get("sourceType") == "raw"
+        if not raw:
+            # Has the server clone, so that the file to be deployed is seen before it is.
+            self._client.get("compose.loadServices", composeId=self._id, type="fetch")
+        text = str(self._client.get("compose.getConvertedCompose", composeId=self._id) or "")
+        compose = (check_compose_file if self._wish.check_file else read_compose_file)(text)
+        hosts = routed_hosts(text)
+        for domain in self._stored.get("domains") or []:
+            host, service = str(domain.get("host")), str(domain.get("serviceName"))
+            if domain.get("enabled", True) and host not in hosts.get(service, set()):
+                raise UserError(
+                    f"domain {host} would not reach service {service}: "
+                    + (
+                        "its labels in the Compose file must be a list for Dokploy to add to them"
+                        if service in compose.services
+                        else f"the Compose file has only {', '.join(compose.services)}"
+                    )
+                )
+
+    def _deploy(self) -> None:
+        deployer = Deployer(self._client, self._id, timeout=self._wish.wait_timeout, timeline=self._timeline)
+        try:
+            row = deployer.run(self._wish.title)
+        except DeploymentFailedError as error:
+            log = deployer.log(error.deployment_id) if error.deployment_id else ""
+            self._result |= {"status": "failed", "deployment_id": error.deployment_id}
+            self._scan(log)
+            raise self._failed(str(error), log)
+        self._result["changed"] = True
+        self._describe(row, self._result["reasons"])
+        if self._wish.revision and revision_of(row):
+            self._check_revision(row)
+        log = deployer.log(row["deploymentId"])
+        self._scan(log)
+        if self._wish.scan == "fail" and worst_status(self._result["gates"]) == "fail":
+            raise self._failed(
+                "the build log holds secrets, and whoever reads it has them: rotate them; "
+                "the gate says which and where",
+                "",
+            )
+
+    def _check_revision(self, row: Mapping[str, Any]) -> None:
+        built = revision_of(row)
+        if not built.startswith(self._wish.revision) and not self._wish.revision.startswith(built):
+            raise self._failed(
+                f"Dokploy built commit {built[:12]}, not {self._wish.revision[:12]}: "
+                "the branch's head moved, or the commit was not pushed",
+                "",
+            )
+
+    def _scan(self, log: str) -> None:
+        if self._wish.scan == "off":
+            return
+        result, found = scan_log(log, self._secrets, fail=self._wish.scan == "fail")
+        self._client.redact.add(found)
+        self._result["gates"].append(result)
+
+    def _check_health(self, *, fresh: bool) -> None:
+        """Containers are judged by what they do, since C(done) only means that Compose started them."""
+        watch = HealthWatch(self._wish.services, self._wish.settle)
+        app_name = str(self._stored.get("appName"))
+        verdict, rows = watch_containers(
+            self._client, app_name, watch, timeout=self._wish.health_timeout, timeline=self._timeline
+        )
+        self._result["containers"] = [{key: row.get(key) for key in ("name", "state", "status")} for row in rows]
+        self._result["gates"].append(_health_gate(verdict, len(rows)))
+        if not verdict.good:
+            said = "; ".join(verdict.broken + verdict.waiting)
+            prefix = "Dokploy calls the deployment done, but" if fresh else "nothing changed, but"
+            raise self._failed(f"{prefix} its containers do not serve: {said}", self._logs_of(verdict, rows))
+
+    def _logs_of(self, verdict: Verdict, rows: Iterable[Mapping[str, Any]]) -> str:
+        """The last lines of the containers that are not well."""
+        said = verdict.broken + verdict.waiting
+        sick = [row for row in rows if any(line.startswith(f"{row.get('name')}:") for line in said)]
+        parts = []
+        for row in sick[:3]:
+            text = self._client.get(
+                "compose.readLogs", composeId=self._id, containerId=row["containerId"], tail=LOG_LINES_SHOWN
+            )
+            parts.append(f"{row['name']}:\n{text}")
+        return "\n".join(parts)
+
+    def _remember(self, mark: str) -> None:
+        """Only now is what the server holds also what runs and serves."""
+        text, _ = split_description(self._stored.get("description"))
+        self._client.post("compose.update", composeId=self._id, description=join_description(text, mark))
+
+    def _failed(self, message: str, log: str) -> RolloutError:
+        tail = self._client.redact(log).splitlines()[-LOG_LINES_SHOWN:]
+        shown = f"\nThe end of the log:\n{chr(10).join(tail)}" if tail else ""
+        return RolloutError(message + shown, {**self._result, "log_tail": tail})
+
+
+def _health_gate(verdict: Verdict, count: int) -> GateResult:
+    return gate_result(
+        "dokploy.containers",
+        "The containers of the deployment serve",
+        "pass" if verdict.good else "fail",
+        measured=f"{count} containers",
+        limit="each up and healthy",
+        evidence=verdict.broken + verdict.waiting,
+        advice=[] if verdict.good else ["read the containers' logs; the former version is not brought back"],
+    )

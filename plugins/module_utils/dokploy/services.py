@@ -1,0 +1,168 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Compose services: made, configured, read back and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import UserError
+from .client import Client
+from .environment import (
+    check_version,
+    describe_change,
+    merge,
+    needs_quoting_server,
+    parse_environment,
+    render_environment,
+)
+from .fingerprint import join_description, split_description
+from .lookup import Place
+from .projects import Outcome, delete_service, find
+from .source import GitSource, RawSource, changes, check_stored
+
+
+@dataclass(frozen=True)
+class Service:
+    """A Compose service as it is to be.
+
+    Attributes:
+        variables: Its environment, secrets among them.
+        purge: Whether variables that are not listed are removed.
+        description: None to leave as it is, like the other optional ones.
+    """
+
+    source: GitSource | RawSource
+    variables: Mapping[str, str] = field(default_factory=dict)
+    purge: bool = False
+    description: str | None = None
+    auto_deploy: bool = False
+    command: str | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """As Dokploy names it, environment and description aside."""
+        optional = {} if self.command is None else {"command": self.command}
+        return {
+            **self.source.fields(),
+            "composeType": "docker-compose",
+            "autoDeploy": self.auto_deploy,
+            # Without it the environment is dropped on the way, silently.
+            "createEnvFile": True,
+            **optional,
+        }
+
+
+def locate(client: Client, compose_id: str | None, project: str, environment: str, name: str) -> Place:
+    """Where the service is, by its id where that is known, which saves a request."""
+    if compose_id:
+        return Place(compose_id=compose_id)
+    return find(client, project, environment, name)
+
+
+def read_service(client: Client, compose_id: str, name: str = "") -> Mapping[str, Any]:
+    """The whole of C(compose.one).
+
+    Raises:
+        UserError: The id leads nowhere, or to a service of another name.
+    """
+    stored = client.get("compose.one", composeId=compose_id)
+    if not isinstance(stored, dict) or stored.get("composeId") != compose_id:
+        raise UserError(f"there is no Compose service with id {compose_id} on this server")
+    if name and stored.get("name") != name:
+        raise UserError(f"compose_id {compose_id} is the service {stored.get('name')!r}, not {name!r}")
+    return stored
+
+
+def ensure_service(
+    client: Client, place: Place, name: str, service: Service, *, app_name: str | None, check: bool
+) -> Outcome:
+    """The service exists and is configured so."""
+    if place.compose_id is None:
+        if check:
+            after = _visible(service.fields()) | {"name": name}
+            after["environment"] = describe_change({}, service.variables)[1]
+            return Outcome(True, {}, after, {"compose_id": None, "app_name": None})
+        if place.environment_id is None:
+            raise UserError("the project or environment does not exist; make it with dokploy_environment first")
+        compose_id, created = _create(client, place.environment_id, name, service, app_name), True
+    else:
+        compose_id, created = place.compose_id, False
+    stored = read_service(client, compose_id, name)
+    outcome = _configure(client, stored, service, check=check)
+    if created:
+        outcome.changed = True
+        outcome.before = {}
+        outcome.after["name"] = name
+    outcome.values = {"compose_id": compose_id, "app_name": stored.get("appName")}
+    return outcome
+
+
+def _create(client: Client, environment_id: str, name: str, service: Service, app_name: str | None) -> str:
+    fields = service.fields()
+    body: dict[str, Any] = {key: fields[key] for key in ("sourceType", "composeType", "composeFile") if key in fields}
+    if app_name:
+        body["appName"] = app_name
+    answer = client.post("compose.create", name=name, environmentId=environment_id, **body)
+    if not isinstance(answer, dict) or not answer.get("composeId"):
+        raise UserError(f"Dokploy answered that it made the service {name!r}, but gave it no id")
+    return str(answer["composeId"])
+
+
+def _configure(client: Client, stored: Mapping[str, Any], service: Service, *, check: bool) -> Outcome:
+    wanted = service.fields()
+    description, mark = split_description(stored.get("description"))
+    if service.description is not None and service.description != description:
+        wanted["description"] = join_description(service.description, mark)
+    changed = changes(stored, wanted)
+    before_env = parse_environment(stored.get("env"))
+    after_env = merge(before_env, service.variables, purge=service.purge)
+    environment_changed = before_env != after_env
+    env_before, env_after = describe_change(before_env, after_env)
+    outcome = Outcome(
+        changed=bool(changed) or environment_changed,
+        before=_visible({key: stored.get(key) for key in changed}),
+        after=_visible(changed),
+    )
+    if environment_changed:
+        outcome.before["environment"], outcome.after["environment"] = env_before, env_after
+    text = render_environment(after_env) if environment_changed else ""
+    if not outcome.changed or check:
+        return outcome
+    if environment_changed:
+        special = needs_quoting_server(after_env)
+        check_version(client.version() if special else "", special)
+    compose_id = stored["composeId"]
+    if changed:
+        client.post("compose.update", composeId=compose_id, **changed)
+    if environment_changed:
+        client.post("compose.saveEnvironment", composeId=compose_id, env=text, createEnvFile=True)
+    again = read_service(client, compose_id)
+    check_stored(again, changed, what="the service")
+    if parse_environment(again.get("env")) != after_env:
+        raise UserError("Dokploy accepted the environment but did not store it as sent; run again")
+    return outcome
+
+
+def _visible(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key != "env"}
+
+
+def remove_service(client: Client, place: Place, name: str, *, delete_volumes: bool, check: bool) -> Outcome:
+    """The service and its containers are gone; its volumes too where asked for."""
+    outcome = Outcome(values={"compose_id": None, "app_name": None})
+    if place.compose_id is None:
+        return outcome
+    stored = read_service(client, place.compose_id, name)
+    outcome.changed = True
+    outcome.before = {"name": stored.get("name")}
+    if check:
+        return outcome
+    delete_service(client, place.compose_id, delete_volumes)
+    app_name = stored["appName"]
+    left = client.get("docker.getContainersByAppNameMatch", appName=app_name, appType="docker-compose") or []
+    if left:
+        names = ", ".join(str(row.get("name")) for row in left)
+        raise UserError(f"Dokploy deleted the service {name!r} but left containers running: {names}; remove them")
+    return outcome

@@ -1,0 +1,63 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Settings of a Dokploy server that hurt sooner or later, each named with its cure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..gates import GateResult, gate_result
+
+# Let's Encrypt refuses these, and Dokploy's own default is one of them.
+_PLACEHOLDERS = ("example.com", "example.org", "example.net", "localhost", "test.com")
+
+
+def check_settings(settings: Mapping[str, Any], *, letsencrypt: bool) -> list[GateResult]:
+    """Judge the answer of C(settings.getWebServerSettings).
+
+    Args:
+        settings: The server's answer.
+        letsencrypt: Whether a domain asks for a certificate of Let's Encrypt.
+    """
+    results = [_prune(settings)]
+    if letsencrypt:
+        results.append(_acme_email(settings))
+    return results
+
+
+def _prune(settings: Mapping[str, Any]) -> GateResult:
+    prunes = bool(settings.get("enableDockerCleanup"))
+    return gate_result(
+        "dokploy.nightly_prune",
+        "Dokploy leaves unused images alone at night",
+        "warn" if prunes else "pass",
+        measured="on" if prunes else "off",
+        limit="off",
+        evidence=[
+            "enableDockerCleanup is on: each night all unused images, stopped containers and the build "
+            "cache of the whole host go, images to roll back to among them"
+        ]
+        if prunes
+        else [],
+        advice=["switch off Docker Cleanup under Web Server in Dokploy"] if prunes else [],
+    )
+
+
+def _acme_email(settings: Mapping[str, Any]) -> GateResult:
+    email = str(settings.get("letsEncryptEmail") or "")
+    usable = "@" in email and not email.lower().endswith(_PLACEHOLDERS)
+    return gate_result(
+        "dokploy.acme_email",
+        "Let's Encrypt knows whom to write to",
+        "pass" if usable else "warn",
+        measured=email or "none",
+        limit="a real address",
+        evidence=[]
+        if usable
+        else [
+            "Traefik's ACME account keeps the address of Dokploy's default configuration, "
+            "which Let's Encrypt may refuse"
+        ],
+        advice=[] if usable else ["set an e-mail address under Web Server, Server Domain, in Dokploy"],
+    )

@@ -1,0 +1,159 @@
+"""Holds what the modules send, and what the stand-in answers, against records of a real Dokploy v0.30.2.
+
+The records are no part of the project: its API description and some of its answers, in C(../shared/dokploy).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.sluice.deploy.tests.standin_dokploy.procedures import MUTATIONS, QUERIES
+
+RECORDS = Path(__file__).resolve().parents[4].parent / "shared/dokploy"
+pytestmark = pytest.mark.skipif(not RECORDS.is_dir(), reason="no records of a real server beside the project")
+
+COMPOSE_FILE = "services:\n  web:\n    image: x\n"
+DOMAIN = {"host": "crm.example.com", "service": "web", "port": 8000}
+
+
+@pytest.fixture(scope="module")
+def description() -> dict[str, Any]:
+    (file,) = RECORDS.glob("openapi-*.json")
+    return json.loads(file.read_text())["paths"]
+
+
+@pytest.fixture
+def calls(dokploy):
+    """Every call of a whole life on the server: made, configured, deployed, changed, removed."""
+    calls = []
+
+    def run(module: str, **arguments):
+        result = dokploy.run(module, **arguments)
+        assert not result.get("failed"), result
+        calls.extend(dokploy.calls)
+        return result
+
+    run("dokploy_project", name="crm", description="x")
+    run("dokploy_project", name="crm", description="y")
+    run("dokploy_environment", project="crm", name="staging", description="x")
+    run("dokploy_environment", project="crm", name="staging", description="y")
+    place = {"project": "crm", "environment": "staging", "name": "app"}
+    made = run(
+        "dokploy_compose", **place, app_name="app", compose_file=COMPOSE_FILE, secrets={"TOKEN": "b cde"}, command=""
+    )
+    of_service = {"compose_id": made["compose_id"]}
+    run("dokploy_domain", **of_service, domains=[DOMAIN])
+    run("dokploy_domain", **of_service, domains=[{**DOMAIN, "https": False, "middlewares": ["a@file"]}])
+    run("dokploy_deployment", **of_service)
+    run("dokploy_domain", **of_service, domains=[DOMAIN], state="absent")
+    dokploy.engine.repository = COMPOSE_FILE
+    run("dokploy_compose", **place, git_url="git@h:x.git", git_ssh_key_id="k", description="x")
+    run("dokploy_compose", **place, git_url="https://h/x.git")
+    run("dokploy_deployment", **of_service, revision="a" * 40)
+    run("dokploy_deployment", **of_service, state="stopped")
+    run("dokploy_info", gather=["place", "settings", "version"])
+    run("dokploy_api_key", admin_email="a@example.com", admin_password="long-enough")
+    run("dokploy_compose", **place, state="absent")
+    run("dokploy_environment", project="crm", name="staging", state="absent")
+    run("dokploy_project", name="crm", state="absent")
+    return [call for call in calls if not call[1].startswith("auth/")]
+
+
+def test_every_request_is_one_that_the_real_server_describes(calls, description):
+    wrong = []
+    for method, procedure, values in calls:
+        operation = description.get(f"/{procedure}", {}).get(method.lower())
+        if operation is None:
+            wrong.append(f"{method} {procedure} does not exist")
+        elif method == "GET":
+            known = {p["name"]: p.get("required") for p in operation.get("parameters", [])}
+            wrong += [f"{procedure}: {name} is unknown" for name in values if name not in known]
+            wrong += [f"{procedure}: {name} is missing" for name, need in known.items() if need and name not in values]
+        else:
+            schema = operation["requestBody"]["content"]["application/json"]["schema"]
+            wrong += [f"{procedure}: {text}" for text in mismatches(values, schema)]
+    assert not wrong
+    sent = {procedure for _, procedure, _ in calls}
+    assert set(QUERIES) | set(MUTATIONS) - {"compose.readLogs"} <= sent | {"compose.readLogs"}
+
+
+def mismatches(value: Any, schema: dict[str, Any], where: str = "body") -> list[str]:
+    """Where a value does not fit its JSON schema, as far as the real server's description uses it."""
+    if "anyOf" in schema:
+        tries = [mismatches(value, option, where) for option in schema["anyOf"]]
+        return [] if any(not found for found in tries) else tries[0]
+    types = {"string": str, "boolean": bool, "number": (int, float), "object": dict, "array": list, "null": type(None)}
+    if "type" in schema and not isinstance(value, types[schema["type"]]):
+        return [f"{where} is not a {schema['type']}"]
+    if isinstance(value, bool) and schema.get("type") == "number":
+        return [f"{where} is a boolean"]
+    found = [f"{where} is not one of the choices"] if value not in schema.get("enum", [value]) else []
+    if isinstance(value, str) and len(value) < schema.get("minLength", 0):
+        found.append(f"{where} is too short")
+    if isinstance(value, dict):
+        known = schema.get("properties", {})
+        found += [f"{where}.{name} is missing" for name in schema.get("required", []) if name not in value]
+        for name, item in value.items():
+            found += mismatches(item, known[name], f"{where}.{name}") if name in known else [f"{where}.{name} unknown"]
+    return found
+
+
+def test_the_stand_in_offers_only_what_exists_and_asks_for_what_is_required(description):
+    for procedures, method in ((QUERIES, "get"), (MUTATIONS, "post")):
+        for procedure, required in procedures.items():
+            operation = description[f"/{procedure}"][method]
+            if method == "get":
+                needed = [p["name"] for p in operation.get("parameters", []) if p.get("required")]
+            else:
+                needed = operation["requestBody"]["content"]["application/json"]["schema"].get("required", [])
+            assert set(required) == set(needed) | (set(required) & {"containerId"}), procedure
+
+
+SAMPLES = {
+    "compose.create.txt": ("compose.create", {"name": "app", "environmentId": "{environment}", "sourceType": "raw"}),
+    "compose.one.raw.json": ("compose.one", {"composeId": "{compose}"}),
+    "deployment.allByCompose.json": ("deployment.allByCompose", {"composeId": "{compose}"}),
+    "domain.byComposeId.json": ("domain.byComposeId", {"composeId": "{compose}"}),
+    "domain.create.txt": ("domain.create", {"host": "x", "composeId": "{compose}", "serviceName": "web"}),
+    "environment.one.json": ("environment.one", {"environmentId": "{environment}"}),
+    "project.all.json": ("project.all", {}),
+    "project.create.txt": ("project.create", {"name": "crm", "description": "t"}),
+}
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_answers_have_the_shape_of_the_real_ones(dokploy, sample):
+    dokploy.run("dokploy_project", name="crm", description="x")
+    made = dokploy.run(
+        "dokploy_compose", project="crm", name="app", compose_file=COMPOSE_FILE, secrets={"TOKEN": "bcde"}
+    )
+    dokploy.run("dokploy_domain", compose_id=made["compose_id"], domains=[DOMAIN])
+    dokploy.run("dokploy_deployment", compose_id=made["compose_id"])
+    store = dokploy.standin.store
+    ids = {"compose": made["compose_id"], "environment": next(iter(store.environments))}
+    procedure, values = SAMPLES[sample]
+    filled = {key: value.format(**ids) for key, value in values.items()}
+    answer = dokploy.standin.procedures.call(procedure, filled)
+    text = (RECORDS / "samples" / sample).read_text().strip().removesuffix("[200]")
+    assert not differences(answer, json.loads(text), procedure)
+
+
+def differences(ours: Any, real: Any, where: str) -> list[str]:
+    """Keys and types that differ; null says nothing of a type."""
+    if ours is None or real is None:
+        return []
+    if type(ours) is not type(real):
+        return [f"{where}: {type(ours).__name__} instead of {type(real).__name__}"]
+    if isinstance(ours, list):
+        return differences(ours[0], real[0], f"{where}[0]") if ours and real else []
+    if not isinstance(ours, dict):
+        return []
+    found = [f"{where}.{key} is missing" for key in real if key not in ours]
+    found += [f"{where}.{key} is not in the record" for key in ours if key not in real]
+    for key in ours.keys() & real.keys():
+        found += differences(ours[key], real[key], f"{where}.{key}")
+    return found
