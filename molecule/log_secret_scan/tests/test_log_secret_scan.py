@@ -35,13 +35,13 @@ def log(host):
     """Let a container write bytes to its log; the bytes reach the server on standard input."""
     names: list[str] = []
 
-    def write(text: str, *options: str, stream: int = 1, wait: bool = True) -> str:
+    def write(text: str, *options: str, stream: int = 1, filler: int = 0) -> str:
         name = f"leak-{secrets.token_hex(4)}"
         names.append(name)
         blob = base64.b64encode(text.encode()).decode()
         host.check_output(
-            f"echo {blob} | base64 -d > /run/{name} && docker run {'' if wait else '--detach'} --name {name} {' '.join(options)} "
-            f"--volume /run/{name}:/text:ro {IMAGE} bash -c 'cat /text >&{stream}' >/dev/null 2>&1"
+            f"echo {blob} | base64 -d > /run/{name} && docker run --name {name} {' '.join(options)} "
+            f"--volume /run/{name}:/text:ro {IMAGE} bash -c 'cat /text >&{stream}; seq -f \"line %g of nothing much to see\" {filler}' >/dev/null 2>&1"
         )
         return name
 
@@ -89,9 +89,8 @@ def test_every_driver_on_standard_error(scan, log, secret, driver):
 
 @pytest.mark.parametrize("driver", ["json-file", "local"])
 def test_rotated_and_gzipped_files(scan, log, secret, driver):
-    harmless = "".join(f"line {n} of nothing much to see here\n" for n in range(6000))
     options = [f"--log-driver {driver}", "--log-opt max-size=100k", "--log-opt max-file=9", "--log-opt compress=true"]
-    name = log(f"first {secret}\n{harmless}", *options)
+    name = log(f"first {secret}\n", *options, filler=6000)
     assert_leaks(scan(containers=[name], secrets={"APP_SECRET": secret}), secret)
 
 
@@ -208,7 +207,6 @@ def test_nothing_of_the_secret_in_the_most_verbose_output(run_playbook, log, sec
     ("options", "message"),
     [
         ({"containers": ["no-such-container"]}, "no-such-container"),
-        ({"paths": ["/no/such/file.log"]}, "/no/such/file.log"),
         ({"docker_host": "unix:///no/such.sock", "containers": ["x"]}, "/no/such.sock"),
         ({"texts": {"a": "b"}, "rules": [{"id": "bad", "title": "Bad", "pattern": "(("}]}, "bad"),
         ({"texts": {"a": "b"}, "since": "yesterday-ish"}, "since"),
@@ -219,6 +217,12 @@ def test_bad_input_is_named(scan, options, message):
     assert result["failed"]
     assert message in result["msg"]
     assert "Traceback" not in repr(result)
+
+
+def test_a_missing_file_is_told(scan):
+    result = scan(paths=["/no/such/file.log"], texts={"a": "b"})
+    assert result["gate"]["status"] == "warn"
+    assert "file /no/such/file.log: there is none" in result["gate"]["evidence"]
 
 
 def test_a_container_without_a_log_is_told(scan, log):
