@@ -211,7 +211,7 @@ if kind != "text":
     plain = sources.FileChain.scan
     sources.FileChain.scan = lambda self, s, p, k, stored: plain(self, s, p, kind, stored)
 report = run(Options(**options))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+peak = int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 print(json.dumps({"findings": len(report.findings), "records": sum(f.count for f in report.findings),
                   "engine": report.engine, "bytes": report.bytes_scanned, "peak": peak, "seconds": report.seconds}))
 """
