@@ -235,3 +235,13 @@ def test_a_short_secret_is_named_and_not_searched(scan, log):
     result = scan(containers=[log("abc1234 abc1234\n")], secrets={"SHORT_ONE": "abc1234"})
     assert "SHORT_ONE" in repr(result["gate"])
     assert "abc1234" not in repr({key: value for key, value in result.items() if key != "invocation"})
+
+
+def test_neither_the_journal_nor_the_cache_keeps_the_secret(scan, host, log, secret):
+    scan(containers=[log(f"oops {secret}\n")], secrets={"APP_SECRET": secret})
+    start = secret[:12]
+    assert start not in host.check_output(
+        "journalctl --identifier=ansible-log_secret_scan --identifier=python3 --no-pager"
+    )
+    assert host.run(f"grep -rqaF {start} /var/cache/sluice").rc == 1
+    assert host.file("/var/cache/sluice/secretscan").mode == 0o700
