@@ -71,5 +71,5 @@ def _rule_term(number: int, rule: Rule) -> Term:
 
 
 def _near_term(number: int, word: str) -> Term:
-    literals = relax.Literals(frozenset([word]), caseless=True)
+    literals = relax.Literals(frozenset([word]), caseless=True, leading=True)
     return Term(number, word, f"(?i){re.escape(word)}{_NEAR_TAIL}", literals)

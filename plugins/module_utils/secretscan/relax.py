@@ -161,6 +161,8 @@ class Literals(NamedTuple):
 
     texts: frozenset[str]
     caseless: bool
+    # Whether every match begins with the text.
+    leading: bool
 
     @property
     def shortest(self) -> int:
@@ -173,7 +175,19 @@ def required_literals(pattern: str) -> Literals:
     tree = parse(pattern)
     caseless = bool(tree.state.flags & re.IGNORECASE) or "(?i:" in pattern
     texts = _required(tree)
-    return Literals(frozenset(text.lower() for text in texts) if caseless else texts, caseless)
+    leading = texts == frozenset(_head(tree))
+    return Literals(frozenset(text.lower() for text in texts) if caseless else texts, caseless, leading)
+
+
+def _head(nodes: Any) -> list[str]:
+    """The fixed texts with which a sequence begins."""
+    runs = [""]
+    for node in nodes:
+        fixed = _alternatives(node)
+        if not fixed or len(fixed) * len(runs) > _MOST_ALTERNATIVES:
+            break
+        runs = [run + text for run in runs for text in fixed]
+    return runs
 
 
 def _required(nodes: Any) -> frozenset[str]:

@@ -107,7 +107,7 @@ class Sources:
         last = str(stored.get("last", ""))
         framed = _Framed(self._api_records(identifier, last), last)
         try:
-            self._scanner.scan(Log(source, "framed", framed))
+            self._scanner.scan(Log(source, "framed", framed, origin=_API))
         except ApiError as error:
             self.notes.append(f"{source}: the engine cannot read its log: {error}")
         return {"last": framed.last, "files": [_API]}
@@ -125,7 +125,7 @@ class Sources:
             self.scanned.append(source)
             stored = self._state.source(source)
             framed = _Framed(self._journal_records(source, unit, str(stored.get("last", ""))), "")
-            self._scanner.scan(Log(source, "framed", framed))
+            self._scanner.scan(Log(source, "framed", framed, origin=_API))
             last = framed.last or stored.get("last", "")
             self._state.remember(source, {"source": source, "last": last, "files": [_API]})
 

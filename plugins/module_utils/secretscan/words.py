@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator
 from .plan import KEYWORD, KNOWN, Plan
 
 Hit = tuple[int, int]
-_Targets = list[tuple[int, "re.Pattern[bytes] | None"]]
+# A number, the pattern to try, and whether it begins where the literal stands.
+_Targets = list[tuple[int, "re.Pattern[bytes] | None", bool]]
 
 # Words remembered before the memory starts anew: some 10 MB.
 _MOST_WORDS = 80_000
@@ -46,19 +47,21 @@ class PythonEngine:
     def __init__(self, plan: Plan) -> None:
         probes: dict[tuple[bytes, bool], _Probe] = {}
 
-        def add(text: bytes, caseless: bool, number: int, pattern: re.Pattern[bytes] | None) -> None:
+        def add(
+            text: bytes, caseless: bool, number: int, pattern: re.Pattern[bytes] | None = None, leading: bool = False
+        ) -> None:
             probe = probes.setdefault((text, caseless), _Probe(text, caseless))
-            probe.targets.append((number, pattern))
+            probe.targets.append((number, pattern, leading))
 
         for term in plan.terms:
             pattern = re.compile(term.expression.encode(), re.DOTALL)
             for text in term.literals.texts:
-                add(text.encode(), term.literals.caseless, term.number, pattern)
+                add(text.encode(), term.literals.caseless, term.number, pattern, term.literals.leading)
         for number, literal in enumerate(plan.literals):
             spelling = literal.text.lower() if literal.caseless else literal.text
-            add(spelling, literal.caseless, KNOWN + number, None)
+            add(spelling, literal.caseless, KNOWN + number)
         for number, word in enumerate(plan.keywords):
-            add(word.encode(), True, KEYWORD + number, None)
+            add(word.encode(), True, KEYWORD + number)
         self.probes = list(probes.values())
 
     def searcher(self) -> _WordSearcher:
@@ -83,14 +86,18 @@ class _WordSearcher:
         done: set[tuple[int, int]] = set()
         for probe in self._present(data):
             for place in _places(lower if probe.caseless else data, probe.text):
-                for number, pattern in probe.targets:
+                for number, pattern, leading in probe.targets:
                     if pattern is None:
                         hits.add((place + len(probe.text), number))
-                        continue
-                    start, end = _surroundings(data, place)
-                    if (number, start) not in done:
-                        done.add((number, start))
-                        hits.update((match.end(), number) for match in pattern.finditer(data, start, end))
+                    elif leading:
+                        match = pattern.match(data, place, place + _REACH)
+                        if match:
+                            hits.add((match.end(), number))
+                    else:
+                        start, end = _surroundings(data, place)
+                        if (number, start) not in done:
+                            done.add((number, start))
+                            hits.update((match.end(), number) for match in pattern.finditer(data, start, end))
         return sorted(hits)
 
     def _present(self, data: bytes) -> Iterable[_Probe]:
