@@ -1,0 +1,23 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Search logs for secrets: the deployment's own values in any encoding, and credentials by their form.
+
+For other parts of the collection, C(scan_texts) is all that is needed. The way of a byte: sources.py finds
+the logs, blocks.py cuts them, engines.py finds the places worth a look, confirm.py judges the records there,
+findings.py counts what is a secret, report.py says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .options import Options
+from .report import Report
+from .run import run
+
+__all__ = ["Options", "Report", "run", "scan_texts"]
+
+
+def scan_texts(texts: Mapping[str, str], secrets: Mapping[str, str] | None = None) -> Report:
+    """Search texts, by name, for secrets; nothing is read from or written to the disk."""
+    return run(Options(texts=dict(texts), secrets=dict(secrets or {}), cache=""))

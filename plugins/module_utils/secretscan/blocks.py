@@ -1,0 +1,259 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A log in blocks of bounded size that end where a record ends.
+
+One lock-protected cutter serves all threads, so that blocks come in order: only the order tells which piece
+of a long line goes on in which record. Reading with pread, not mmap: a live log that is truncated would kill
+the process.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from . import records
+from .records import Kind
+
+SIZE = 1 << 20
+# Of a line longer than a block, what the next block repeats, so that nothing is lost where it was cut.
+OVERLAP = 1 << 14
+# On each side of the place where Docker cut a line in two.
+_SEAM = 4096
+
+
+class Reader(Protocol):
+    """Something to read from its beginning, or from an offset."""
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill the view; 0 at the end."""
+
+
+class FileReader:
+    """A plain file, read up to where it ended when the scan began or grew to since."""
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._offset = offset
+        self.truncated = False
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill the view; also 0 when the file has been truncated below the place reached."""
+        count = os.preadv(self._file, [view], self._offset)
+        if count == 0 and os.fstat(self._file).st_size < self._offset:
+            self.truncated = True
+        self._offset += count
+        return count
+
+    def __del__(self) -> None:
+        if hasattr(self, "_file"):
+            os.close(self._file)
+
+
+class GzipReader:
+    """A gzipped file; what a broken one holds up to the fault is read, and the fault is kept."""
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self._file = path.open("rb")
+        self._unzip = zlib.decompressobj(wbits=31)
+        self._skip = offset
+        self.fault = ""
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill the view with what is unzipped."""
+        while True:
+            data = self._next(len(view) + min(self._skip, SIZE))
+            if not data:
+                return 0
+            dropped = min(self._skip, len(data))
+            self._skip -= dropped
+            if len(data) > dropped:
+                view[: len(data) - dropped] = data[dropped:]
+                return len(data) - dropped
+
+    def _next(self, most: int) -> bytes:
+        while not self.fault:
+            source = self._unzip.unconsumed_tail or self._unzip.unused_data or self._file.read(1 << 16)
+            if not source:
+                return b""
+            if self._unzip.eof:
+                self._unzip = zlib.decompressobj(wbits=31)
+            try:
+                data = self._unzip.decompress(source, most)
+            except zlib.error as error:
+                self.fault = str(error)
+                return b""
+            if data:
+                return data
+        return b""
+
+
+class BytesReader:
+    """Text already in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = io.BytesIO(data)
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill the view."""
+        return self._data.readinto(view)
+
+
+class Seam(NamedTuple):
+    """The end of one piece of a line and the beginning of the next, as they were before Docker cut them."""
+
+    text: str
+    cut: int
+    record: records.Record
+    offset: int
+
+
+@dataclass
+class Block:
+    """Bytes in the buffer given, their place in the log, and what spans this block and the last."""
+
+    length: int = 0
+    offset: int = 0
+    # Hits that end before this were already seen at the end of the last block, those after `fresh` come
+    # again.
+    stale: int = 0
+    fresh: int = 0
+    seams: list[Seam] = field(default_factory=list)
+
+
+class Cutter:
+    """Cuts what a reader delivers into blocks."""
+
+    def __init__(self, reader: Reader, kind: Kind, offset: int = 0) -> None:
+        self._reader = reader
+        self._kind = kind
+        self._lock = threading.Lock()
+        self._rest = b""
+        self._offset = offset
+        self._overlapping = False
+        self._ended = False
+        self._pending: dict[str, str] = {}
+        self._pending_from: dict[str, int] = {}
+        self._complete = offset
+        self.read = 0
+
+    @property
+    def resume(self) -> int:
+        """Where a later scan goes on: after the last complete record, or at a line's first piece."""
+        return min([self._complete, *self._pending_from.values()])
+
+    def next(self, buffer: bytearray) -> Block | None:
+        """The next block, in the buffer's first bytes; None at the end."""
+        with self._lock:
+            if self._ended:
+                return None
+            total = self._fill(buffer)
+            if total == 0:
+                return None
+            block = self._cut(buffer, total)
+            if self._kind in ("json-file", "local"):
+                block.seams = self._seams(buffer, block)
+            return block
+
+    def _fill(self, buffer: bytearray) -> int:
+        """The rest of the last block, then what the reader has."""
+        total = len(self._rest)
+        buffer[:total] = self._rest
+        with memoryview(buffer) as view:
+            while total < SIZE:
+                with view[total:SIZE] as free:
+                    count = self._reader.readinto(free)
+                if count == 0:
+                    self._ended = True
+                    break
+                self.read += count
+                total += count
+        return total
+
+    def _cut(self, buffer: bytearray, total: int) -> Block:
+        stale = OVERLAP // 2 if self._overlapping else 0
+        end = total if self._ended else self._last_end(buffer, total)
+        whole = self._last_end(buffer, total) if self._ended else end
+        block = Block(end or total, self._offset, stale, end or total)
+        self._overlapping = end == 0
+        if end == 0:
+            # A line longer than the block: the next one repeats its end.
+            block.fresh = total - OVERLAP // 2
+            end = total - OVERLAP
+        else:
+            self._complete = self._offset + whole
+        self._rest = b"" if self._ended else bytes(buffer[end:total])
+        self._offset += end
+        return block
+
+    def _last_end(self, buffer: bytearray, total: int) -> int:
+        """Where the last complete record ends; 0 if none does."""
+        if self._kind != "local":
+            return buffer.rfind(b"\n", 0, total) + 1
+        position = 0
+        while position + 4 <= total:
+            after = position + 8 + int.from_bytes(buffer[position : position + 4], "big")
+            if after > total:
+                break
+            position = after
+        return position
+
+    def _seams(self, buffer: bytearray, block: Block) -> list[Seam]:
+        """Join the pieces of long lines; costs next to nothing where there are none."""
+        seams: list[Seam] = []
+        if self._kind == "local":
+            spans = entries(buffer, block.length)
+        else:
+            spans = _lines_to_join(buffer, block.length, bool(self._pending))
+        for start, end in spans:
+            if not self._pending and end - start < records.PIECE:
+                continue
+            record = records.parse(self._kind, bytes(buffer[start:end]))
+            before = self._pending.pop(record.stream, "")
+            if before:
+                text = before + record.text[:_SEAM]
+                seams.append(Seam(text, len(before), record, block.offset + start))
+            if record.complete:
+                self._pending_from.pop(record.stream, None)
+            else:
+                self._pending[record.stream] = (before + record.text)[-_SEAM:]
+                self._pending_from.setdefault(record.stream, block.offset + start)
+        return seams
+
+
+def _lines_to_join(buffer: bytearray, length: int, pending: bool) -> list[tuple[int, int]]:
+    """The lines as long as a piece, each with those that may continue it."""
+    spans: list[tuple[int, int]] = []
+    position = 0
+    while position < length:
+        if not pending:
+            # Any newline within the reach of a piece: no long line begins here.
+            near = buffer.rfind(b"\n", position, position + records.PIECE)
+            if near >= 0:
+                position = near + 1
+                continue
+        end = buffer.find(b"\n", position, length)
+        end = length if end < 0 else end + 1
+        spans.append((position, end))
+        # What continues a piece is nearly always the next line, but the other stream may come between.
+        pending = end - position >= records.PIECE or (pending and len(spans) < 3)
+        position = end
+    return spans
+
+
+def entries(buffer: bytearray, length: int) -> list[tuple[int, int]]:
+    """Where the entries of Docker's local driver begin and end."""
+    spans = []
+    position = 0
+    while position + 8 <= length:
+        after = position + 8 + int.from_bytes(buffer[position : position + 4], "big")
+        if after > length:
+            break
+        spans.append((position, after))
+        position = after
+    return spans

@@ -1,0 +1,161 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From a record that was hit to the secrets in it: the exact rules, on what the record says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from . import decode
+from .plan import KNOWN, NEAR, Plan
+from .rules import Rule, tail_pattern
+
+# A name that ends so holds a name, a number or a place, not a secret.
+_HARMLESS_NAME = re.compile(
+    r"(?i)(?:ids?|names?|types?|counts?|len|length|size|limit|ur[il]|path|file|policy|expir\w*|ttl|at|used|usage"
+    r"|status|state|errors?|valid|version)$"
+)
+# The value under a name, when a rule takes any: up to what closes it.
+_VALUE_END = re.compile(r"[\s\"'`<>,;|&(){}\[\]\\]")
+
+
+# How much a rule knows of what it found: any value, a value under a vendor's name, a format, the value
+# itself.
+_ANY, _NAMED, _FORMAT, _KNOWN = range(4)
+
+
+class Match(NamedTuple):
+    """A secret found. Holds its bytes: only redacted forms of it may leave the scan."""
+
+    rule: str
+    title: str
+    severity: str
+    secret: str
+    text: str
+    start: int
+    end: int
+    verified: bool | None = None
+    rank: int = _ANY
+
+
+class Confirmer:
+    """Judges records by a plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def confirm(self, text: str, numbers: Iterable[int]) -> list[Match]:
+        """The secrets in a record that was hit under these numbers, the most telling first, each once."""
+        plan = self._plan
+        texts = _Texts(text)
+        matches: list[Match] = []
+        secrets: set[int] = set()
+        for number in sorted(set(numbers), reverse=True):
+            if number >= KNOWN:
+                secrets.update(plan.literals[number - KNOWN].secrets)
+            elif number < NEAR:
+                matches.extend(_by_itself(texts, plan.rules[number]))
+            elif number - NEAR < len(plan.near):
+                word, rules = plan.near[number - NEAR]
+                matches.extend(_assigned(texts, word, rules))
+        matches.extend(match for secret in sorted(secrets) if (match := self._known(secret, text)))
+        return _without_overlaps(matches)
+
+    def _known(self, secret: int, text: str) -> Match | None:
+        known = self._plan.known
+        plain = known.find(secret, text)
+        if plain is None:
+            return None
+        value = known.value_in(secret, plain)
+        start = max(plain.find(value), 0)
+        name = known.names[secret]
+        # In an encoded form nobody can say where it begins: the whole text counts as secret.
+        end = start + len(value) if value in plain else len(plain)
+        return Match("known-value", f"Value of {name}", "high", value, plain, start, end, True, rank=_KNOWN)
+
+
+class _Texts:
+    """What a record says, escapes removed one after another, each step made only when asked for."""
+
+    def __init__(self, text: str) -> None:
+        self._made: list[str] = []
+        self._rest = decode.texts(text)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._made
+        for text in self._rest:
+            self._made.append(text)
+            yield text
+
+
+def _by_itself(texts: _Texts, rule: Rule) -> list[Match]:
+    """The places where a rule's own format stands, in the first text that has it."""
+    group = "secret" if rule.has_group else 0
+    rank = _NAMED if rule.judge else _FORMAT
+    for text in texts:
+        matches = [
+            _match(rule, found[group], text, found.start(group), found.end(group), rank)
+            for found in rule.exact.finditer(text)
+            if found[group] and rule.accepts(found[group])
+        ]
+        if matches:
+            return matches
+    return []
+
+
+@lru_cache(maxsize=512)
+def _tail(word: str) -> re.Pattern[str]:
+    return tail_pattern(word)
+
+
+def _assigned(texts: _Texts, word: str, rules: tuple[Rule, ...]) -> list[Match]:
+    """The values assigned to a name that holds the word, judged by each of its rules."""
+    for text in texts:
+        matches: list[Match] = []
+        for name in _tail(word).finditer(text):
+            for rule in rules:
+                if rule.judge and _HARMLESS_NAME.search(name["rest"]):
+                    continue
+                match = _value(text, name.end(), rule)
+                if match:
+                    matches.append(match)
+                    break
+        if matches:
+            return matches
+    return []
+
+
+def _value(text: str, start: int, rule: Rule) -> Match | None:
+    if rule.judge:
+        stop = _VALUE_END.search(text, start)
+        end = stop.start() if stop else len(text)
+        secret = text[start:end].rstrip(".:")
+        end = start + len(secret)
+    else:
+        found = rule.exact.match(text, start)
+        secret, end = (found[0], found.end()) if found else ("", start)
+    if not secret or not rule.accepts(secret):
+        return None
+    return _match(rule, secret, text, start, end, _ANY if rule.judge else _NAMED)
+
+
+def _match(rule: Rule, secret: str, text: str, start: int, end: int, rank: int) -> Match:
+    verified = rule.is_verified(secret)
+    # A checksum that is wrong makes a sample or a typing error more likely than a live token.
+    severity = "medium" if verified is False and rule.severity == "high" else rule.severity
+    return Match(rule.id, rule.title, severity, secret, text, start, end, verified, rank)
+
+
+def _without_overlaps(matches: list[Match]) -> list[Match]:
+    """Of several rules that found the same secret, the one that knows most about it."""
+    kept: list[Match] = []
+    for match in sorted(matches, key=lambda m: (-m.rank, -len(m.secret))):
+        # Two known values may be the same or hold each other; both names are worth knowing.
+        if match.rank == _KNOWN or not any(
+            match.secret in other.secret or other.secret in match.secret for other in kept
+        ):
+            kept.append(match)
+    return kept

@@ -1,0 +1,88 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The few questions that the scan asks a Docker engine, over its local socket and the standard library."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from ..errors import UserError
+
+
+class _SocketConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("docker", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class ApiError(Exception):
+    """The engine said no; the text is its own."""
+
+
+class DockerApi:
+    """An engine, asked read-only."""
+
+    def __init__(self, host: str, timeout: float = 60) -> None:
+        self._host = host
+        self._timeout = timeout
+        if not host.startswith("unix://"):
+            raise UserError(
+                f"docker_host: {host!r} is not a local socket; logs are read where they lie, so run the scan on that"
+                " server with unix:///var/run/docker.sock"
+            )
+
+    def get(self, path: str, **query: str) -> Any:
+        """The engine's answer to a question, from JSON.
+
+        Raises:
+            ApiError: The engine refuses, for instance because there is no such container.
+            UserError: The engine does not answer.
+        """
+        with self._request(path, query) as response:
+            return json.loads(response.read())
+
+    def containers(self, filters: dict[str, list[str]]) -> list[dict[str, Any]]:
+        """The containers, running or not, that pass the filters."""
+        return list(self.get("/containers/json", all="1", filters=json.dumps(filters)))
+
+    def logs(self, container: str, since: str) -> Iterator[tuple[str, bytes]]:
+        """A container's log as (stream, bytes), each a record or a piece of one, with its time in front."""
+        inspected = self.get(f"/containers/{quote(container)}/json")
+        query = {"stdout": "1", "stderr": "1", "timestamps": "1"} | ({"since": since} if since else {})
+        with self._request(f"/containers/{quote(container)}/logs", query) as response:
+            if inspected["Config"].get("Tty"):
+                while line := response.readline(1 << 16):
+                    yield "stdout", line
+                return
+            while len(header := response.read(8)) == 8:
+                stream = "stderr" if header[0] == 2 else "stdout"
+                yield stream, response.read(int.from_bytes(header[4:], "big"))
+
+    def _request(self, path: str, query: dict[str, str]) -> http.client.HTTPResponse:
+        connection = _SocketConnection(self._host.removeprefix("unix://"), self._timeout)
+        try:
+            connection.request("GET", f"{path}?{urlencode(query)}" if query else path)
+            response = connection.getresponse()
+        except PermissionError:
+            raise UserError(f"docker_host: no permission to use {self._host}; run the scan with become: true")
+        except (OSError, http.client.HTTPException) as error:
+            raise UserError(f"docker_host: no engine answers at {self._host} ({error}); is Docker running?")
+        if response.status >= 400:
+            body = response.read(4096).decode("utf-8", "replace")
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                body = json.loads(body)["message"]
+            raise ApiError(body.strip())
+        return response

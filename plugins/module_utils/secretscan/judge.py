@@ -1,0 +1,124 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether a text that has a secret's form is likely to be one: entropy, checksums, and what people write
+where a secret would stand."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable
+
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+# What stands in place of a secret: masks, templates, variables, words of documentation.
+_PLACEHOLDER = re.compile(
+    r"""(?ix)
+    \*{3} | [x•#]{5} | \.\.\. | [<\[{](?:[a-z_ -]+)[>\]}]
+    | ^\$ | \$\{ | \$\( | \{\{ | ^%[a-z(] | %\(\w+\)s | ^<
+    | change.?me | place.?holder | redacted | \bhidden\b | masked | filtered | sanitized
+    | (?:^|[^a-z0-9])(?:your|my|some|the|put|insert|enter)[_-] | (?:^|[^a-z])example(?:[^a-z]|$) | dummy | \btodo\b
+    | abcdefghijkl
+    """
+)
+_RUN = re.compile(r"(.)\1{4,}", re.DOTALL)
+_WORD = re.compile(r"(?i)^[a-z]+(?:'[a-z]+)?[.,:;!?)\]]*$")
+# Code, not data: a call, an attribute, a path, an address, a number, a version, a date.
+_HARMLESS = re.compile(
+    r"""(?x)
+    ^(?:true|false|null|none|nil|undefined|yes|no|on|off|nan)\b
+    | ^[A-Za-z_]+(?:\.[A-Za-z_]+)+\(?$           # object.attribute
+    | ^[\w.]*\(                                  # call(
+    | ^(?:/|\./|~/|[A-Za-z]:\\)                  # path
+    | ^[a-z][a-z0-9+.-]*://                      # address
+    | ^[\d.,:+/-]+(?:ms|s|m|h|[kKMG]i?B?)?$      # number, date, duration
+    | ^v?\d+\.\d+
+    """
+)
+
+
+def entropy(text: str) -> float:
+    """Shannon entropy in bits a character."""
+    if not text:
+        return 0.0
+    size = len(text)
+    return -sum(n / size * math.log2(n / size) for n in Counter(text).values())
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether the text is what documentation and masking put in a secret's place."""
+    repeated = sum(len(run[0]) for run in _RUN.finditer(text))
+    return repeated * 10 >= len(text) * 6 or bool(_PLACEHOLDER.search(text))
+
+
+def is_password(text: str) -> bool:
+    """A value under a password's name: anything but harmless words, code and placeholders."""
+    if len(text) < 6 or is_placeholder(text) or _HARMLESS.match(text):
+        return False
+    if _WORD.match(text):
+        # A sentence goes on ("password: required"); a pass phrase in letters alone is long or mixes cases.
+        return len(text) >= 16 or (len(text) >= 8 and bool(re.search(r"[a-z][A-Z]+[a-z]", text)))
+    if re.fullmatch(r"[a-z]+(?:[_.-][a-z]+)*", text) or re.fullmatch(r"[A-Z]+(?:_[A-Z]+)*", text):
+        return False
+    return entropy(text) >= 2.2
+
+
+def is_url_password(text: str) -> bool:
+    """Between the user and the @ of an address: anything but a placeholder."""
+    return not is_placeholder(text) and text.lower() not in (
+        "password",
+        "pass",
+        "passwd",
+        "pwd",
+        "secret",
+        "pw",
+    )
+
+
+def is_token(text: str) -> bool:
+    """A value under a token's or key's name: long, mixed, random."""
+    if len(text) < 8 or is_placeholder(text) or _HARMLESS.match(text) or _WORD.match(text):
+        return False
+    if not re.search(r"\d", text) and not (len(text) >= 20 and entropy(text) >= 4.0):
+        return False
+    if re.fullmatch(r"[A-Za-z]{2,}(?:[_.-][A-Za-z]{2,})*[_.-]?v?\d{0,3}", text):
+        return False
+    return entropy(text) >= (2.8 if len(text) < 16 else 3.0)
+
+
+def is_basic(text: str) -> bool:
+    """The base64 form of user:password."""
+    try:
+        decoded = base64.b64decode(text + "=" * (-len(text) % 4), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return False
+    user, colon, password = decoded.partition(":")
+    return bool(colon) and decoded.isprintable() and len(user + password) >= 4 and not is_placeholder(password)
+
+
+def _crc32_base62(token: str) -> bool:
+    """The last six characters are the CRC-32, in base 62, of what stands between the prefix and them."""
+    body = token.rpartition("_")[2]
+    return crc32_base62(body[:-6]) == body[-6:]
+
+
+def crc32_base62(text: str) -> str:
+    """The checksum at the end of a GitHub or npm token."""
+    number, digits = zlib.crc32(text.encode()), ""
+    while number:
+        number, digit = divmod(number, 62)
+        digits = _BASE62[digit] + digits
+    return digits.rjust(6, "0")
+
+
+JUDGES: dict[str, Callable[[str], bool]] = {
+    "password": is_password,
+    "token": is_token,
+    "basic": is_basic,
+    "url": is_url_password,
+}
+CHECKS: dict[str, Callable[[str], bool]] = {"crc32-base62": _crc32_base62}

@@ -1,0 +1,75 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What one scan searches for: the rules' relaxed patterns, the known values' literals, the keywords."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cached_property
+from typing import NamedTuple
+
+from . import relax
+from .known import KnownValues
+from .rules import Rule
+
+# Numbers under which an engine reports a hit; what lies below NEAR is the index of a rule.
+NEAR = 10_000
+KEYWORD = 20_000
+KNOWN = 100_000
+
+KEYWORDS = ("password", "secret", "token")
+
+# A name, the rest of it, what assigns, and the first characters of a value; escapes and colours may be
+# between.
+_NEAR_TAIL = (
+    r"[\w.\- \\\"'\])>`\[;&?!+]*(?:[:=>|]|%3[dD]|[\"'`] ?,)"
+    r"(?:[\s\\\"'`=>|:(\[{]|\\u00[0-9a-f]{2}|&quot;|%2[27])*[^\s\\\"'`,]{6}"
+)
+
+
+class Term(NamedTuple):
+    """One thing to search for: a relaxed pattern, and texts of which every match holds one."""
+
+    number: int
+    owner: str
+    expression: str
+    literals: relax.Literals
+
+
+class Plan:
+    """What each number of a hit stands for, and the terms that an engine compiles."""
+
+    def __init__(self, rules: tuple[Rule, ...], known: KnownValues, keywords: bool = False) -> None:
+        self.rules = rules
+        self.known = known
+        words: dict[str, list[Rule]] = {}
+        for rule in rules:
+            for word in rule.near:
+                words.setdefault(word.lower(), []).append(rule)
+        self.near = [(word, tuple(owners)) for word, owners in sorted(words.items())]
+        self.literals = known.literals()
+        self.keywords = KEYWORDS if keywords else ()
+
+    @cached_property
+    def terms(self) -> list[Term]:
+        """The rules' terms; costs a few hundredths of a second, so only who compiles them asks."""
+        tokens = [_rule_term(number, rule) for number, rule in enumerate(self.rules) if not rule.near]
+        return tokens + [_near_term(NEAR + number, word) for number, (word, _rules) in enumerate(self.near)]
+
+    @property
+    def digest(self) -> str:
+        """Names the terms without making them; changes with the rules and with how they are relaxed."""
+        tokens = [(rule.id, rule.search_pattern) for rule in self.rules if not rule.near]
+        content = repr((relax.VERSION, _NEAR_TAIL, tokens, [word for word, _rules in self.near]))
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _rule_term(number: int, rule: Rule) -> Term:
+    pattern = rule.search_pattern
+    return Term(number, rule.id, relax.relaxed(pattern), relax.required_literals(pattern))
+
+
+def _near_term(number: int, word: str) -> Term:
+    literals = relax.Literals(frozenset([word]), caseless=True)
+    return Term(number, word, f"(?i){re.escape(word)}{_NEAR_TAIL}", literals)

@@ -1,0 +1,144 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a scan says at its end: findings, verdict, and the gate's result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from ..errors import UserError
+from ..gates import GateResult, Status, gate_result
+from .findings import Finding
+from .rules import SEVERITIES
+
+TITLE = "No secret in logs"
+_MOST_EVIDENCE = 20
+
+
+@dataclass(frozen=True)
+class Excuse:
+    """A finding that someone took responsibility for, until a day."""
+
+    fingerprint: str
+    reason: str
+    expires: date
+
+
+@dataclass
+class Report:
+    """Everything a scan yields, safe to print."""
+
+    findings: list[Finding]
+    ignored: list[dict[str, Any]] = field(default_factory=list)
+    uncounted: int = 0
+    scanned: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    too_short: list[str] = field(default_factory=list)
+    keyword_lines: int = 0
+    keywords: dict[str, int] = field(default_factory=dict)
+    bytes_scanned: int = 0
+    seconds: float = 0.0
+    engine: str = ""
+
+
+def parse_baseline(entries: Iterable[Mapping[str, Any]]) -> list[Excuse]:
+    """A baseline's entries, each with fingerprint, reason and expiry.
+
+    Raises:
+        UserError: An entry lacks one of them.
+    """
+    parsed = []
+    for number, entry in enumerate(entries, 1):
+        for key in ("fingerprint", "reason", "expires"):
+            if not str(entry.get(key) or "").strip():
+                raise UserError(f"ignore: entry {number} has no {key}; an exception needs all three")
+        try:
+            expires = date.fromisoformat(str(entry["expires"]))
+        except ValueError:
+            raise UserError(f"ignore: entry {number} expires {entry['expires']!r}, which is no date like 2027-01-31")
+        parsed.append(Excuse(str(entry["fingerprint"]), str(entry["reason"]), expires))
+    return parsed
+
+
+def apply_baseline(report: Report, baseline: list[Excuse], today: date) -> None:
+    """Take out what the baseline excuses; what has expired counts again, and that is said."""
+    excuses = {entry.fingerprint: entry for entry in baseline}
+    kept = []
+    for finding in report.findings:
+        excuse = excuses.get(finding.fingerprint)
+        if excuse and today <= excuse.expires:
+            report.ignored.append({**finding.public(), "reason": excuse.reason, "expires": excuse.expires.isoformat()})
+            continue
+        if excuse:
+            report.notes.append(f"the exception for {excuse.fingerprint} expired on {excuse.expires}")
+        kept.append(finding)
+    report.findings = kept
+    seen = {finding["fingerprint"] for finding in report.ignored} | {f.fingerprint for f in kept}
+    for entry in baseline:
+        if entry.fingerprint not in seen:
+            report.notes.append(f"the exception for {entry.fingerprint} is not needed any more")
+
+
+def gate(report: Report, gate_id: str, fail_on: str, keywords: str) -> GateResult:
+    """The verdict: fail for a finding as grave as fail_on, warn for a lesser one or a source not read."""
+    limit = SEVERITIES.index(fail_on) if fail_on != "never" else len(SEVERITIES)
+    statuses: list[Status] = ["pass"]
+    for finding in report.findings:
+        statuses.append("fail" if SEVERITIES.index(finding.severity) >= limit else "warn")
+    if report.keyword_lines and keywords in ("warn", "fail"):
+        statuses.append("fail" if keywords == "fail" else "warn")
+    if report.notes:
+        statuses.append("warn")
+    order: list[Status] = ["pass", "warn", "fail"]
+    status = max(statuses, key=order.index)
+    if not report.scanned:
+        return gate_result(gate_id, TITLE, "skip", evidence=report.notes or ["nothing was given to scan"])
+    return gate_result(
+        gate_id,
+        TITLE,
+        status,
+        measured=len(report.findings),
+        limit=0,
+        evidence=_evidence(report),
+        advice=_advice(report),
+    )
+
+
+def _evidence(report: Report) -> list[str]:
+    lines = [_line(finding) for finding in report.findings[:_MOST_EVIDENCE]]
+    more = len(report.findings) - len(lines)
+    if more > 0:
+        lines.append(f"and {more} more secrets")
+    if report.uncounted:
+        lines.append(f"and {report.uncounted} further occurrences of secrets too many to list")
+    if report.keyword_lines:
+        counts = ", ".join(f"{word} {count}" for word, count in sorted(report.keywords.items()))
+        lines.append(f"{report.keyword_lines} lines hold a keyword ({counts})")
+    megabytes = report.bytes_scanned / 1e6
+    lines.append(f"{len(report.scanned)} sources, {megabytes:.1f} MB in {report.seconds:.2f} s with {report.engine}")
+    if report.too_short:
+        lines.append(f"too short to search for: {', '.join(report.too_short)}")
+    return lines + report.notes
+
+
+def _line(finding: Finding) -> str:
+    times = f" {finding.count} times" if finding.count > 1 else ""
+    stream = f" {finding.stream}" if finding.stream else ""
+    when = f" at {finding.time}" if finding.time else ""
+    return (
+        f"{finding.severity}: {finding.title}{times} in {finding.source}{stream}{when},"
+        f" byte {finding.offset}: {finding.line} ({finding.rule}, {finding.fingerprint})"
+    )
+
+
+def _advice(report: Report) -> list[str]:
+    advice = []
+    if report.findings:
+        advice.append("Treat each secret as known to others: issue a new one, then stop the app from logging it")
+        advice.append("Recreate the containers, or truncate their logs, to remove what was logged")
+    if report.too_short:
+        advice.append(f"Make {', '.join(report.too_short)} longer: a value of under 8 characters is no secret")
+    return advice

@@ -1,0 +1,244 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where there is something to scan: containers, journal, images, files, texts."""
+
+from __future__ import annotations
+
+import glob
+import json
+import subprocess
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, cast
+from urllib.parse import quote
+
+from ..errors import UserError
+from . import records
+from .blocks import SIZE, BytesReader
+from .docker_api import ApiError, DockerApi
+from .logfiles import FileChain
+from .scan import Log, Scanner
+from .state import State
+
+# Stands for the file of a log that is read through an API.
+_API = "api"
+
+
+class Sources:
+    """Feeds the scanner from every kind of source; what cannot be read is noted, never passed over."""
+
+    def __init__(self, scanner: Scanner, state: State, api: DockerApi, since: str = "") -> None:
+        self._scanner = scanner
+        self._state = state
+        self._api = api
+        self._since = since
+        self._chain = FileChain(scanner, state)
+        self._root = ""
+        self.scanned: list[str] = []
+        self.notes = self._chain.notes
+
+    def containers(self, project: str, names: list[str], labels: list[str]) -> None:
+        """The containers of a Compose project, those named, and those with all the labels."""
+        found: dict[str, str] = {}
+        if project:
+            found |= self._listed({"label": [f"com.docker.compose.project={project}"]})
+            if not found:
+                self.notes.append(f"project {project}: has no containers")
+        if labels:
+            found |= self._listed({"label": labels})
+            if not found:
+                self.notes.append(f"labels {', '.join(labels)}: no container has them")
+        for name in names:
+            try:
+                found[self._api.get(f"/containers/{quote(name, safe='')}/json")["Id"]] = name
+            except ApiError:
+                raise UserError(f"containers: there is no container {name!r} on this host")
+        for identifier in found:
+            self._container(identifier)
+
+    def _listed(self, filters: dict[str, list[str]]) -> dict[str, str]:
+        return {item["Id"]: item["Names"][0] for item in self._api.containers(filters)}
+
+    def _container(self, identifier: str) -> None:
+        try:
+            data = self._api.get(f"/containers/{identifier}/json")
+        except ApiError as error:
+            # It may have been removed since it was listed.
+            self.notes.append(f"container {identifier[:12]}: {error}")
+            return
+        name = data["Name"].lstrip("/")
+        source = f"container {name}"
+        driver = data["HostConfig"]["LogConfig"]["Type"]
+        self.scanned.append(source)
+        if driver == "none":
+            self.notes.append(f"{source}: its log driver is none, so there is nothing to scan")
+            return
+        key = f"container:{data['Id']}"
+        stored = self._state.source(key)
+        path = self._log_path(driver, data)
+        if path is not None:
+            kind = "json-file" if driver == "json-file" else "local"
+            position = self._chain.scan(source, path, kind, stored)  # type: ignore[arg-type]
+            if not position["files"]:
+                self.notes.append(f"{source}: has no log")
+        else:
+            position = self._by_api(source, data["Id"], stored)
+        self._state.remember(key, {"source": source, **position})
+
+    def _log_path(self, driver: str, data: dict[str, Any]) -> Path | None:
+        """Where the driver keeps its file, if it does and we may read it."""
+        if driver == "json-file" and data.get("LogPath"):
+            path = Path(data["LogPath"])
+        elif driver == "local":
+            self._root = self._root or str(self._api.get("/info")["DockerRootDir"])
+            path = Path(self._root, "containers", data["Id"], "local-logs", "container.log")
+        else:
+            return None
+        try:
+            path.parent.stat()
+            next(path.parent.iterdir(), None)
+        except OSError:
+            # Not root, or an engine elsewhere: its API still answers.
+            return None
+        return path
+
+    def _by_api(self, source: str, identifier: str, stored: dict[str, Any]) -> dict[str, Any]:
+        last = str(stored.get("last", ""))
+        framed = _Framed(self._api_records(identifier, last), last)
+        try:
+            self._scanner.scan(Log(source, "framed", framed))
+        except ApiError as error:
+            self.notes.append(f"{source}: the engine cannot read its log: {error}")
+        return {"last": framed.last, "files": [_API]}
+
+    def _api_records(self, identifier: str, last: str) -> Iterator[tuple[str, str, bytes]]:
+        since = _epoch(last) if last else (_epoch(self._since) if self._since else "")
+        for stream, line in self._api.logs(identifier, since):
+            time, _space, text = line.partition(b" ")
+            yield stream, time.decode("ascii", "replace"), text
+
+    def journal(self, units: list[str]) -> None:
+        """The journal's records of systemd units."""
+        for unit in units:
+            source = f"journal {unit}"
+            self.scanned.append(source)
+            stored = self._state.source(source)
+            framed = _Framed(self._journal_records(source, unit, str(stored.get("last", ""))), "")
+            self._scanner.scan(Log(source, "framed", framed))
+            last = framed.last or stored.get("last", "")
+            self._state.remember(source, {"source": source, "last": last, "files": [_API]})
+
+    def _journal_records(self, source: str, unit: str, cursor: str) -> Iterator[tuple[str, str, bytes]]:
+        command = ["journalctl", "--quiet", "--no-pager", "--output=json", f"--unit={unit}"]
+        command += [f"--after-cursor={cursor}"] if cursor else []
+        try:
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        except FileNotFoundError:
+            raise UserError("journal_units: this host has no journalctl")
+        stdout, stderr = cast("IO[bytes]", process.stdout), cast("IO[bytes]", process.stderr)
+        with process:
+            for line in stdout:
+                entry = json.loads(line)
+                message = entry.get("MESSAGE") or ""
+                raw = bytes(message) if isinstance(message, list) else str(message).encode()
+                micros = int(entry.get("__REALTIME_TIMESTAMP", 0))
+                time = records.rfc3339(micros * 1000)
+                yield "journal", f"{time}\0{entry.get('__CURSOR', '')}", raw
+            error = stderr.read().decode("utf-8", "replace").strip()
+        if process.returncode:
+            self.notes.append(f"{source}: journalctl failed: {error.splitlines()[0] if error else 'no reason given'}")
+
+    def images(self, images: list[str]) -> None:
+        """What an image's history and configuration say."""
+        for image in images:
+            try:
+                history = self._api.get(f"/images/{quote(image, safe='')}/history")
+                config = self._api.get(f"/images/{quote(image, safe='')}/json").get("Config") or {}
+            except ApiError:
+                raise UserError(f"images: there is no image {image!r} on this host")
+            lines = [f"{layer.get('CreatedBy', '')} {layer.get('Comment', '')}" for layer in history]
+            lines += list(config.get("Env") or ())
+            lines += [" ".join(config.get(key) or ()) for key in ("Cmd", "Entrypoint")]
+            lines += [f"{name}={value}" for name, value in (config.get("Labels") or {}).items()]
+            self._text(f"image {image}", "\n".join(line.replace("\n", " ") for line in lines).encode())
+
+    def files(self, patterns: list[str]) -> None:
+        """Files and globs, with what was rotated away from them."""
+        for pattern in patterns:
+            paths = sorted(glob.glob(pattern, recursive=True)) or [pattern]
+            if paths == [pattern] and not Path(pattern).exists():
+                self.notes.append(f"file {pattern}: there is none")
+                continue
+            for path in map(Path, paths):
+                if path.is_dir() or (glob.has_magic(pattern) and _is_rotated_of(path, paths)):
+                    continue
+                source = f"file {path}"
+                self.scanned.append(source)
+                position = self._chain.scan(source, path, "text", self._state.source(source))
+                self._state.remember(source, {"source": source, **position})
+
+    def texts(self, texts: dict[str, str]) -> None:
+        """Texts handed over."""
+        for name, text in texts.items():
+            self._text(f"text {name}", text.encode("utf-8", "replace"))
+
+    def _text(self, source: str, data: bytes) -> None:
+        self.scanned.append(source)
+        self._scanner.scan(Log(source, "text", BytesReader(data), 0, len(data)))
+
+
+def _is_rotated_of(path: Path, paths: list[str]) -> bool:
+    """Whether a file is read anyway, as the predecessor of another."""
+    name = path.name.removesuffix(".gz")
+    base, dot, number = name.rpartition(".")
+    return bool(dot) and number.isdigit() and str(path.parent / base) in paths
+
+
+def _epoch(moment: str) -> str:
+    """A time as the engine's API takes it: seconds, a point, nanoseconds."""
+    whole, _point, fraction = moment.rstrip("Z").partition(".")
+    return f"{int(datetime.fromisoformat(whole + '+00:00').timestamp())}.{fraction}"
+
+
+class _Framed:
+    """Reads records from an API as lines that hold stream, time and text."""
+
+    def __init__(self, source: Iterator[tuple[str, str, bytes]], last: str) -> None:
+        self._source = source
+        self._known = last
+        self._rest = b""
+        self._open: dict[str, bytes] = {}
+        self.last = last
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill the view with whole records, or with a part of one that is longer."""
+        while len(self._rest) < len(view):
+            item = next(self._source, None)
+            if item is None:
+                for stream in list(self._open):
+                    self._rest += self._open.pop(stream) + b"\n"
+                break
+            self._add(*item)
+        count = min(len(view), len(self._rest))
+        view[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def _add(self, stream: str, mark: str, text: bytes) -> None:
+        time, _nul, cursor = mark.partition("\0")
+        if not cursor:
+            moment = records.moment(time)
+            if moment <= self._known:
+                return
+            self.last = max(self.last, moment)
+        self.last = cursor or self.last
+        ended = bool(cursor) or text.endswith(b"\n")
+        # A carriage return or newline inside would look like the record's end.
+        text = text.rstrip(b"\r\n").replace(b"\n", b" ")
+        line = self._open.pop(stream, None)
+        line = f"{stream}\t{time}\t".encode() + text if line is None else line + text
+        if ended or len(line) > SIZE:
+            self._rest += line + b"\n"
+        else:
+            self._open[stream] = line

@@ -1,0 +1,165 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The engine in plain Python.
+
+Logs repeat themselves: a megabyte of 160,000 words has 10,000 different ones, and most of those stood in
+the megabyte before. So a block is split into words at the speed of C, and only words not seen before are
+searched for the literals that a match must hold. Blocks with such a word are then searched for the literal's
+places, and the relaxed patterns run on the lines there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from .plan import KEYWORD, KNOWN, Plan
+
+Hit = tuple[int, int]
+_Targets = list[tuple[int, "re.Pattern[bytes] | None"]]
+
+# Words remembered before the memory starts anew: some 10 MB.
+_MOST_WORDS = 80_000
+# On both sides of a literal, what the patterns see of an endless line.
+_REACH = 4096
+
+_WORD_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+_TO_WORDS = bytes(byte if byte in _WORD_BYTES else 0x20 for byte in range(256))
+_PIECE = re.compile(rb"[A-Za-z0-9_-]{3,}")
+
+
+class _Probe:
+    """A literal, the word or part of one that shows its presence, and what to search for where it stands."""
+
+    def __init__(self, text: bytes, caseless: bool) -> None:
+        self.text = text
+        self.caseless = caseless
+        self.piece = max(_PIECE.findall(text), key=len, default=b"")
+        self.targets: _Targets = []
+
+
+class PythonEngine:
+    """No library: bytes.split(), bytes.find() and re."""
+
+    name = "python"
+
+    def __init__(self, plan: Plan) -> None:
+        probes: dict[tuple[bytes, bool], _Probe] = {}
+
+        def add(text: bytes, caseless: bool, number: int, pattern: re.Pattern[bytes] | None) -> None:
+            probe = probes.setdefault((text, caseless), _Probe(text, caseless))
+            probe.targets.append((number, pattern))
+
+        for term in plan.terms:
+            pattern = re.compile(term.expression.encode(), re.DOTALL)
+            for text in term.literals.texts:
+                add(text.encode(), term.literals.caseless, term.number, pattern)
+        for number, literal in enumerate(plan.literals):
+            spelling = literal.text.lower() if literal.caseless else literal.text
+            add(spelling, literal.caseless, KNOWN + number, None)
+        for number, word in enumerate(plan.keywords):
+            add(word.encode(), True, KEYWORD + number, None)
+        self.probes = list(probes.values())
+
+    def searcher(self) -> _WordSearcher:
+        """A searcher with a memory of words of its own."""
+        return _WordSearcher(self.probes)
+
+
+class _WordSearcher:
+    def __init__(self, probes: list[_Probe]) -> None:
+        self._always = [probe for probe in probes if not probe.piece]
+        self._worded = [probe for probe in probes if probe.piece]
+        self._exact = _trie(probe.piece for probe in self._worded if not probe.caseless)
+        self._any_case = _trie(probe.piece for probe in self._worded if probe.caseless)
+        self._dull: set[bytes] = set()
+        self._telling: dict[bytes, list[_Probe]] = {}
+
+    def search(self, block: bytearray, length: int) -> list[Hit]:
+        """Hits as (end, number), in the order of their ends."""
+        data = bytes(memoryview(block)[:length])
+        lower = data.lower()
+        hits: set[Hit] = set()
+        done: set[tuple[int, int]] = set()
+        for probe in self._present(data):
+            for place in _places(lower if probe.caseless else data, probe.text):
+                for number, pattern in probe.targets:
+                    if pattern is None:
+                        hits.add((place + len(probe.text), number))
+                        continue
+                    start, end = _surroundings(data, place)
+                    if (number, start) not in done:
+                        done.add((number, start))
+                        hits.update((match.end(), number) for match in pattern.finditer(data, start, end))
+        return sorted(hits)
+
+    def _present(self, data: bytes) -> Iterable[_Probe]:
+        """The probes whose piece stands in one of the block's words."""
+        words = set(data.translate(_TO_WORDS).split())
+        new = words - self._dull
+        new.difference_update(self._telling)
+        if len(self._dull) > _MOST_WORDS:
+            self._dull.clear()
+        self._learn(new)
+        present = {id(probe): probe for probe in self._always}
+        for word in words & self._telling.keys():
+            present.update((id(probe), probe) for probe in self._telling[word])
+        return present.values()
+
+    def _learn(self, words: set[bytes]) -> None:
+        """Sort words into those that hold a probe's piece and the rest."""
+        text = b" ".join(words)
+        telling = set(_words_with(self._exact, text, text))
+        telling.update(_words_with(self._any_case, text.lower(), text))
+        for word in telling:
+            lower = word.lower()
+            self._telling[word] = [p for p in self._worded if p.piece in (lower if p.caseless else word)]
+        # Words long as a block would fill the memory; there are few of them.
+        self._dull.update(word for word in words - telling if len(word) <= 64)
+        if len(self._telling) > _MOST_WORDS:
+            self._telling = {word: self._telling[word] for word in telling}
+
+
+def _words_with(pattern: re.Pattern[bytes] | None, text: bytes, original: bytes) -> Iterator[bytes]:
+    """The words of a text in which a pattern is found, as the original spells them."""
+    place = 0
+    while pattern and (match := pattern.search(text, place)):
+        start = text.rfind(b" ", 0, match.start()) + 1
+        place = text.find(b" ", match.end())
+        if place < 0:
+            place = len(text)
+        yield original[start:place]
+
+
+def _places(data: bytes, text: bytes) -> Iterator[int]:
+    place = data.find(text)
+    while place >= 0:
+        yield place
+        place = data.find(text, place + 1)
+
+
+def _surroundings(data: bytes, place: int) -> tuple[int, int]:
+    """The line around a place, or of a long one a window from a fixed grid."""
+    start = data.rfind(b"\n", max(0, place - _REACH), place) + 1
+    if start == 0 and place > _REACH:
+        start = (place // _REACH - 1) * _REACH
+    end = data.find(b"\n", place, place + 2 * _REACH)
+    return start, end if end >= 0 else min(len(data), place + 2 * _REACH)
+
+
+def _trie(texts: Iterable[bytes]) -> re.Pattern[bytes] | None:
+    """One pattern that finds any of the texts and tries each first letter once."""
+    root: dict[int, dict] = {}  # type: ignore[type-arg]
+    for text in texts:
+        node = root
+        for byte in text:
+            node = node.setdefault(byte, {})
+        node[-1] = {}
+    return re.compile(_branches(root)) if root else None
+
+
+def _branches(node: dict[int, dict]) -> bytes:  # type: ignore[type-arg]
+    if -1 in node:
+        return b""
+    parts = [re.escape(bytes([byte])) + _branches(inner) for byte, inner in sorted(node.items())]
+    return parts[0] if len(parts) == 1 else b"(?:" + b"|".join(parts) + b")"

@@ -1,0 +1,373 @@
+#!/usr/bin/python
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: log_secret_scan
+short_description: Search logs for leaked secrets
+version_added: 0.1.0
+author: The sluice.deploy maintainers (@sluice)
+description:
+  - Searches container logs, the journal, image histories, build logs, files and texts for secrets, and fails when
+    it finds one.
+  - Finds the deployment's own secret values in every form they leak in (raw, URL-encoded, JSON, HTML,
+    shell-quoted, base64, hex, cut in two by Docker), tokens of some 200 providers by their format, and credentials
+    in URLs, headers and assignments.
+  - Reads the logs of the C(json-file) and C(local) drivers where they lie, rotated files included, and others
+    through the engine's API.
+  - Uses libhs (Debian packages C(libhyperscan5) or C(libvectorscan5)) where it is installed, and slower plain Python
+    with the same findings where not.
+  - No secret is ever part of the result, only its kind, its place, a redacted line and a keyed fingerprint.
+options:
+  project:
+    description: Compose project whose containers, running or stopped, are scanned.
+    type: str
+  containers:
+    description: Containers to scan, by name or id.
+    type: list
+    elements: str
+    default: []
+  labels:
+    description: Scan the containers that have all of these labels, each as V(name) or V(name=value).
+    type: list
+    elements: str
+    default: []
+  journal_units:
+    description: Systemd units whose journal is scanned.
+    type: list
+    elements: str
+    default: []
+  images:
+    description: Images whose history, environment, command and labels are scanned.
+    type: list
+    elements: str
+    default: []
+  paths:
+    description: Files and globs to scan, with the files rotated away from them, gzipped or not.
+    type: list
+    elements: path
+    default: []
+  texts:
+    description: Texts to scan, by name, such as the logs of a deployment on another server.
+    type: dict
+    default: {}
+  secrets:
+    description:
+      - The deployment's own secret values, by name. Searched for in every encoding.
+      - A value of under 8 characters is named in the result and not searched for on its own.
+      - With pipelining on, which this collection's C(ansible.cfg) sets, they reach the server without touching its
+        disk.
+    type: dict
+    default: {}
+  secret_files:
+    description: Files and globs on the server that hold one secret value each, named by the file. Nothing is sent.
+    type: list
+    elements: path
+    default: []
+  since:
+    description: Scan only records from then on, as V(2026-01-31T12:00:00Z) or as an age like V(15m).
+    type: str
+  until:
+    description: Scan only records before then, in the same forms.
+    type: str
+  state_file:
+    description:
+      - Remembers here how far each log was read, so that the next scan reads only what is new. What it found stays
+        open, and is reported again, as long as the log that holds it is there.
+      - Holds no secret and no log text.
+    type: path
+  fingerprint_key:
+    description:
+      - Makes the fingerprints, so that they are the same on every host and in every run.
+      - Without it the fingerprints are made with a random key that O(state_file) keeps, or forgets.
+    type: str
+  ignore:
+    description: Findings that someone took responsibility for, until a day.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      fingerprint:
+        description: As reported.
+        type: str
+        required: true
+      reason:
+        description: Why the finding does no harm.
+        type: str
+        required: true
+      expires:
+        description: The last day on which the exception holds, as V(2027-01-31).
+        type: str
+        required: true
+  rules:
+    description:
+      - Rules of your own, with the keys of the built-in ones in C(plugins/module_utils/secretscan/rules_data.py).
+        Needed are C(id), C(title) and C(pattern).
+    type: list
+    elements: dict
+    default: []
+  disable_rules:
+    description: Built-in rules to leave out, by id.
+    type: list
+    elements: str
+    default: []
+  keywords:
+    description: What to do about lines that merely hold the words password, secret or token.
+    type: str
+    choices: ["off", report, warn, fail]
+    default: report
+  fail_on:
+    description: The least severity that fails.
+    type: str
+    choices: [low, medium, high, never]
+    default: low
+  enforce:
+    description: Whether a failed gate fails the task. When false, only RV(gate) says so.
+    type: bool
+    default: true
+  max_findings:
+    description: How many findings to return in full. All are counted.
+    type: int
+    default: 200
+  engine:
+    description: What searches. V(auto) takes libhs where it is installed.
+    type: str
+    choices: [auto, libhs, python]
+    default: auto
+  threads:
+    description: How many threads read a large log; V(0) for one a processor, up to four.
+    type: int
+    default: 0
+  docker_host:
+    description: The engine's socket.
+    type: str
+    default: unix:///var/run/docker.sock
+  gate_id:
+    description: The id under which the gate reports.
+    type: str
+    default: log_secrets
+attributes:
+  check_mode:
+    description: Reads only; in check mode O(state_file) is not written either.
+    support: full
+  diff_mode:
+    description: There is nothing to change, so there is no diff.
+    support: none
+  idempotent:
+    description: Changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: No secret stands in the release's logs
+  sluice.deploy.log_secret_scan:
+    project: twenty-blue
+    secrets: "{{ vault_stack_secrets }}"
+    state_file: /var/lib/sluice/log-scan.json
+
+- name: The build log holds no secret
+  sluice.deploy.log_secret_scan:
+    paths: [/var/lib/sluice/builds/*.log]
+    secret_files: [/opt/twenty/secrets/*]
+    keywords: "off"
+
+- name: A rule of our own, and an exception with an end
+  sluice.deploy.log_secret_scan:
+    containers: [web]
+    rules:
+      - id: acme-token
+        title: Acme access token
+        pattern: "acme_[a-z0-9]{32}"
+    fingerprint_key: "{{ vault_fingerprint_key }}"
+    ignore:
+      - fingerprint: 3f1c0a9be2d4571f60a2b7c9
+        reason: The demo tenant's published key
+        expires: "2027-01-31"
+"""
+
+RETURN = r"""
+gate:
+  description: The verdict in the form that all gates share.
+  returned: always
+  type: dict
+  sample: {id: log_secrets, status: pass, measured: 0, limit: 0}
+findings:
+  description: One entry for each secret in each source, gravest first, without the secret.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    rule: {description: Id of the rule that found it., type: str}
+    title: {description: What it is., type: str}
+    severity: {description: "V(high), V(medium) or V(low).", type: str}
+    source: {description: Where it was found., type: str}
+    stream: {description: Stream of the record., type: str}
+    time: {description: The record's own time., type: str}
+    last_time: {description: Time of the last record that holds it., type: str}
+    offset: {description: Where the record begins in its file., type: int}
+    line: {description: What leads up to the secret., type: str}
+    fingerprint: {description: Names the secret for O(ignore)., type: str}
+    count: {description: How many records hold it., type: int}
+    verified: {description: Whether its checksum is right; null for a kind that has none., type: bool}
+    new: {description: Whether this scan found it rather than an earlier one., type: bool}
+ignored:
+  description: Findings that O(ignore) excuses, with reason and expiry.
+  returned: always
+  type: list
+  elements: dict
+findings_total:
+  description: How many findings there are, also beyond O(max_findings).
+  returned: always
+  type: int
+uncounted:
+  description: Occurrences of secrets beyond the 5,000 different ones that are kept apart.
+  returned: always
+  type: int
+keyword_lines:
+  description: How many lines hold one of the keywords.
+  returned: always
+  type: int
+keywords:
+  description: How many lines hold each keyword.
+  returned: always
+  type: dict
+scanned:
+  description: The sources that were read.
+  returned: always
+  type: list
+  elements: str
+notes:
+  description: What could not be read, and other things to know.
+  returned: always
+  type: list
+  elements: str
+too_short:
+  description: Names of secrets that are too short to be searched for.
+  returned: always
+  type: list
+  elements: str
+bytes_scanned:
+  description: How much was read.
+  returned: always
+  type: int
+seconds:
+  description: How long the scan took.
+  returned: always
+  type: float
+engine:
+  description: What searched.
+  returned: always
+  type: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.errors import UserError
+from ..module_utils.secretscan import Options, Report, run
+from ..module_utils.secretscan.known import SHORTEST
+from ..module_utils.secretscan.report import gate
+
+_STRINGS = {"type": "list", "elements": "str", "default": []}
+_PATHS = {"type": "list", "elements": "path", "default": []}
+_DICTS = {"type": "list", "elements": "dict", "default": []}
+_TEXTS: dict[str, Any] = {"type": "dict", "default": {}, "no_log": True}
+_EXCUSE = {key: {"type": "str", "required": True} for key in ("fingerprint", "reason", "expires")}
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "project": {"type": "str"},
+    "containers": _STRINGS,
+    "labels": _STRINGS,
+    "journal_units": _STRINGS,
+    "images": _STRINGS,
+    "paths": _PATHS,
+    "texts": _TEXTS,
+    "secrets": _TEXTS,
+    "secret_files": {**_PATHS, "no_log": False},
+    "since": {"type": "str"},
+    "until": {"type": "str"},
+    "state_file": {"type": "path"},
+    "fingerprint_key": {"type": "str", "no_log": True},
+    "ignore": {**_DICTS, "options": _EXCUSE},
+    "rules": _DICTS,
+    "disable_rules": _STRINGS,
+    "keywords": {"type": "str", "choices": ["off", "report", "warn", "fail"], "default": "report"},
+    "fail_on": {"type": "str", "choices": ["low", "medium", "high", "never"], "default": "low"},
+    "enforce": {"type": "bool", "default": True},
+    "max_findings": {"type": "int", "default": 200},
+    "engine": {"type": "str", "choices": ["auto", "libhs", "python"], "default": "auto"},
+    "threads": {"type": "int", "default": 0},
+    "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    "gate_id": {"type": "str", "default": "log_secrets"},
+}
+_HIDDEN = ("texts", "secrets", "fingerprint_key")
+_NOT_FOR_THE_SCAN = ("fail_on", "enforce", "max_findings", "gate_id")
+
+
+def main() -> None:
+    """Scan, and say what was found."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    options = _options(module)
+    try:
+        report = run(options)
+    except UserError as error:
+        module.fail_json(msg=str(error))
+    except Exception as error:  # its text and its traceback could hold a piece of a log
+        module.fail_json(msg=f"log_secret_scan: unexpected {type(error).__name__}; this is a defect, please report it")
+    result = _result(report, module.params)
+    failed = result["gate"]["status"] == "fail" and module.params["enforce"]
+    if failed:
+        module.fail_json(msg=_message(report, module.params), **result)
+    module.exit_json(**result)
+
+
+def _options(module: AnsibleModule) -> Options:
+    """The options of the scan; what is secret in them leaves the module's own parameters."""
+    settings = {key: value for key, value in module.params.items() if key not in _NOT_FOR_THE_SCAN}
+    for key in ("texts", "secrets"):
+        settings[key] = {str(name): _text(value) for name, value in (settings[key] or {}).items()}
+    settings = {key: value for key, value in settings.items() if value is not None}
+    for key in _HIDDEN:
+        module.params[key] = f"{len(settings.get(key) or '')} not shown"
+    # Masking every occurrence of a short value, as Ansible would, makes the result unreadable and shows nothing.
+    module.no_log_values = {value for value in module.no_log_values if len(value) >= SHORTEST}
+    return Options(**settings, write=not module.check_mode)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def _result(report: Report, params: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "changed": False,
+        "gate": gate(report, params["gate_id"], params["fail_on"], params["keywords"]),
+        "findings": [finding.public() for finding in report.findings[: params["max_findings"]]],
+        "findings_total": len(report.findings),
+        "ignored": report.ignored,
+        "uncounted": report.uncounted,
+        "keyword_lines": report.keyword_lines,
+        "keywords": report.keywords,
+        "scanned": report.scanned,
+        "notes": report.notes,
+        "too_short": report.too_short,
+        "bytes_scanned": report.bytes_scanned,
+        "seconds": report.seconds,
+        "engine": report.engine,
+    }
+
+
+def _message(report: Report, params: dict[str, Any]) -> str:
+    if not report.findings:
+        return f"{report.keyword_lines} log lines hold a keyword, and keywords is {params['keywords']}"
+    worst = report.findings[0]
+    return (
+        f"{len(report.findings)} secrets in the logs; the gravest: {worst.title} in {worst.source}. Each is listed"
+        " under findings, without its bytes"
+    )
+
+
+if __name__ == "__main__":
+    main()

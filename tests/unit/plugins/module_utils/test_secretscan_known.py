@@ -1,0 +1,188 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A deployment's own values are found in every form they leak in, and nothing shows them."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import random
+import shlex
+import string
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, Report, engines, run
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.blocks import BytesReader, FileReader
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.plan import Plan
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.records import Kind
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.scan import Log, Scanner
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_samples import (
+    docker,
+    docker_pieces,
+    local_entry,
+)
+
+_CHARS = string.ascii_letters + string.digits + string.punctuation + " é€"
+VALUES = st.one_of(
+    st.text(string.ascii_letters + string.digits, min_size=8, max_size=40),
+    st.text(_CHARS, min_size=8, max_size=40),
+    st.builds("{}{}".format, st.text(string.ascii_letters, min_size=8, max_size=20), st.text(_CHARS, max_size=20)),
+)
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "raw": str,
+    "url": lambda v: quote(v, safe=""),
+    "url, path kept": quote,
+    "form": quote_plus,
+    "json": json.dumps,
+    "json, not ascii": lambda v: json.dumps(v, ensure_ascii=False),
+    "json in json": lambda v: json.dumps(json.dumps({"value": v})),
+    "html": html.escape,
+    "shell": shlex.quote,
+    "base64": lambda v: base64.b64encode(v.encode()).decode(),
+    "base64 of user and value": lambda v: base64.b64encode(b"app:" + v.encode()).decode(),
+    "base64, second place": lambda v: base64.b64encode(b"x" + v.encode() + b"y").decode(),
+    "base64, third place": lambda v: base64.b64encode(b"xy" + v.encode() + b"zz").decode(),
+    "base64 for URLs": lambda v: base64.urlsafe_b64encode(b"{" + v.encode()).decode().rstrip("="),
+    "base64 of json": lambda v: base64.b64encode(json.dumps({"pw": v}).encode()).decode(),
+    "hex": lambda v: v.encode().hex(),
+    "HEX": lambda v: v.encode().hex().upper(),
+}
+ENGINES = ["libhs", "python"]
+
+
+def _findings(engine: str, log: Log, secrets: dict[str, str]) -> Report:
+    """Scan for known values alone, which needs no rules compiled."""
+    plan = Plan((), KnownValues(secrets))
+    collector = Collector(b"k" * 32)
+    try:
+        made = engines.make(plan, engine)
+    except UserError as error:
+        pytest.skip(str(error))
+    scanner = Scanner(plan, lambda: made, collector)
+    scanner.scan(log)
+    return Report(collector.results(), too_short=plan.known.too_short)
+
+
+def _scan(engine: str, text: str, secrets: dict[str, str]) -> Report:
+    return _findings(engine, Log("text log", "text", BytesReader(text.encode())), secrets)
+
+
+def _scan_file(engine: str, path: Path, secrets: dict[str, str], kind: Kind = "json-file") -> Report:
+    return _findings(engine, Log("container x", kind, FileReader(path)), secrets)
+
+
+def _known(report: Report) -> list[str]:
+    return [f.title for f in report.findings if f.rule == "known-value"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(value=VALUES)
+def test_every_encoding_is_found(encoding: str, value: str) -> None:
+    value = value.strip()
+    assume(len(value) >= 8 and len(set(value)) > 2)
+    text = f"before {ENCODINGS[encoding](value)} after"
+    for engine in ENGINES:
+        report = _scan(engine, text, {"KEY": value})
+        assert _known(report) == ["Value of KEY"], (engine, encoding)
+        _assert_hidden(report, value)
+
+
+def _assert_hidden(report: Report, secret: str) -> None:
+    """No six characters of the secret in a row stand in anything that is printed."""
+    shown = repr([report.notes, report.scanned, [f.public() for f in report.findings]]).replace("KEY", "")
+    for start in range(len(secret) - 5):
+        piece = secret[start : start + 6]
+        assert piece not in shown or piece in repr(_TEMPLATE), f"characters {start} to {start + 6} are shown"
+
+
+_TEMPLATE = ["Value of ", "known-value", "severity", "fingerprint", "last_time", "characters", "before", "stream"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("encoding", ["raw", "url", "json", "base64", "hex"])
+def test_a_value_cut_by_docker_is_found(tmp_path: Path, engine: str, encoding: str) -> None:
+    value = "q9Zr4mPw7Xc2Lk8Bv5Nt"
+    text = ENCODINGS[encoding](value)
+    for cut in (1, 5, len(text) // 2, len(text) - 1):
+        line = "." * (16384 - cut) + text + " and more"
+        log = tmp_path / f"{encoding}-{cut}-json.log"
+        log.write_bytes(docker("first") + docker_pieces(line) + docker("last"))
+        report = _scan_file(engine, log, {"KEY": value})
+        assert _known(report) == ["Value of KEY"], cut
+        assert report.findings[0].count == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_pieces_of_both_streams_between_each_other(tmp_path: Path, engine: str) -> None:
+    value = "q9Zr4mPw7Xc2Lk8Bv5Nt"
+    first, second = docker_pieces("." * 16374 + value).splitlines(keepends=True)
+    other = docker("y" * 20000, stream="stderr")
+    log = tmp_path / "x-json.log"
+    log.write_bytes(first + other + second)
+    assert _known(_scan_file(engine, log, {"KEY": value})) == ["Value of KEY"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_local_drivers_entries(tmp_path: Path, engine: str) -> None:
+    value = "q9Zr4mPw7Xc2Lk8Bv5Nt"
+    log = tmp_path / "container.log"
+    filler = b"".join(local_entry(b"line %d" % n) for n in range(50))
+    cut = local_entry(b"z" * 16374 + value[:10].encode(), partial=True) + local_entry(value[10:].encode())
+    log.write_bytes(filler + local_entry(f"raw {value}".encode(), stream="stderr") + cut)
+    report = _scan_file(engine, log, {"KEY": value}, "local")
+    assert _known(report) == ["Value of KEY"]
+    (finding,) = report.findings
+    assert (finding.count, finding.stream, finding.time) == (2, "stderr", "2026-01-02T03:04:05.123456789Z")
+    assert finding.offset == len(filler)
+
+
+def test_short_values_are_named_and_not_searched_for() -> None:
+    report = _scan("auto", "a b c 1234567", {"PIN": "1234567", "EMPTY": "", "LONG": "x7Kp2mQ9"})
+    assert report.too_short == ["EMPTY", "PIN"]
+    assert not report.findings
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_300_secrets_at_once(engine: str) -> None:
+    source = random.Random(1)
+    values = {f"S{n}": "".join(source.choices(string.ascii_letters + string.digits, k=20)) for n in range(300)}
+    report = _scan(engine, "\n".join(values.values()), values)
+    assert sorted(_known(report)) == sorted(f"Value of {name}" for name in values)
+
+
+def test_a_private_key_leaks_line_by_line() -> None:
+    source = random.Random(2)
+    lines = ["".join(source.choices(string.ascii_letters + string.digits + "+/", k=64)) for _ in range(9)]
+    pem = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(lines) + "\n-----END PRIVATE KEY-----\n"
+    report = _scan("auto", f"some line\n{lines[1]}\nother", {"TLS_KEY": pem})
+    assert _known(report) == ["Value of TLS_KEY"]
+
+
+def test_two_names_of_one_value_are_both_reported() -> None:
+    report = _scan("auto", "x7Kp2mQ9vB3n", {"A": "x7Kp2mQ9vB3n", "B": "x7Kp2mQ9vB3n"})
+    assert set(_known(report)) == {"Value of A", "Value of B"}
+
+
+def test_secrets_from_files_on_the_host(tmp_path: Path) -> None:
+    (tmp_path / "app_secret").write_text("x7Kp2mQ9vB3n\n")
+    cache = str(tmp_path / "cache")
+    report = run(Options(texts={"log": "got x7Kp2mQ9vB3n"}, secret_files=[f"{tmp_path}/app*"], cache=cache))
+    assert _known(report) == ["Value of app_secret"]
+    with pytest.raises(UserError, match="no file matches"):
+        run(Options(texts={"log": ""}, secret_files=[f"{tmp_path}/none-*"]))
+
+
+def test_options_do_not_show_secrets_when_printed() -> None:
+    options = Options(secrets={"A": "x7Kp2mQ9vB3n"}, texts={"t": "x7Kp2mQ9vB3n"}, fingerprint_key="x7Kp2mQ9vB3n")
+    assert "x7Kp2m" not in repr(options)

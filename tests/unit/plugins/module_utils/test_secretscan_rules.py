@@ -1,0 +1,155 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Every rule finds its examples, and a bad rule of the user's is refused by name."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+
+import pytest
+
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, rules, run
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.rules_data import RULES
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_samples import fill
+
+SAMPLES = 3
+# What the example of one rule is, in the eyes of a rule that knows as much.
+SAME = {
+    "bitbucket-client-id": {"bittrex-key"},
+    "slack-config-token": {"slack-user-token"},
+}
+
+
+def _wrap(sample: str) -> list[str]:
+    return [
+        f"starting with {sample}",
+        json.dumps({"level": "info", "msg": f"using {sample} now"}),
+        json.dumps(json.dumps({"value": f"\t{sample}"})),
+        f"\x1b[32m[Nest] 42  - \x1b[39m{sample}\x1b[0m",
+    ]
+
+
+def _samples() -> dict[str, tuple[str, str]]:
+    """Texts by name, each with its rule's id and the sample in it."""
+    source = random.Random(20260102)
+    samples = {}
+    for rule in RULES:
+        for example in rule["examples"]:
+            for number in range(SAMPLES):
+                sample = fill(example, source)
+                for form, line in enumerate(_wrap(sample) if "\n" not in sample else [sample]):
+                    samples[f"{rule['id']}/{number}/{form}"] = (rule["id"], line)
+    return samples
+
+
+@pytest.fixture(scope="module", params=["libhs", "python"])
+def found(request: pytest.FixtureRequest) -> dict[str, set[str]]:
+    samples = _samples()
+    texts = {name: line for name, (_rule, line) in samples.items()}
+    try:
+        report = run(Options(texts=texts, engine=request.param, cache=""))
+    except UserError as error:
+        pytest.skip(str(error))
+    by_text: dict[str, set[str]] = {}
+    for finding in report.findings:
+        by_text.setdefault(finding.source.removeprefix("text "), set()).add(finding.rule)
+    return by_text
+
+
+def test_at_least_150_kinds_of_provider_tokens() -> None:
+    generic = {"password-assignment", "secret-assignment", "authorization-header", "cli-option"}
+    assert len({rule["id"] for rule in RULES} - generic) >= 150
+
+
+def test_each_rule_is_described() -> None:
+    for rule in RULES:
+        assert rule["title"] and rule["docs"].startswith("https://") and rule["examples"], rule["id"]
+        assert re.fullmatch(r"[a-z0-9-]+", rule["id"]), rule["id"]
+    assert len({rule["id"] for rule in RULES}) == len(RULES)
+
+
+def test_every_example_is_found(found: dict[str, set[str]]) -> None:
+    missed = [name for name in _samples() if not found.get(name)]
+    assert not missed, f"{len(missed)} missed, for instance {missed[:20]}"
+
+
+def test_examples_are_found_by_their_own_rule(found: dict[str, set[str]]) -> None:
+    """Formats that say nothing by themselves look alike; those with a face must be told apart."""
+    with_face = {rule["id"] for rule in RULES if not rule.get("near")}
+    wrong = {
+        name: sorted(found.get(name, ()))
+        for name, (rule, _line) in _samples().items()
+        if rule in with_face and rule not in found.get(name, ())
+    }
+    assert not wrong, dict(list(wrong.items())[:20])
+
+
+def test_both_engines_find_the_same() -> None:
+    texts = {name: line for name, (_rule, line) in _samples().items()}
+    results = []
+    for engine in ("libhs", "python"):
+        try:
+            report = run(Options(texts=texts, engine=engine, cache="", fingerprint_key="k" * 16))
+        except UserError as error:
+            pytest.skip(str(error))
+        results.append({(f.source, f.rule, f.fingerprint, f.offset, f.line, f.count) for f in report.findings})
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ({}, "has no id"),
+        ({"id": "acme", "title": "Acme"}, "has no pattern"),
+        ({"id": "acme", "title": "Acme", "pattern": " "}, "has no pattern"),
+        ({"id": "acme", "title": "Acme", "pattern": "acme_[a-z"}, "not a valid regular expression"),
+        ({"id": "acme", "title": "Acme", "pattern": "acme_(?:[a-z]+)+x"}, "exponential"),
+        ({"id": "acme", "title": "Acme", "pattern": "acme_[a-z]*[a-z]*[a-z]*x"}, "exponential"),
+        ({"id": "acme", "title": "Acme", "pattern": r"acme_(.)\1{20}"}, "linear"),
+        ({"id": "acme", "title": "Acme", "pattern": "(?:acme)?"}, "less than 4 characters"),
+        ({"id": "acme", "title": "Acme", "pattern": "[a-z0-9]{32}"}, "no fixed text"),
+        ({"id": "acme", "title": "Acme", "patern": "acme_x"}, "unknown key 'patern' (did you mean 'pattern'?)"),
+        ({"id": "Acme!", "title": "Acme", "pattern": "acme_[a-z]{9}"}, "small letters"),
+        ({"id": "acme", "title": "Acme", "pattern": "acme_[a-z]{9}", "severity": "huge"}, "severity 'huge'"),
+        ({"id": "acme", "title": "Acme", "pattern": "[a-z]{9}", "near": ["a"]}, "less than 3 characters"),
+        ({"id": "github-pat", "title": "Mine", "pattern": "mine_[a-z]{9}"}, "is taken"),
+        ({"id": "acme", "title": "Acme", "pattern": "acme_" + "[a-z]" * 400}, "1000 characters"),
+    ],
+)
+def test_a_bad_rule_is_refused(rule: dict[str, object], reason: str) -> None:
+    with pytest.raises(UserError) as refusal:
+        rules.load([rule])
+    assert reason in str(refusal.value)
+    assert str(rule.get("id") or "number 1") in str(refusal.value)
+
+
+@pytest.mark.parametrize("engine", ["libhs", "python"])
+def test_a_users_rule_works_like_a_built_in_one(engine: str) -> None:
+    rule = {"id": "acme", "title": "Acme token", "pattern": "acme_[a-z0-9]{12}", "severity": "low"}
+    near = {"id": "zeta", "title": "Zeta key", "pattern": "[0-9]{10}", "near": ["zeta"]}
+    sample = fill("id acme_<lower:12>, ZETA_ID: <digit:10>", random.Random(1))
+    try:
+        report = run(Options(texts={"t": sample}, rules=[rule, near], engine=engine, cache=""))
+    except UserError as error:
+        pytest.skip(str(error))
+    assert {(f.rule, f.severity) for f in report.findings} == {("acme", "low"), ("zeta", "high")}
+
+
+def test_a_disabled_rule_finds_nothing_and_an_unknown_one_is_named() -> None:
+    sample = fill("<check:ghp_>", random.Random(1))
+    assert not run(Options(texts={"t": sample}, disable_rules=["github-pat"], cache="")).findings
+    with pytest.raises(UserError, match="did you mean 'github-pat'"):
+        rules.load(disabled=["github-pad"])
+
+
+def test_a_wrong_checksum_lowers_the_severity() -> None:
+    right = fill("<check:ghp_>", random.Random(1))
+    wrong = right[:-1] + ("a" if right[-1] != "a" else "b")
+    report = run(Options(texts={"right": right, "wrong": wrong}, cache=""))
+    assert {(f.source, f.severity, f.verified) for f in report.findings} == {
+        ("text right", "high", True),
+        ("text wrong", "medium", False),
+    }
