@@ -79,6 +79,8 @@ def test_closed_preview(converge, lenient):
     assert seen.status == 200
     assert seen.json["headers"]["Authorization"] == "Bearer of-the-app"
     assert lenient.get("/api/x").status == 200
+    converge(nginx_certbot_certificate="self_signed", nginx_certbot_wait=False, **BLOG)
+    assert lenient.get("/api/x", **blog).status == 200
 
 
 def test_a_taken_port_is_named(converge, shell):

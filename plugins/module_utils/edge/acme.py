@@ -92,7 +92,10 @@ _ADVICE = {
 
 def refusal(output: str, directory: str) -> Refusal:
     """Plain words for what certbot printed when it failed."""
-    problem = re.search(r"Domain: *(?P<domain>\S+)\s+Type: *(?P<type>\S+)\s+Detail: *(?P<detail>[^\n]+)", output)
+    # certbot 5 writes Identifier where older ones write Domain.
+    problem = re.search(
+        r"(?:Domain|Identifier): *(?P<domain>\S+)\s+Type: *(?P<type>\S+)\s+Detail: *(?P<detail>[^\n]+)", output
+    )
     if problem:
         advice = _ADVICE.get(problem["type"], "")
         return Refusal(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,8 +126,10 @@ class Host:
 
     def obtaining_certificates(self) -> bool:
         """A CA is being asked right now."""
-        done = self._run(["systemctl", "is-active", f"{CERTIFICATES}.service"])
-        return done.stdout.strip() in ("activating", "reloading")
+        asked = ("ActiveState", "Job")
+        done = self._run(["systemctl", "show", *(f"-p{p}" for p in asked), f"{CERTIFICATES}.service"])
+        # Until systemd gets to it, a start is only a queued job.
+        return bool(re.search(r"^(Job=[1-9]|ActiveState=activating)", done.stdout, re.M))
 
     def _systemctl(self, *words: str) -> None:
         done = self._run(["systemctl", *words])

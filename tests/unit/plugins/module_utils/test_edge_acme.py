@@ -20,7 +20,7 @@ from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.edge_help
 NOW = datetime(2026, 11, 23, 9, tzinfo=timezone.utc)
 DIRECTORY = "https://ca.test/dir"
 
-# As certbot 5.5 prints it.
+# As certbot prints it, 5.5 with Identifier in place of Domain.
 CHALLENGE = """\
 Saving debug log to /etc/letsencrypt/logs/letsencrypt.log
 Requesting a certificate for shop.test
@@ -67,6 +67,10 @@ Ask for help or search for solutions at https://community.letsencrypt.org.
         (
             "Failed to renew certificate shop with error: [Errno 28] No space left on device\n1 renew failure(s), 0 parse",
             ["No space left"],
+        ),
+        (
+            CHALLENGE.format(type="connection", detail="connection refused").replace("Domain:", "Identifier:"),
+            ["could not check shop.test: connection refused", "port 80"],
         ),
         ("", ["no reason"]),
     ],
