@@ -89,7 +89,7 @@ def main() -> None:
     ours, with_load = loaded(address, 80, lambda: play("converge.yml", demo_version="2"))
     one = play("converge.yml", demo_version="2", demo_changes={"front": {"image": "local/sluice-demo-front:1"}})
     back = play("converge.yml", demo_version="2", compose_stack_state="rolled_back")
-    record = json.loads(ssh("grep '\"release\"' /var/lib/sluice/stacks/crm/releases.jsonl | tail -n 2 | head -n 1"))
+    records = [json.loads(line) for line in ssh("tail -n 2 /var/lib/sluice/stacks/crm/releases.jsonl").splitlines()]
     # The other must not eat the processor meanwhile.
     ssh("docker stop $(docker ps --quiet) && sleep 1")
     plain("1")
@@ -104,7 +104,10 @@ def main() -> None:
     row("release that changes one image (drain 5 s)", one, plain_one)
     row("re-run with nothing to do", again, plain_again)
     print(f"{'rollback (drain 5 s)':<44} {back:>9.1f} s")
-    print(f"steps of the release of one image: {record['seconds']}")
+    for record in records:
+        seconds = record["seconds"]
+        after = seconds["drain"] + seconds["stop_old"] + seconds["record"]
+        print(f"{record['operation']}: the new one serves after {sum(seconds.values()) - after:.1f} s; {seconds}")
 
 
 if __name__ == "__main__":

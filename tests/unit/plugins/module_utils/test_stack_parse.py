@@ -130,7 +130,7 @@ def test_each_mistake_is_named(path: str, value: Any, message: str) -> None:
         lambda c: st.lists(c) | st.dictionaries(st.text(), c),
     )
 )
-@settings(max_examples=100, derandomize=True)
+@settings(max_examples=100, derandomize=True, deadline=None)
 def test_any_service_is_read_or_refused_in_words(value: Any) -> None:
     description = changed("services.api", value)
     try:
