@@ -11,6 +11,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ..errors import UserError
 from .client import Client, Server
+from .redaction import mask_assignments
 
 CONNECTION: dict[str, Any] = {
     "url": {"type": "str", "required": True, "fallback": (env_fallback, ["DOKPLOY_URL"])},
@@ -95,7 +96,18 @@ def run_module(arguments: dict[str, Any], action: Action, *, needs_key: bool = T
         text = client.redact(str(error)) if client else str(error)
         module.fail_json(msg=text, requests=_requests(client), **getattr(error, "result", {}))
     else:
+        if "diff" in result:
+            result["diff"] = _hidden(result["diff"], client)
         module.exit_json(requests=_requests(client), **result)
+
+
+def _hidden(value: Any, client: Client) -> Any:
+    """A diff without secrets: what the server held before may have been set by hand, in clear."""
+    if isinstance(value, dict):
+        return {key: _hidden(item, client) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_hidden(item, client) for item in value]
+    return client.redact(mask_assignments(value)) if isinstance(value, str) else value
 
 
 def _requests(client: Client | None) -> dict[str, int]:

@@ -63,6 +63,12 @@ class Container:
         return f"{self.name}: {self.status or self.state}"
 
 
+def containers_query(compose: Mapping[str, Any]) -> dict[str, str]:
+    """How to ask for a service's containers, which may be on another server that Dokploy manages."""
+    query = {"appName": str(compose["appName"]), "appType": "docker-compose"}
+    return {**query, "serverId": compose["serverId"]} if compose.get("serverId") else query
+
+
 @dataclass
 class Verdict:
     """What one look at the containers says.

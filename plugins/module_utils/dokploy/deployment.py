@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..errors import UserError
-from .containers import HealthWatch, Verdict
+from .containers import HealthWatch, Verdict, containers_query
 from .responses import ApiError
 
 Row = Mapping[str, Any]
@@ -215,7 +215,7 @@ def _why(row: Row) -> str:
 
 def watch_containers(
     api: Api,
-    app_name: str,
+    compose: Row,
     watch: HealthWatch,
     *,
     timeout: float,
@@ -227,8 +227,8 @@ def watch_containers(
     clock = timeline.clock
     deadline = clock.now() + timeout
     while True:
-        rows = api.get("docker.getContainersByAppNameMatch", appName=app_name, appType="docker-compose") or []
-        verdict = watch.look(rows, app_name)
+        rows = api.get("docker.getContainersByAppNameMatch", **containers_query(compose)) or []
+        verdict = watch.look(rows, str(compose["appName"]))
         if verdict.good or verdict.broken or clock.now() >= deadline:
             return verdict, rows
         late = sorted(line.split(":")[0] for line in verdict.waiting)

@@ -20,6 +20,8 @@ MIN_LENGTH = 6
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
 _NOTHING = re.compile(r"(?!)")
 _BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+# A value that is a reference or a mounted file is none to hide.
+_ASSIGNMENT = re.compile(r"(?m)^(\s*(?:- +)?[\"']?([A-Za-z_]\w*)[\"']?\s*[:=] *)(?![\"']?(?:\$\{|/run/secrets/))\S.*$")
 _SECRET_NAME = re.compile(
     r"(?i)(secret|passw(or)?d|passphrase|token|api_?key|private|credential|encryption|(^|_)key$|_dsn$|database_url$)"
 )
@@ -48,6 +50,11 @@ def spellings(secret: str) -> set[str]:
         # As Dokploy writes its .env for Compose.
         re.sub(r'(["\\$])', r"\\\1", secret),
     }
+
+
+def mask_assignments(text: str) -> str:
+    """A Compose file or the like without the values of variables whose names say that they are secret."""
+    return _ASSIGNMENT.sub(lambda m: f"{m[1]}{MASK}" if looks_secret(m[2]) else m[0], text)
 
 
 class Redactor:

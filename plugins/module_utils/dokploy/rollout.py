@@ -187,9 +187,8 @@ class Rollout:
     def _check_health(self, *, fresh: bool) -> None:
         """Containers are judged by what they do, since C(done) only means that Compose started them."""
         watch = HealthWatch(self._wish.services, self._wish.settle)
-        app_name = str(self._stored.get("appName"))
         verdict, rows = watch_containers(
-            self._client, app_name, watch, timeout=self._wish.health_timeout, timeline=self._timeline
+            self._client, self._stored, watch, timeout=self._wish.health_timeout, timeline=self._timeline
         )
         self._result["containers"] = [{key: row.get(key) for key in ("name", "state", "status")} for row in rows]
         self._result["gates"].append(_health_gate(verdict, len(rows)))

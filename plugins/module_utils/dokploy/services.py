@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import UserError
 from .client import Client
+from .containers import containers_query
 from .environment import (
     check_version,
     describe_change,
@@ -160,8 +161,7 @@ def remove_service(client: Client, place: Place, name: str, *, delete_volumes: b
     if check:
         return outcome
     delete_service(client, place.compose_id, delete_volumes)
-    app_name = stored["appName"]
-    left = client.get("docker.getContainersByAppNameMatch", appName=app_name, appType="docker-compose") or []
+    left = client.get("docker.getContainersByAppNameMatch", **containers_query(stored)) or []
     if left:
         names = ", ".join(str(row.get("name")) for row in left)
         raise UserError(f"Dokploy deleted the service {name!r} but left containers running: {names}; remove them")

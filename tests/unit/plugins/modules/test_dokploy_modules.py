@@ -136,6 +136,21 @@ def test_secrets_are_in_no_output(dokploy, place):
     assert "another-password" not in dokploy.output and SECRETS["DB_PASSWORD"] not in dokploy.output
 
 
+def test_a_diff_hides_what_was_set_by_hand(dokploy, place, service):
+    stored = dokploy.standin.store.composes[service]
+    stored["composeFile"] = "services:\n  web:\n    environment:\n      DB_PASSWORD: typed-by-hand\n      MODE: plain\n"
+    stored["customGitUrl"] = "https://bot:typed-token@git.example.com/a.git"
+    result = dokploy.run("dokploy_compose", **place)
+    assert "DB_PASSWORD: [redacted]" in result["diff"]["before"]["composeFile"]
+    assert "MODE: plain" in result["diff"]["before"]["composeFile"]
+    assert "${APP_SECRET:?}" in result["diff"]["after"]["composeFile"], "a reference hides nothing"
+    assert "typed-by-hand" not in dokploy.output and "typed-token" not in dokploy.output
+    dokploy.standin.store.composes[service]["sourceType"] = "git"
+    git = {"project": "crm", "name": "app", "git_url": "https://git.example.com/a.git"}
+    dokploy.run("dokploy_compose", **git)
+    assert "typed-token" not in dokploy.output
+
+
 def test_check_mode_changes_nothing(dokploy, place):
     planned = dokploy.run("dokploy_compose", **place, secrets=SECRETS, check=True)
     assert planned["changed"] and planned["compose_id"] is None
@@ -378,6 +393,13 @@ def test_labels_as_a_mapping_would_swallow_the_domain(dokploy, place):
     dokploy.run("dokploy_domain", compose_id=made["compose_id"], domains=[DOMAIN])
     result = deploy(dokploy, made["compose_id"])
     assert result["failed"] and "labels in the Compose file must be a list" in result["msg"]
+
+
+def test_containers_on_another_server_are_asked_for_there(dokploy, service):
+    dokploy.standin.store.composes[service]["serverId"] = "server-2"
+    deploy(dokploy, service)
+    asked = [query for _, procedure, query in dokploy.calls if procedure == "docker.getContainersByAppNameMatch"]
+    assert asked and all(query["serverId"] == "server-2" for query in asked)
 
 
 def test_stopped_and_started_again(dokploy, service):
