@@ -30,7 +30,7 @@ options:
     type: path
     required: true
   names:
-    description: Secrets that must be there, each a variable, or a variable, a dot and a key. They are 64 hex characters.
+    description: Secrets that must be there, each a variable, or a variable, a dot and a key; 64 hex characters long.
     type: list
     elements: str
     default: []

@@ -50,7 +50,9 @@ def put(text: str, name: str, value: str) -> str:
     else:
         parent, _, key = name.rpartition(".")
         changed = _added(text, nodes.get(parent), parent, f"{key}: {quoted}")
-    if read(changed) != {**read(text), name: value}:
+    # An empty mapping reads as a blank value until it holds something.
+    others = {other: known for other, known in read(text).items() if other != name.rpartition(".")[0]}
+    if read(changed) != {**others, name: value}:
         raise UserError(f"{name} cannot be put into the vault file as it is written; add it with ansible-vault edit")
     return changed
 
@@ -63,7 +65,7 @@ def _added(text: str, node: Any, parent: str, entry: str) -> str:
     if _kind(node) == "scalar":
         if not node.tag.endswith(":null"):
             raise UserError(f"{parent} in the vault file is a value, not a mapping; correct it with ansible-vault edit")
-        return f"{text[:begin].rstrip(' ')}\n  {entry}{text[end:]}"
+        return f"{text[:begin]}\n  {entry}{text[end:]}"
     if _kind(node) != "mapping":
         raise UserError(f"{parent} in the vault file is a list, not a mapping; correct it with ansible-vault edit")
     if node.flow_style:
@@ -88,7 +90,7 @@ def _nodes(text: str) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
         raise UserError(f"the vault file is no proper YAML{where}; correct it with ansible-vault edit")
-    if root is None:
+    if root is None or (_kind(root) == "scalar" and root.tag.endswith(":null")):
         return {}
     if _kind(root) != "mapping":
         raise UserError("the vault file is not a mapping of names to secrets; correct it with ansible-vault edit")
