@@ -9,7 +9,7 @@ import subprocess
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import IO
+from typing import IO, cast
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 
@@ -139,11 +139,11 @@ def _unzstd(stream: ByteStream) -> Iterator[bytes]:
     with subprocess.Popen(
         [program, "-dcq"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
-        assert process.stdin is not None and process.stdout is not None
-        feeder = threading.Thread(target=_feed, args=(stream, process.stdin), daemon=True)
+        source, sink = cast("IO[bytes]", process.stdout), cast("IO[bytes]", process.stdin)
+        feeder = threading.Thread(target=_feed, args=(stream, sink), daemon=True)
         feeder.start()
         try:
-            while piece := process.stdout.read(_PIECE):
+            while piece := source.read(_PIECE):
                 yield piece
             feeder.join()
             if process.wait():

@@ -16,6 +16,8 @@ from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.model impo
 
 _PIECE = 1 << 20
 _PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+# How an address without an engine answers; the last one is what remains of a failed ssh.
+_NOBODY = ("No such file", "Connection refused", "Name or service not known", "RemoteDisconnected")
 # Instructions that change the configuration and make no layer.
 _NO_LAYER = re.compile(
     r"(?:/bin/sh -c #\(nop\)\s+)?(?:ENV|ARG|CMD|ENTRYPOINT|EXPOSE|LABEL|USER|VOLUME|STOPSIGNAL|HEALTHCHECK|SHELL"
@@ -183,7 +185,7 @@ def engine_error(error: BaseException, address: str) -> UserError:
     text = " ".join(str(error).split())
     if "PermissionError" in text or "Permission denied" in text or isinstance(error, PermissionError):
         return UserError(f"docker_host: permission denied on {address}; run with become, or join the group docker")
-    if "No such file" in text or "Connection refused" in text or "Name or service not known" in text:
+    if any(sign in text for sign in _NOBODY):
         return UserError(f"docker_host: no engine answers at {address}; start it, or set docker_host")
     if "paramiko" in text:
         return UserError(f"docker_host: {address} needs paramiko: install python3-paramiko (Debian, Ubuntu)")

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult, Status, gate_result
 from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.advice import line
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.limits import Limits, exactly
+from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.limits import Allowance, Limits, exactly
 from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.report import Report
+from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.survey import Survey
 from ansible_collections.sluice.deploy.plugins.module_utils.sizes import format_size
 
 CHECKS = ("size", "growth", "layers", "wasted", "secrets", "root")
@@ -63,11 +64,11 @@ def judge(
     if limits.size is not None:
         results.append(_size(judges, limits.size))
     if limits.growth is not None and reference is not None:
-        results.append(_growth(judges, limits, reference))
+        results.append(_growth(judges, limits.growth, reference))
     if limits.layers is not None:
         results.append(_layers(judges, limits.layers))
     if limits.wasted is not None and report.survey is not None:
-        results.append(_wasted(judges, limits))
+        results.append(_wasted(judges, limits.wasted, report.survey))
     return [*results, _secrets(judges), _root(judges)]
 
 
@@ -95,14 +96,13 @@ def _stored(report: Report, rank: int) -> int:
     return (layer.size if report.basis == "unpacked" else layer.compressed) or 0
 
 
-def _growth(judges: _Judge, limits: Limits, reference: Reference) -> GateResult:
-    assert limits.growth is not None
+def _growth(judges: _Judge, limit: Allowance, reference: Reference) -> GateResult:
     title = f"Growth of image {judges.name}"
     if reference.size is None:
         return gate_result(f"image_growth.{judges.name}", title, "skip", evidence=[reference.what])
     growth = judges.report.size - reference.size
-    measured, shown = limits.growth.shown(growth, reference.size)
-    good = limits.growth.allows(growth, reference.size)
+    measured, shown = limit.shown(growth, reference.size)
+    good = limit.allows(growth, reference.size)
     evidence = [f"{judges.report.size} bytes {judges.report.basis}, {reference.size} in {reference.what}"]
     return judges.result("growth", title, good, measured, shown, evidence, _advice(judges.report))
 
@@ -114,11 +114,10 @@ def _layers(judges: _Judge, limit: int) -> GateResult:
     return judges.result("layers", title, count <= limit, count, limit, [f"{count} layers"], advice)
 
 
-def _wasted(judges: _Judge, limits: Limits) -> GateResult:
-    found, whole = judges.report.survey, judges.report.image.unpacked or 0
-    assert limits.wasted is not None and found is not None
-    measured, shown = limits.wasted.shown(found.wasted, whole)
-    good = limits.wasted.allows(found.wasted, whole)
+def _wasted(judges: _Judge, limit: Allowance, found: Survey) -> GateResult:
+    whole = judges.report.image.unpacked or 0
+    measured, shown = limit.shown(found.wasted, whole)
+    good = limit.allows(found.wasted, whole)
     evidence = [f"{found.wasted} of {whole} bytes are overwritten or deleted by later layers"]
     evidence += [
         f"{format_size(size)} {path} of layer {rank + 1}, {why} by layer {hider + 1}"

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 # A name that promises a secret, and forms of it that hold none.
 _SECRET = re.compile(
@@ -68,8 +68,8 @@ def named_secrets(config: dict[str, Any]) -> list[NamedSecret]:
 
 def _parts(line: str) -> tuple[str, str]:
     """A history line as what it declares and what it runs."""
-    match = _PARTS.fullmatch(line.removeprefix("/bin/sh -c #(nop)").strip())
-    assert match is not None
+    # Every part of the pattern may be empty, so it matches every line.
+    match = cast("re.Match[str]", _PARTS.fullmatch(line.removeprefix("/bin/sh -c #(nop)").strip()))
     return match["declared"] or "", match["shell"]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_collections.sluice.deploy.plugins.module_utils.imagegate import leftovers
 from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.layer import LayerIndex, key_path
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.overlay import Occurrence, occurrences
+from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.overlay import Hider, Occurrence, occurrences
 from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.runs import SortedRuns
 
 # A directory is passed over when one of its own directories holds this share of it: that one is named.
@@ -123,7 +123,7 @@ def survey(layers: Sequence[LayerIndex], top: int = 10) -> Survey:
         if file.versions > 1:
             result.versions += file.size
         if file.hider is not None:
-            _waste(result, file)
+            _waste(result, file, file.hider)
             hidden.offer(file.size, (key_path(file.key), file.rank, file.hider.rank, file.hider.why))
             continue
         result.files += 1
@@ -148,11 +148,10 @@ def survey(layers: Sequence[LayerIndex], top: int = 10) -> Survey:
     return result
 
 
-def _waste(result: Survey, file: Occurrence) -> None:
-    assert file.hider is not None
+def _waste(result: Survey, file: Occurrence, hider: Hider) -> None:
     result.wasted += file.size
     result.wasted_by_layer[file.rank] += file.size
-    result.causes[(file.rank, file.hider.rank, file.hider.why)] += file.size
+    result.causes[(file.rank, hider.rank, hider.why)] += file.size
 
 
 def _duplicates(result: Survey, contents: SortedRuns, top: int) -> None:

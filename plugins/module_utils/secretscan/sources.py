@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 from urllib.parse import quote
 
 from ..errors import UserError
@@ -136,16 +136,16 @@ class Sources:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         except FileNotFoundError:
             raise UserError("journal_units: this host has no journalctl")
-        assert process.stdout and process.stderr
+        stdout, stderr = cast("IO[bytes]", process.stdout), cast("IO[bytes]", process.stderr)
         with process:
-            for line in process.stdout:
+            for line in stdout:
                 entry = json.loads(line)
                 message = entry.get("MESSAGE") or ""
                 raw = bytes(message) if isinstance(message, list) else str(message).encode()
                 micros = int(entry.get("__REALTIME_TIMESTAMP", 0))
                 time = records.rfc3339(micros * 1000)
                 yield "journal", f"{time}\0{entry.get('__CURSOR', '')}", raw
-            error = process.stderr.read().decode("utf-8", "replace").strip()
+            error = stderr.read().decode("utf-8", "replace").strip()
         if process.returncode:
             self.notes.append(f"{source}: journalctl failed: {error.splitlines()[0] if error else 'no reason given'}")
 

@@ -131,6 +131,7 @@ def test_the_services_of_a_project():
         ("('Connection aborted.', PermissionError(13, 'Permission denied'))", "permission denied on here; run with"),
         ("('Connection aborted.', FileNotFoundError(2, 'No such file or directory'))", "no engine answers at here"),
         ("[Errno 111] Connection refused", "no engine answers at here"),
+        ("('Connection aborted.', RemoteDisconnected('Remote end closed'))", "no engine answers at here"),
         ("Read timed out. (read timeout=60)", "did not answer in time"),
         ("Install paramiko package to enable ssh:// support", "needs paramiko"),
         ("500 Server Error:\nsomething", "the engine at here failed: 500 Server Error: something"),
