@@ -31,6 +31,8 @@ class Container:
     image: str
     reference: str
     since: str
+    restarted: bool = True
+    """Whether the engine starts it again; what it does not is a command that is meant to end."""
 
     @property
     def running(self) -> bool:
@@ -98,6 +100,7 @@ def parse_container(item: dict[str, Any]) -> Container | None:
         image=item.get("Image", ""),
         reference=item["Config"].get("Image", ""),
         since=state.get("StartedAt", "")[:19],
+        restarted=(item.get("HostConfig") or {}).get("RestartPolicy", {}).get("Name") not in ("", "no"),
     )
 
 

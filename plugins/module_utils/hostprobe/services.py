@@ -19,6 +19,8 @@ def judge_services(
     """A result for each service of the stack, and for each further one that was found."""
     by_service: dict[str, list[Container]] = {name: [] for name in services}
     for container in found:
+        if container.service not in services and _ended_well(container):
+            continue
         by_service.setdefault(container.service or container.name, []).append(container)
     return [_judge(name, members, services.get(name), max_restarts) for name, members in by_service.items()]
 
@@ -47,6 +49,11 @@ def _judge(name: str, members: list[Container], service: Mapping[str, Any] | Non
         evidence=[f"{m.name}: {told(m)}, since {m.since}, {m.reference}" for m in members],
         advice=[f"docker logs --tail 50 {m.name}" for m in bad],
     )
+
+
+def _ended_well(container: Container) -> bool:
+    """A migration or the like, which has done its work."""
+    return container.state == "exited" and container.exit_code == 0 and not container.restarted
 
 
 def _status(container: Container, max_restarts: int) -> Status:

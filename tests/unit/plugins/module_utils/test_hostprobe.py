@@ -45,6 +45,7 @@ def inspected(container):
             **health,
         },
         "RestartCount": container.restarts,
+        "HostConfig": {"RestartPolicy": {"Name": "unless-stopped" if container.restarted else "no"}},
         "Image": container.image,
     }
 
@@ -74,6 +75,17 @@ def test_what_is_wrong_with_a_container_is_told(changes, status, measured):
     (result,) = judge_services([changed(SERVER, **changes)], {"server": {}}, 0)
     assert (result["status"], result["measured"]) == (status, measured)
     assert result["advice"] == ["docker logs --tail 50 crm-blue-server"]
+
+
+@pytest.mark.parametrize(("code", "results"), [(0, []), (1, ["fail"])])
+def test_a_migration_that_has_ended_well_is_no_service(code, results):
+    ended = changed(SERVER, service="migrate", state="exited", exit_code=code, health="", restarted=False)
+    assert [r["status"] for r in judge_services([ended], {}, 0)] == results
+
+
+def test_a_service_that_has_ended_is_a_failure_however_well():
+    ended = changed(SERVER, state="exited", health="", restarted=False)
+    assert [r["status"] for r in judge_services([ended], {"server": {}}, 0)] == ["fail"]
 
 
 def test_a_missing_worker_is_a_failure_of_the_worker():
