@@ -7,6 +7,7 @@ Both deploy the demo CRM on one disposable server, behind the same nginx: plain 
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -38,6 +39,7 @@ def ssh(command: str, stdin: str = "") -> str:
 
 def play(playbook: str, **settings: object) -> float:
     begin = time.perf_counter()
+    environment = {**os.environ, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT)}
     argv = [
         "ansible-playbook",
         "-i",
@@ -46,7 +48,7 @@ def play(playbook: str, **settings: object) -> float:
         json.dumps(settings),
         SCENARIO / playbook,
     ]
-    done = subprocess.run(argv, capture_output=True, text=True, cwd=PROJECT, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=PROJECT, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return time.perf_counter() - begin
 
@@ -59,7 +61,6 @@ def plain(version: str, service: str = "") -> float:
 
 def prepare() -> None:
     subprocess.run([PROJECT / "tools/server", "up", "debian13", "trixie"], check=True, capture_output=True)
-    subprocess.run([PROJECT / "tools/server", "reset", "debian13"], check=True, capture_output=True)
     play("prepare.yml")
     ssh("mkdir -p /srv/plain/secrets && cat > /srv/plain/compose.yml", (PROJECT / "demo/app/compose.yml").read_text())
     ssh("cat > /etc/nginx/conf.d/plain.conf && nginx -s reload", SITE)
@@ -111,4 +112,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    finally:
+        subprocess.run([PROJECT / "tools/server", "down", "debian13"], check=True, capture_output=True)
