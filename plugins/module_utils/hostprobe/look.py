@@ -41,14 +41,14 @@ class Seen:
     build_logs: list[str]
 
     def images(self, wanted: Mapping[str, Mapping[str, Any]], limit: str) -> list[dict[str, str]]:
-        """The images that run, as C(image_size_gate) takes them; those of the stack's own release only."""
-        chosen: dict[str, dict[str, str]] = {}
+        """The images that run, as C(image_size_gate) takes them, each once; the stack's own, not its databases'."""
+        chosen: dict[tuple[str, str], dict[str, str]] = {}
         for container in self.containers:
             service = wanted.get(container.service)
             if service is not None and not service.get("stateful"):
                 most = str(service.get("max_size") or limit)
                 entry = {"name": container.service, "image": container.image}
-                chosen.setdefault(container.service, {**entry, **({"max_size": most} if most else {})})
+                chosen.setdefault((container.image, most), {**entry, **({"max_size": most} if most else {})})
         return list(chosen.values())
 
 

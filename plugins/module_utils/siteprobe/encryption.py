@@ -62,13 +62,16 @@ def _chain(target: Target) -> Found:
     context.set_ciphers("DEFAULT:@SECLEVEL=1")
     try:
         with secure(target, context):
-            return Found("pass", measured="trusted", limit=trusted)
+            return Found("pass", measured="trusted", limit="trusted", evidence=(f"by {trusted}",))
     except ssl.SSLCertVerificationError as error:
         return Found(
             "fail",
             measured=error.verify_message,
-            limit=trusted,
-            evidence=(f"issued by {certificate.read(_served(target)).issuer}",),
+            limit="trusted",
+            evidence=(
+                f"judged by {trusted}",
+                f"issued by {certificate.read(_served(target)).issuer}",
+            ),
             advice=(
                 "serve the full chain (fullchain.pem); for a private or test CA set verify_ca_file to its root",
                 "a placeholder certificate means that the CA has not issued one yet: see its last error on the host",

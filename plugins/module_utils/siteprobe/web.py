@@ -73,9 +73,9 @@ def _redirect(target: Target) -> Found:
     advice = "answer on port 80 with: return 301 https://$host$request_uri"
     return Found(
         "fail" if not kept or answer.status // 100 != 3 else "pass" if permanent else "warn",
-        measured=f"{answer.status} to {location}" if location else str(answer.status),
-        limit=f"301 or 308 to {target.url}, path and query as asked",
-        evidence=() if kept else (f"asked for {_REDIRECTED}",),
+        measured=f"{answer.status}, all kept" if kept else f"{answer.status} to {location or 'nowhere'}",
+        limit="301 or 308, all kept",
+        evidence=(f"asked for {_REDIRECTED}", f"led to {location or 'nowhere'}, expected {wanted}"),
         advice=() if kept and permanent else (advice,),
     )
 

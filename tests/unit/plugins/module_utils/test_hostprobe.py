@@ -201,6 +201,7 @@ def test_the_look_at_a_foreign_deployment(monkeypatch, tmp_path):
     assert statuses.pop("release.drift") == "skip"
     assert set(statuses.values()) == {"pass"}, seen.results
     assert [c.name for c in seen.containers] == ["crm-blue-server", "crm-blue-worker", "crm-postgres"]
+    assert seen.images(SERVICES, "300MB") == [{"name": "server", "image": "sha256:aa", "max_size": "300MB"}]
     assert seen.images(SERVICES, "500MB") == [
         {"name": "server", "image": "sha256:aa", "max_size": "300MB"},
         {"name": "worker", "image": "sha256:aa", "max_size": "500MB"},
