@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """How fast and how right log_secret_scan is, beside other tools on the same logs in the same run.
