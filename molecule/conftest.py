@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pathlib
 import subprocess
 
@@ -18,5 +20,42 @@ def server():
         done = subprocess.run([PROJECT / "tools/server", *words], capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"tools/server {' '.join(words)}:\n{done.stdout}{done.stderr}"
         return done.stdout.strip()
+
+    return run
+
+
+@pytest.fixture
+def run_playbook(tmp_path):
+    """Run one task as a play; answers the finished process. Values travel in a file, never on a command line."""
+
+    def run(module: str, options: dict, *flags: str, server: str = "debian13", user: str = "", env: dict | None = None):
+        play = {"hosts": server, "gather_facts": False, "tasks": [{"name": "The module runs", module: options}]}
+        if user:
+            play |= {"become": True, "become_user": user}
+        playbook = tmp_path / "play.yml"
+        playbook.write_text(json.dumps([play]))
+        return subprocess.run(
+            ["ansible-playbook", "-i", "molecule/inventory", *flags, playbook],
+            cwd=PROJECT,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def run_module(run_playbook):
+    """Run one task as a play; answers the module's result, failed or not."""
+
+    def run(module: str, options: dict, server: str = "debian13", user: str = "") -> dict:
+        settings = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}
+        done = run_playbook(module, options, server=server, user=user, env=settings)
+        try:
+            return json.loads(done.stdout)["plays"][0]["tasks"][0]["hosts"][server]
+        except (ValueError, LookupError):
+            pytest.fail(f"no result:\n{done.stdout}{done.stderr}")
 
     return run

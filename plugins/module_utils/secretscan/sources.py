@@ -166,7 +166,9 @@ class Sources:
         for pattern in patterns:
             paths = sorted(glob.glob(pattern, recursive=True)) or [pattern]
             if paths == [pattern] and not Path(pattern).exists():
-                self.notes.append(f"file {pattern}: there is none")
+                if not glob.has_magic(pattern):
+                    raise UserError(f"paths: there is no file {pattern}")
+                self.notes.append(f"paths {pattern}: no file matches")
                 continue
             for path in map(Path, paths):
                 if path.is_dir() or (glob.has_magic(pattern) and _is_rotated_of(path, paths)):

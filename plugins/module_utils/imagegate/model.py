@@ -1,0 +1,55 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What every source of images (engine, registry, archive) delivers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.layer import LayerIndex
+
+
+@dataclass
+class Blob:
+    """A layer: bytes of its files, bytes as it is stored where it is stored compressed, and its contents.
+
+    What a source cannot tell is None.
+    """
+
+    size: int | None
+    compressed: int | None = None
+    index: LayerIndex | None = None
+
+
+@dataclass
+class Image:
+    """An image as its source knows it. C(config) is the OCI image configuration."""
+
+    id: str
+    tags: list[str]
+    platform: str
+    config: dict[str, Any]
+    layers: list[Blob]
+
+    @property
+    def unpacked(self) -> int | None:
+        """Bytes of all files of all layers, which is what docker image inspect calls the size."""
+        sizes = [layer.size for layer in self.layers]
+        return None if None in sizes else sum(size or 0 for size in sizes)
+
+    @property
+    def compressed(self) -> int | None:
+        """Bytes of all layers as they travel; None unless every layer is compressed."""
+        sizes = [layer.compressed for layer in self.layers]
+        return None if None in sizes else sum(size or 0 for size in sizes)
+
+
+def platform_of(config: dict[str, Any]) -> str:
+    """C(linux/amd64) or C(linux/arm/v7), from an image configuration or a platform descriptor."""
+    parts = (
+        config.get("os") or config.get("Os"),
+        config.get("architecture") or config.get("Architecture"),
+        config.get("variant") or config.get("Variant"),
+    )
+    return "/".join(str(part) for part in parts if part)
