@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 from urllib.parse import quote
 
 from ..errors import UserError
@@ -136,16 +136,14 @@ class Sources:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         except FileNotFoundError:
             raise UserError("journal_units: this host has no journalctl")
-        stdout, stderr = cast("IO[bytes]", process.stdout), cast("IO[bytes]", process.stderr)
         with process:
-            for line in stdout:
+            for line in process.stdout or ():
                 entry = json.loads(line)
-                message = entry.get("MESSAGE") or ""
-                raw = bytes(message) if isinstance(message, list) else str(message).encode()
+                raw = _message(entry.get("MESSAGE"))
                 micros = int(entry.get("__REALTIME_TIMESTAMP", 0))
                 time = records.rfc3339(micros * 1000)
                 yield "journal", f"{time}\0{entry.get('__CURSOR', '')}", raw
-            error = stderr.read().decode("utf-8", "replace").strip()
+            error = process.stderr.read().decode("utf-8", "replace").strip() if process.stderr else ""
         if process.returncode:
             self.notes.append(f"{source}: journalctl failed: {error.splitlines()[0] if error else 'no reason given'}")
 
@@ -168,7 +166,9 @@ class Sources:
         for pattern in patterns:
             paths = sorted(glob.glob(pattern, recursive=True)) or [pattern]
             if paths == [pattern] and not Path(pattern).exists():
-                self.notes.append(f"file {pattern}: there is none")
+                if not glob.has_magic(pattern):
+                    raise UserError(f"paths: there is no file {pattern}")
+                self.notes.append(f"paths {pattern}: no file matches")
                 continue
             for path in map(Path, paths):
                 if path.is_dir() or (glob.has_magic(pattern) and _is_rotated_of(path, paths)):
@@ -186,6 +186,15 @@ class Sources:
     def _text(self, source: str, data: bytes) -> None:
         self.scanned.append(source)
         self._scanner.scan(Log(source, "text", BytesReader(data), 0, len(data)))
+
+
+def _message(message: Any) -> bytes:
+    """A journal record's text: a string, the bytes of one that is not text, or several of either."""
+    if isinstance(message, list):
+        if all(isinstance(item, int) for item in message):
+            return bytes(message)
+        return b" ".join(_message(item) for item in message)
+    return str(message or "").encode()
 
 
 def _is_rotated_of(path: Path, paths: list[str]) -> bool:

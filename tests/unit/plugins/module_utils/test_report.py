@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_samples import REPORT, RESULTS
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.report_samples import REPORT, RESULTS
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.gates import gate_result

@@ -278,8 +278,9 @@ def test_an_exception_without_reason_or_end_is_refused(
 
 
 def test_what_cannot_be_read_is_said(tmp_path: Path, scan: Callable[..., Report]) -> None:
-    report = scan(paths=[str(tmp_path / "none.log")])
-    assert report.notes == [f"file {tmp_path}/none.log: there is none"]
+    assert scan(paths=[f"{tmp_path}/none-*.log"]).notes == [f"paths {tmp_path}/none-*.log: no file matches"]
+    with pytest.raises(UserError, match="there is no file"):
+        scan(paths=[str(tmp_path / "none.log")])
     with pytest.raises(UserError, match="no engine answers"):
         scan(containers=["web"])
     with pytest.raises(UserError, match="not a local socket"):
@@ -293,3 +294,30 @@ def test_keywords_are_counted_by_line(tmp_path: Path, scan: Callable[..., Report
         report = scan(paths=[str(log)], keywords="report", engine=engine)
         assert (report.keyword_lines, report.keywords) == (2, {"token": 1, "password": 1, "secret": 1})
         assert not report.findings
+
+
+def test_the_journal_of_a_unit(tmp_path: Path, scan: Callable[..., Report], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for journalctl: text, bytes that are no text, two messages in one; nothing after the cursor."""
+    messages: list[Any] = [f"plain {SECRET}", list(b"\xff " + OTHER.encode()), ["one", "acme_aaaabbbb1234"], None]
+    entries = [
+        {"MESSAGE": message, "__REALTIME_TIMESTAMP": f"{1767323045123456 + n}", "__CURSOR": f"c{n}"}
+        for n, message in enumerate(messages)
+    ]
+    (tmp_path / "entries").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    tool = tmp_path / "journalctl"
+    tool.write_text(f'#!/bin/sh\ncase "$*" in *--after-cursor=c3*) ;; *) cat {tmp_path}/entries ;; esac\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    rule = {"id": "acme", "title": "Acme", "pattern": "acme_[a-z0-9]{12}"}
+    options: dict[str, Any] = {
+        "journal_units": ["app.service"],
+        "secrets": {"A": SECRET, "B": OTHER},
+        "rules": [rule],
+        "state_file": str(tmp_path / "state.json"),
+    }
+    report = scan(**options)
+    assert sorted(f.title for f in report.findings) == ["Acme", "Value of A", "Value of B"]
+    assert report.findings[0].time.startswith("2026-01-02T03:04:05.12345")
+    again = scan(**options)
+    assert again.bytes_scanned == 0
+    assert len(again.findings) == 3

@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from siteprobe_server import (
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.siteprobe_server import (
     DOMAIN,
     EMAIL,
     HEADERS,
