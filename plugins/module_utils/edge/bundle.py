@@ -46,4 +46,5 @@ def _source(module: str) -> str:
     source = getattr(spec and spec.loader, "get_source", lambda name: None)(module)
     if source is None:
         raise RuntimeError(f"no source of {module}")
-    return str(source)
+    # Ansible's own loader answers with bytes.
+    return source.decode() if isinstance(source, bytes) else str(source)
