@@ -97,13 +97,13 @@ def _wait(store: Store, name: str, timeout: float) -> str:
         if time.monotonic() > deadline:
             raise UserError(f"{name}: no certificate within {timeout:g} s; systemctl status sluice-edge-certificates.")
         time.sleep(0.2)
-    why = attempts.load(store.root, name).reason
+    past = attempts.load(store.root, name)
     if pending:
-        why = why or "the CA has not been asked yet"
-        raise UserError(
-            f"{name} has no certificate: {why}. A self-signed one keeps serving; run the play again to try again."
-        )
-    return f"{name}: {why}; the present certificate keeps serving." if why else ""
+        until = past.blocked_until(attempts.now())
+        advice = f"The CA is asked again from {until:%Y-%m-%d %H:%M} UTC on" if until else "Run the play to try again"
+        why = past.reason or "the CA has not been asked yet"
+        raise UserError(f"{name} has no certificate: {why}. A self-signed one keeps serving. {advice}.")
+    return f"{name}: {past.reason}; the present certificate keeps serving." if past.reason else ""
 
 
 if __name__ == "__main__":

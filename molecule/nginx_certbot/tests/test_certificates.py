@@ -158,14 +158,16 @@ def test_ca_away_at_first(converge, shell, served, client, ca_away):
 def test_a_ca_is_not_asked_over_and_over(converge, shell, ca_away):
     elsewhere = {"stack_name": "lost", "stack_domain": "elsewhere.test", "stack_domain_aliases": []}
     ca_away()
-    for _ in range(3):
-        output = converge(check=False, **elsewhere).stdout
-        assert "the CA could not check elsewhere.test" in output
-        assert "port 80 of this host must be reachable" in output
-    before = orders(shell)
-    assert "The CA is asked again from" in converge(check=False, **elsewhere).stdout
-    assert orders(shell) == before
-    converge(nginx_certbot_state="absent", **elsewhere)
+    try:
+        for _ in range(3):
+            output = converge(check=False, **elsewhere).stdout
+            assert "the CA could not check elsewhere.test" in output
+            assert "port 80 of this host must be reachable" in output
+        before = orders(shell)
+        assert "The CA is asked again from" in converge(check=False, **elsewhere).stdout
+        assert orders(shell) == before
+    finally:
+        converge(nginx_certbot_state="absent", **elsewhere)
 
 
 def test_other_names_key_and_ca_replace_the_certificate(converge, served):

@@ -50,4 +50,5 @@ def _source(module: str) -> str:
         source = Path(spec.origin).read_text(encoding="utf-8")
     if source is None:
         raise RuntimeError(f"no source of {module}")
-    return str(source)
+    # Ansible's own loader answers with bytes.
+    return source.decode() if isinstance(source, bytes) else str(source)
