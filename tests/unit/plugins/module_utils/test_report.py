@@ -7,7 +7,6 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_samples import REPORT, RESULTS
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.gates import gate_result
@@ -16,6 +15,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.report.machine impor
 from ansible_collections.sluice.deploy.plugins.module_utils.report.model import Report, group_of, read_results, waive
 from ansible_collections.sluice.deploy.plugins.module_utils.report.page import as_page
 from ansible_collections.sluice.deploy.plugins.module_utils.report.table import as_table
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.report_samples import REPORT, RESULTS
 
 ANY_TEXT = st.text(max_size=40)
 

@@ -5,7 +5,12 @@ import json
 import re
 
 import pytest
-from siteprobe_server import (
+
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.login import Login
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Target
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.probe import Wishes, probe
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.siteprobe_server import (
     DOMAIN,
     EMAIL,
     HEADERS,
@@ -17,11 +22,6 @@ from siteprobe_server import (
     open_port,
     served,
 )
-
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.login import Login
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Target
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.probe import Wishes, probe
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 
