@@ -17,7 +17,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.login impo
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Target  # noqa: E402
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.probe import Wishes, probe  # noqa: E402
 
-testinfra_hosts = ["debian13"]
+testinfra_hosts = ["ssh://debian13"]
 MADE = PROJECT / ".cache/verify"
 CONF = "/etc/nginx/conf.d/crm.conf"
 QUERY = "mutation L($e: String!, $p: String!) { login(email: $e, password: $p) { accessToken } }"
@@ -32,7 +32,7 @@ def address(server):
     return server("ip", "debian13")
 
 
-def look(address):
+def look(address, ports=(3000, 3001, 5432)):
     step = {
         "path": "/graphql",
         "query": QUERY,
@@ -47,7 +47,7 @@ def look(address):
             health=[{"path": "/api/health", "expect": {"status": "ok", "info.database.status": "up"}}],
             front={"path": "/"},
             rate_limit={"path": "/api/version", "requests": 150},
-            closed_ports=[3000, 3001, 5432, 8080],
+            closed_ports=ports,
         )
     )
 
@@ -63,12 +63,14 @@ def explain(results):
 @contextlib.contextmanager
 def nginx_with(host, edit):
     """nginx with its configuration changed by a sed script, and as it was afterwards."""
-    done = host.run("cp %s /root/crm.conf && sed -i -E %s %s && nginx -t && systemctl restart nginx", CONF, edit, CONF)
-    assert done.rc == 0, done.stdout + done.stderr
+    apply = "sed -E %s /root/crm.conf >%s && nginx -t && systemctl reset-failed nginx && systemctl restart nginx"
+    assert host.run("test -f /root/crm.conf || cp %s /root/crm.conf", CONF).rc == 0
     try:
+        done = host.run(apply, edit, CONF)
+        assert done.rc == 0, done.stdout + done.stderr
         yield
     finally:
-        assert host.run("cp /root/crm.conf %s && systemctl restart nginx", CONF).rc == 0
+        assert host.run(apply, "", CONF).rc == 0
 
 
 def test_nothing_fails_as_deployed(host, address):
@@ -87,7 +89,7 @@ def test_nothing_fails_as_deployed(host, address):
         ("s/limit_req_status 429/limit_req_status 503/", "site.rate_limit"),
         ("s/location .api .*/location = \\/api\\/health { proxy_pass http:\\/\\/127.0.0.1:3001; }/", "site.health.api_health"),
         ("s/(location .graphql).*/\\1 { return 403; }/", "site.login"),
-        ("s/^(  location . ).*/\\1 { return 200 maintenance; }/", "site.front"),
+        ("s|^(  location / ).*|\\1 { return 200 maintenance; }|", "site.front"),
         ("s/^  server_name crm.example.com;/  server_name crm.example.com sluice-verify.invalid;/", "site.foreign_host"),
     ],
 )  # fmt: skip
@@ -97,9 +99,8 @@ def test_one_fault_fails_one_check(edit, check, host, address):
     assert failed(results) == {check}, explain(results)
 
 
-def test_an_open_port_fails_its_check(host, address):
-    with nginx_with(host, "$a server { listen 8080; return 200; }"):
-        results = look(address)
+def test_an_open_port_fails_its_check(address):
+    results = look(address, ports=[5432, 22])
     assert failed(results) == {"site.ports"}, explain(results)
 
 
@@ -118,7 +119,8 @@ def test_a_dead_worker_fails_the_play_and_no_secret_is_told(host):
     before = host.check_output(containers)
     assert host.run("docker stop sluice-demo-crm-worker-1").rc == 0
     try:
-        done = converge("-vvv", "--diff")
+        # Images have a scenario of their own, and take most of the time.
+        done = converge("-vvv", "--diff", "--extra-vars", "verify_images=false")
     finally:
         assert host.run("docker start sluice-demo-crm-worker-1").rc == 0
     told = done.stdout + done.stderr

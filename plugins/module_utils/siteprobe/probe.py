@@ -88,11 +88,12 @@ def probe(wishes: Wishes) -> list[GateResult]:
     first = reach.result()
     dns, *further = web.checks(target, wishes.addresses, wishes.headers)
     checks = [
+        # The longest wait first: a firewall lets connections run into their time-out.
+        *guards.closed_ports(target, wishes.closed_ports),
         *further,
         *app.checks(target, wishes.health, wishes.front, wishes.max_ms),
         *wishes.login.check(target),
         *encryption.checks(target, wishes.min_days),
-        *guards.closed_ports(target, wishes.closed_ports),
     ]
     # Last and alone: what follows a burst would be refused as well.
     burst = guards.rate_limit(

@@ -7,9 +7,9 @@ import struct
 import subprocess
 
 import pytest
-from report_samples import REPORT, RESULTS
 
 from ansible_collections.sluice.deploy.plugins.module_utils.report.page import as_page
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.report_samples import REPORT, RESULTS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed; on Debian: apt-get install chromium")
