@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import secrets
 import shlex
 import time
@@ -38,9 +39,10 @@ def log(host):
     def write(text: str, *options: str, stream: int = 1, wait: bool = True) -> str:
         name = f"leak-{secrets.token_hex(4)}"
         names.append(name)
-        blob = base64.b64encode(text.encode()).decode()
+        # Zipped: one argument of a command may have 128 KiB.
+        blob = base64.b64encode(gzip.compress(text.encode())).decode()
         host.check_output(
-            f"echo {blob} | base64 -d > /run/{name} && docker run {'' if wait else '--detach'} --name {name} {' '.join(options)} "
+            f"echo {blob} | base64 -d | gzip -d > /run/{name} && docker run {'' if wait else '--detach'} --name {name} {' '.join(options)} "
             f"--volume /run/{name}:/text:ro {IMAGE} bash -c 'cat /text >&{stream}' >/dev/null 2>&1"
         )
         return name
