@@ -7,7 +7,6 @@ from __future__ import annotations
 import importlib.util
 import io
 import zipfile
-from pathlib import Path
 
 # Ansible ships to the host what a module imports: the commands must be among it.
 from . import cli
@@ -45,9 +44,6 @@ def _source(module: str) -> str:
     # Ansible hands a module these sources in a zip file, so the loader is asked and not the disk.
     spec = importlib.util.find_spec(module)
     source = getattr(spec and spec.loader, "get_source", lambda name: None)(module)
-    if not source and spec and spec.origin and Path(spec.origin).is_file():
-        # ansible-test's loader knows the file, but answers no source.
-        source = Path(spec.origin).read_text(encoding="utf-8")
     if source is None:
         raise RuntimeError(f"no source of {module}")
     # Ansible's own loader answers with bytes.
