@@ -993,7 +993,7 @@ TOKENS: list[dict[str, Any]] = [
         "title": "PyPI upload token",
         "pattern": r"pypi-AgE(?:IcHlwaS5vcmc|NdGVzdC5weXBpLm9yZw)[\w-]{50,1000}",
         "entropy": 3.0,
-        "docs": "https://pypi.org/help/#apitoken",
+        "docs": "https://packaging.python.org/en/latest/specifications/pypirc/",
         "examples": ["pypi-AgEIcHlwaS5vcmc<word:120>"],
     },
     {

@@ -154,7 +154,7 @@ def test_a_copy_that_only_changes_the_owner_is_told_apart():
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("var/lib/apt/lists/deb.debian.org_dists_main", "apt"),
+        ("var/lib/apt/lists/archive.example_dists_main", "apt"),
         ("var/cache/apt/archives/x.deb", "apt"),
         ("var/cache/apk/APKINDEX", "apk"),
         ("root/.npm/_cacache/index/1", "npm"),
