@@ -81,7 +81,7 @@ def run(*command: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def check_with_engine(path: str, text: str) -> None:
+def check_with_engine(path: str) -> None:
     """Ask dockerd whether it would start with this file."""
     dockerd = shutil.which("dockerd")
     if dockerd is None:
@@ -122,7 +122,7 @@ def replace_file(path: Path, text: str, apply: bool, timeout: float) -> bool:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
-        check_with_engine(staged, text)
+        check_with_engine(staged)
         os.chmod(staged, path.stat().st_mode & 0o777 if former is not None else 0o644)
         os.replace(staged, path)
     finally:
@@ -150,7 +150,7 @@ def preview(text: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         staged = Path(scratch, "daemon.json")
         staged.write_text(text, encoding="utf-8")
-        check_with_engine(str(staged), text)
+        check_with_engine(str(staged))
 
 
 def apply(module: AnsibleModule) -> dict:
