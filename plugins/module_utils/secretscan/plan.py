@@ -66,8 +66,8 @@ class Plan:
 
 
 def _rule_term(number: int, rule: Rule) -> Term:
-    pattern = rule.search_pattern
-    return Term(number, rule.id, relax.relaxed(pattern), relax.required_literals(pattern))
+    expression = rule.anchor or relax.relaxed(rule.pattern)
+    return Term(number, rule.id, expression, relax.required_literals(rule.search_pattern))
 
 
 def _near_term(number: int, word: str) -> Term:

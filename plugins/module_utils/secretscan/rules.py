@@ -35,6 +35,7 @@ _KEYS = frozenset(
 _START = r"(?<![A-Za-z0-9])"
 _END = r"(?![A-Za-z0-9_-])"
 _LONGEST_PATTERN = 1000
+_LOOK_AROUND = re.compile(r"\(\?<?[=!]")
 
 # What may stand between a name and the value assigned to it, in code, JSON, YAML, XML, headers and logs.
 _TAIL = (
@@ -166,6 +167,8 @@ def _fault(data: Mapping[str, Any]) -> str:
         if len(text) > _LONGEST_PATTERN:
             return f"has {key} of more than {_LONGEST_PATTERN} characters"
         relax.relaxed(text)
+        if key == "anchor" and _LOOK_AROUND.search(text):
+            return "has an anchor with look-around, which a search in linear time cannot do"
         if relax.is_explosive(text):
             return f"has {key} that can take exponential time: a repeat within a repeat or beside one"
     for key in ("start", "end"):
