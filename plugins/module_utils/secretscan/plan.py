@@ -48,6 +48,8 @@ class Plan:
             for word in rule.near:
                 words.setdefault(word.lower(), []).append(rule)
         self.near = [(word, tuple(owners)) for word, owners in sorted(words.items())]
+        # The numbers of rules whose secrets go on in the next records.
+        self.multiline = {number for number, rule in enumerate(rules) if rule.multiline}
         self.literals = known.literals()
         self.keywords = KEYWORDS if keywords else ()
 

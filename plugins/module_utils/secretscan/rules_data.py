@@ -222,6 +222,7 @@ TOKENS: list[dict[str, Any]] = [
         "id": "clickhouse-cloud-key",
         "title": "ClickHouse Cloud API secret key",
         "pattern": "4b1d[A-Za-z0-9]{38}",
+        "anchor": "4b1d[A-Za-z0-9]{38}",
         "entropy": 3.0,
         "docs": "https://clickhouse.com/docs/cloud/manage/openapi",
         "examples": ["4b1d<alnum:38>"],
