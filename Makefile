@@ -4,8 +4,11 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SCENARIO ?=
 K ?=
+INVENTORY ?= inventories/prod
+ROTATE ?=
+VAULT ?= $(if $(ANSIBLE_VAULT_PASSWORD_FILE)$(ANSIBLE_VAULT_IDENTITY_LIST),,--ask-vault-pass)
 
-.PHONY: help venv engine demo test lint unit sanity molecule bench docs clean
+.PHONY: help venv engine demo secrets test lint unit sanity molecule bench docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +21,9 @@ engine:
 
 demo: venv engine ## the main job, on a disposable server of this machine
 	@tools/demo
+
+secrets: venv ## the vault file gets what it lacks; ROTATE=APP_SECRET replaces that one; INVENTORY, VAULT=options
+	@ansible-playbook playbooks/secrets.yml -i $(INVENTORY) $(VAULT) $(if $(ROTATE),--extra-vars secrets_rotate=$(ROTATE))
 
 test: lint unit sanity molecule ## everything that CI runs
 
