@@ -37,7 +37,7 @@ _END = r"(?![A-Za-z0-9_-])"
 _LONGEST_PATTERN = 1000
 _LOOK_AROUND = re.compile(r"\(\?<?[=!]")
 
-# What may stand between a word in a name and the value assigned to that name, in code, JSON, YAML, XML, headers and logs.
+# What may stand between a word in a name and the value assigned to it, in code, JSON, YAML, XML, headers and logs.
 TAIL = re.compile(
     r"(?i)(?P<rest>[\w.\- ]{0,40}?)[\"'`\])]{0,4}\s{0,4}"
     r"(?:=>|:{0,3}=|[?.+!]=|:|->|\|\||>|[\"'`]\s{0,3},|(?<=[\"'`]),)"
