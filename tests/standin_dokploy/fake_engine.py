@@ -22,10 +22,12 @@ class FakeEngine:
         states: State and status of a service's container, where it is not healthy.
         repository: The Compose file that each clone yields.
         environments: The .env of each deployment, as written for Compose.
+        logs: Printed by each container.
     """
 
     def __init__(self) -> None:
         self.build_output = ""
+        self.logs = ""
         self.exit_code = 0
         self.states: dict[str, tuple[str, str]] = {}
         self.repository = ""
@@ -71,4 +73,4 @@ class FakeEngine:
         return rows
 
     def container_log(self, container: str, tail: int) -> str:
-        return f"log of {container}\n"
+        return f"log of {container}\n{self.logs}"
