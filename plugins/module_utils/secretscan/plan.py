@@ -48,6 +48,8 @@ class Plan:
             for word in rule.near:
                 words.setdefault(word.lower(), []).append(rule)
         self.near = [(word, tuple(owners)) for word, owners in sorted(words.items())]
+        # The numbers of rules whose secrets go on in the next records.
+        self.multiline = {number for number, rule in enumerate(rules) if rule.multiline}
         self.literals = known.literals()
         self.keywords = KEYWORDS if keywords else ()
 
@@ -66,8 +68,8 @@ class Plan:
 
 
 def _rule_term(number: int, rule: Rule) -> Term:
-    pattern = rule.search_pattern
-    return Term(number, rule.id, relax.relaxed(pattern), relax.required_literals(pattern))
+    expression = rule.anchor or relax.relaxed(rule.pattern)
+    return Term(number, rule.id, expression, relax.required_literals(rule.search_pattern))
 
 
 def _near_term(number: int, word: str) -> Term:

@@ -58,7 +58,7 @@ class Inventory:
             check=False,
             cwd=self.directory,
             env={
-                **os.environ,
+                **{name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_VAULT")},
                 "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
                 "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / ".collections"),
                 "ANSIBLE_LOCAL_TEMP": str(self.directory / "tmp"),
