@@ -64,6 +64,9 @@ class FakeEngine:
             log(f"{self.commit}\nthe commit's message\n")
         return 0
 
+    def route(self) -> None:
+        """Nothing answers here."""
+
     def containers(self, project: str) -> list[dict[str, Any]]:
         rows = []
         for service in self.projects.get(project, []):

@@ -27,8 +27,8 @@ _EXIT_CODE = re.compile(r"\((\d+)\)")
 MAX_RESTARTS = 3
 # The engine waits ever longer between attempts, so that most looks find a crash-looping container waiting.
 MAX_RESTARTING = 15
-# A probe that fails so often in a row is not just late.
-MAX_UNHEALTHY = 5
+# At a look every two seconds: a minute, since the next probe after a late one may be half a minute away.
+MAX_UNHEALTHY = 30
 
 
 @dataclass(frozen=True)
