@@ -200,7 +200,8 @@ def test_a_changed_variable_is_deployed_once_and_then_nothing_is_sent(counts):
 
 
 def test_each_host_goes_its_groups_way_in_one_run(tmp_path):
-    (tmp_path / "hosts.yml").write_text("compose: {hosts: {mirrored: {docker_host_source: distribution}}}\n")
+    other = {"docker_host_source": "distribution", "stack_name": "other", "stack_domain": "other.example.com"}
+    (tmp_path / "hosts.yml").write_text(json.dumps({"compose": {"hosts": {"mirrored": other}}}))
     run = play("--check", f"--inventory={tmp_path}", tags="docker_host,dokploy_api")
     assert run.code == 0
     assert re.search(r"TASK \[sluice.deploy.docker_host : .*\n(?:task path.*\n)?.*mirrored", run.output)
