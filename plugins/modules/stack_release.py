@@ -36,7 +36,7 @@ options:
     type: int
     default: 5
   minimum_free:
-    description: Space that must be free where the engine keeps its data.
+    description: Space that must be free where the engine keeps its data, and where the stack's directory lies.
     type: str
     default: 1GB
   dump_before_migration:
@@ -116,7 +116,7 @@ actions:
   elements: str
 gates:
   description: Results of the gates, in the collection's one form.
-  returned: always, after the inputs were accepted
+  returned: success, and when a step failed after a gate was judged
   type: list
   elements: dict
 seconds:
@@ -178,7 +178,7 @@ def main() -> None:
 
     def action(run: Run) -> dict[str, Any]:
         outcome = releases.plan(run) if module.check_mode else releases.release(run)
-        return vars(outcome)
+        return {**vars(outcome), "gates": run.gates}
 
     conduct(module, "release", settings, action)
 

@@ -20,11 +20,11 @@ KNOWN = 100_000
 
 KEYWORDS = ("password", "secret", "token")
 
-# A name, the rest of it, what assigns, and the first characters of a value; escapes and colours may be
-# between.
+# A name, the rest of it, what assigns, and five characters of a value or of the escape before it (u003e). Without
+# alternatives in a repeat, which make the compiled patterns ten times as large.
 _NEAR_TAIL = (
     r"[\w.\- \\\"'\])>`\[;&?!+]*(?:[:=>|]|%3[dD]|[\"'`] ?,)"
-    r"(?:[\s\\\"'`=>|:(\[{]|\\u00[0-9a-f]{2}|&quot;|%2[27])*[^\s\\\"'`,]{6}"
+    r"[\s\\\"'`=>|:(\[{]*[^\s\\\"'`,]{5}"
 )
 
 
@@ -48,6 +48,8 @@ class Plan:
             for word in rule.near:
                 words.setdefault(word.lower(), []).append(rule)
         self.near = [(word, tuple(owners)) for word, owners in sorted(words.items())]
+        # The numbers of rules whose secrets go on in the next records.
+        self.multiline = {number for number, rule in enumerate(rules) if rule.multiline}
         self.literals = known.literals()
         self.keywords = KEYWORDS if keywords else ()
 
@@ -66,8 +68,8 @@ class Plan:
 
 
 def _rule_term(number: int, rule: Rule) -> Term:
-    pattern = rule.search_pattern
-    return Term(number, rule.id, relax.relaxed(pattern), relax.required_literals(pattern))
+    expression = rule.anchor or relax.relaxed(rule.pattern)
+    return Term(number, rule.id, expression, relax.required_literals(rule.search_pattern))
 
 
 def _near_term(number: int, word: str) -> Term:
