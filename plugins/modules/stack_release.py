@@ -52,7 +52,9 @@ options:
     type: float
     default: 30
   data_secrets_rotated:
-    description: Accept a new value of a stateful service's secret; it was changed inside the service already.
+    description:
+      - Accept a new value of a stateful service's secret; it was changed inside the service already.
+      - A PostgreSQL service's own password needs no such word, the release changes it in the database.
     type: bool
     default: false
   hadolint:
