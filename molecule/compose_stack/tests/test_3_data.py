@@ -45,7 +45,7 @@ def sql(host):
 
 
 @pytest.fixture
-def upload(host):
+def upload(host, standing):
     """A file of the app's volume."""
     place = host.check_output("docker volume inspect --format '{{.Mountpoint}}' crm_storage")
     return f"{place}/upload.txt"
@@ -131,7 +131,7 @@ def test_a_release_with_a_migration_is_preceded_by_a_dump(host, play, standing):
 
 
 @pytest.mark.parametrize(
-    ("kilobytes", "said"), [(0, "could not begin"), (100, "failed at step write"), (2000, "failed at step dump")]
+    ("kilobytes", "said"), [(0, "could not begin"), (24, "failed at step write"), (2000, "failed at step dump")]
 )
 def test_a_full_disk_ends_a_release_and_not_the_service(host, play, whole, sql, standing, fill_disk, kilobytes, said):
     # Hardly compressible, so that the dump is larger than what is left.

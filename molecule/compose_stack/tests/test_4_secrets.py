@@ -84,9 +84,8 @@ def test_no_secret_on_a_command_line(host, play, standing, secrets):
     try:
         play.well(demo_version=standing.there)
     finally:
-        host.check_output(
-            "touch /root/watched && timeout 20 tail --pid $(pgrep -f '^python3 /root/watch.py') -f /dev/null"
-        )
+        running = "pgrep -f '^python3 /root/watch.py' > /dev/null"
+        host.check_output(f"touch /root/watched && while {running}; do sleep 0.2; done")
     seen = host.check_output("base64 -w0 /root/seen")
     text = base64.b64decode(seen).decode(errors="replace")
     for program in ("docker\0compose", "pg_dump", "/usr/local/sbin/edge-switch"):
