@@ -119,7 +119,7 @@ class Engine:
         if self.master():
             argv = ["docker", "exec", container_name(self._edge), *test]
         else:
-            mounts = [f"--volume={self._root}/conf:/etc/edge:ro", "--tmpfs=/run:mode=1777"]
+            mounts = [f"--volume={self._root}/conf:/etc/edge:ro"]
             mounts += ["--tmpfs=/tmp:mode=1777", "--tmpfs=/var/cache/edge:mode=1777"]
             isolated = [*confinement(self._edge), "--network=none", *mounts, f"--entrypoint={test[0]}"]
             argv = ["docker", "run", "--rm", *isolated, self._edge.image, *test[1:]]
