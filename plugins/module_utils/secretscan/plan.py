@@ -69,7 +69,7 @@ class Plan:
 
 def _rule_term(number: int, rule: Rule) -> Term:
     expression = rule.anchor or relax.relaxed(rule.pattern)
-    return Term(number, rule.id, expression, relax.required_literals(rule.search_pattern))
+    return Term(number, rule.id, expression, relax.required_literals(expression))
 
 
 def _near_term(number: int, word: str) -> Term:

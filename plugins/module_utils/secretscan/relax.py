@@ -21,7 +21,7 @@ except ImportError:  # Python 3.10
 import re
 
 # Changes whenever the same pattern is relaxed in another way.
-VERSION = 2
+VERSION = 3
 
 # A relaxed pattern ends as soon as it fixes this many characters: enough to be rare in a log.
 ENOUGH = 14
@@ -33,6 +33,9 @@ _ESCAPED = {
     "=": r"(?:=|%3[dD]|\\u003[dD])",
     "+": r"(?:\+|%2[bB]|\\u002[bB])",
     "@": r"(?:@|%40|\\u0040)",
+    "&": r"(?:&|%26|&amp;|\\u0026)",
+    "<": r"(?:<|%3[cC]|&lt;|\\u003[cC])",
+    ">": r"(?:>|%3[eE]|&gt;|\\u003[eE])",
     "|": r"(?:\||%7[cC]|\\u007[cC])",
     "~": r"(?:~|%7[eE])",
     '"': r"(?:\\*\"|%22|&quot;|&#34;|\\*u0022|\\*u0026(?:quot|#34);)",
