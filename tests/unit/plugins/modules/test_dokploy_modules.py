@@ -415,11 +415,49 @@ def test_stopped_and_started_again(dokploy, service):
 def test_info_finds_and_warns(dokploy, service):
     found = dokploy.run("dokploy_info", project="crm", name="app", letsencrypt=True, gather=["place", "settings"])
     assert found["compose_id"] == service and found["requests"] == {"reads": 2, "writes": 0}
-    assert {g["id"]: g["status"] for g in found["gates"]} == {
+    assert statuses(found) == {
+        "dokploy.transport": "pass",
         "dokploy.nightly_prune": "warn",
         "dokploy.acme_email": "warn",
     }
     assert dokploy.run("dokploy_info", gather=["version"])["version"] == "v0.30.2"
+
+
+def statuses(result) -> dict[str, str]:
+    return {gate["id"]: gate["status"] for gate in result["results"]}
+
+
+def checks(dokploy, **options):
+    return dokploy.run(
+        "dokploy_info", project="crm", name="app", gather=["place", "checks"], secrets=SECRETS, **options
+    )
+
+
+def test_checks_pass_on_a_sound_deployment_and_change_nothing(dokploy, service):
+    deploy(dokploy, service)
+    checked = checks(dokploy, services=["web", "cache"])
+    assert statuses(checked) == {
+        "dokploy.containers": "pass",
+        "dokploy.build_log": "pass",
+        "dokploy.container_logs": "pass",
+    }
+    assert not checked["changed"] and dokploy.posts == []
+    assert checked["app_name"].startswith("app-")
+
+
+def test_checks_find_what_the_server_does_not_say(dokploy, service):
+    deploy(dokploy, service)
+    dokploy.engine.states["web"] = ("exited", "Exited (1) 2 minutes ago")
+    dokploy.engine.logs = f"connecting with {SECRETS['DB_PASSWORD']}\n"
+    dokploy.standin.store.logs.update(dict.fromkeys(dokploy.standin.store.logs, "RUN echo it's a #1 $ecret\"\n"))
+    checked = checks(dokploy)
+    assert set(statuses(checked).values()) == {"fail"}
+    assert all(value not in dokploy.output for value in SECRETS.values())
+
+
+def test_checks_of_a_service_that_is_not_there(dokploy, place):
+    result = checks(dokploy)
+    assert result["failed"] and "no Compose service 'app' in environment 'production' of project 'crm'" in result["msg"]
 
 
 def test_first_set_up_makes_a_key_that_lasts(dokploy):
