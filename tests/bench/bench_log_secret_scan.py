@@ -40,39 +40,10 @@ from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_sa
 )
 
 SEED = 20260102
-WORDS = [
-    "server",
-    "worker",
-    "request",
-    "user",
-    "module",
-    "loaded",
-    "route",
-    "mapped",
-    "connection",
-    "query",
-    "workspace",
-    "metadata",
-    "cache",
-    "job",
-    "started",
-    "finished",
-    "retry",
-    "queue",
-    "event",
-    "object",
-    "record",
-    "view",
-    "field",
-    "company",
-    "person",
-    "note",
-    "task",
-    "sync",
-    "message",
-    "channel",
-    "calendar",
-]
+WORDS = (
+    "server worker request user module loaded route mapped connection query workspace metadata cache job started"
+    " finished retry queue event object record view field company person note task sync message channel calendar"
+).split()
 KNOWN = 36
 
 
