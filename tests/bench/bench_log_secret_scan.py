@@ -40,10 +40,12 @@ from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_sa
 )
 
 SEED = 20260102
-WORDS = (
-    "server worker request user module loaded route mapped connection query workspace metadata cache job started"
-    " finished retry queue event object record view field company person note task sync message channel calendar"
-).split()
+WORDS = [
+    *("server", "worker", "request", "user", "module", "loaded", "route", "mapped"),
+    *("connection", "query", "workspace", "metadata", "cache", "job", "started", "finished"),
+    *("retry", "queue", "event", "object", "record", "view", "field", "company"),
+    *("person", "note", "task", "sync", "message", "channel", "calendar"),
+]
 KNOWN = 36
 
 
