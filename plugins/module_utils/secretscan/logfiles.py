@@ -107,7 +107,7 @@ class FileChain:
     def _scan_file(self, source: str, file: _Opened, kind: Kind, offset: int) -> dict[str, Any]:
         reader = file.reader
         size = reader.size
-        if size == offset:
+        if isinstance(reader, FileReader) and size == offset:
             return {}
         reader.start_at(offset)
         log = Log(source, kind, reader, offset, max(size - offset, 0), file.name)

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from . import relax
+from .demands import Literals, required_literals
 from .known import KnownValues
 from .rules import Rule
 
@@ -34,7 +35,7 @@ class Term(NamedTuple):
     number: int
     owner: str
     expression: str
-    literals: relax.Literals
+    literals: Literals
 
 
 class Plan:
@@ -69,9 +70,9 @@ class Plan:
 
 def _rule_term(number: int, rule: Rule) -> Term:
     expression = rule.anchor or relax.relaxed(rule.pattern)
-    return Term(number, rule.id, expression, relax.required_literals(rule.search_pattern))
+    return Term(number, rule.id, expression, required_literals(expression))
 
 
 def _near_term(number: int, word: str) -> Term:
-    literals = relax.Literals(frozenset([word]), caseless=True, leading=True)
+    literals = Literals(frozenset([word]), caseless=True, leading=True)
     return Term(number, word, f"(?i){re.escape(word)}{_NEAR_TAIL}", literals)

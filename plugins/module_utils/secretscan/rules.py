@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import UserError, nearest
 from . import judge, relax
+from .demands import is_explosive, required_literals
 
 SEVERITIES = ("low", "medium", "high")
 _KEYS = frozenset(
@@ -187,15 +188,15 @@ def _fault(data: Mapping[str, Any]) -> str:
         relax.relaxed(text)
         if key == "anchor" and _LOOK_AROUND.search(text):
             return "has an anchor with look-around, which a search in linear time cannot do"
-        if relax.is_explosive(text):
+        if is_explosive(text):
             return f"has {key} that can take exponential time: a repeat within a repeat or beside one"
     for key in ("start", "end"):
-        if relax.is_explosive(str(data.get(key) or "")):
+        if is_explosive(str(data.get(key) or "")):
             return f"has {key} that can take exponential time"
     low, _high = relax.parse(data["pattern"]).getwidth()
     if low < 4:
         return "matches texts of less than 4 characters, down to nothing"
     search = str(data.get("anchor") or data["pattern"])
-    if not data.get("near") and relax.required_literals(search).shortest < 2:
+    if not data.get("near") and required_literals(search).shortest < 2:
         return "holds no fixed text of 2 characters to search for; add near or anchor"
     return ""

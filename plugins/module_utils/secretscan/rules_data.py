@@ -32,6 +32,7 @@ from typing import Any
 
 # A blank between two words of a log, written out, escaped, in a URL, or with a colour in it: the characters of all that.
 GAP = r"[\s+\\%nrtu0-9b\[;m]{1,16}"
+NEWLINE = r"(?:\s|\\{1,4}[nr])"
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 # Formats that a token shows by itself.
@@ -958,7 +959,8 @@ TOKENS: list[dict[str, Any]] = [
     {
         "id": "private-key",
         "title": "Private key (PEM, OpenSSH, PGP)",
-        "pattern": "-----BEGIN (?:[A-Z0-9]{1,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?P<secret>[^-]{32,})",
+        # Headers such as Proc-Type may come before the lines of base64.
+        "pattern": rf"-----BEGIN (?:[A-Z0-9]{{1,10}} ){{0,3}}PRIVATE KEY(?: BLOCK)?-----{NEWLINE}{{0,4}}(?:[A-Za-z-]{{3,20}}: [^\n\\]{{0,80}}{NEWLINE}{{1,4}}){{0,4}}(?P<secret>[A-Za-z0-9+/=]{{24,}}(?:{NEWLINE}{{1,4}}[A-Za-z0-9+/=]{{24,}})*)",
         "entropy": 3.0,
         "start": "",
         "end": "",
