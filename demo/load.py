@@ -2,9 +2,9 @@
 
     python demo/load.py ADDRESS DOMAIN CA COMMAND ...    HTTPS load while the command runs, then what became of it
 
-Keep-alive clients, clients that connect anew for each request, slow requests that span a switch, and an event
-stream. A request fails when its answer is not 200, is cut short, or never comes. A client whose idle connection the
-server closed just as it wrote may try again once, as browsers do; that is counted apart.
+Keep-alive clients, clients that connect anew for each request, slow requests that span a switch, an event stream and
+a WebSocket. A request fails when its answer is not 200, is cut short, or never comes. A client whose idle connection
+the server closed just as it wrote may try again once, as browsers do; that is counted apart.
 """
 
 from __future__ import annotations
@@ -17,6 +17,14 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+EVENTS = ("/api/events", "Accept: text/event-stream\r\n", b" 200 ")
+ECHOES = (
+    "/api/ws",
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: c2x1aWNlLWRlcGxveS0xNg==\r\n",
+    b" 101 ",
+)
+
 
 @dataclass
 class Stats:
@@ -25,6 +33,11 @@ class Stats:
     versions: dict[str, int] = field(default_factory=dict)
     retried: int = 0
     events: int = 0
+    streams: int = 0
+    """How often the event stream was opened: once more for each release that ended beneath it."""
+    echoes: int = 0
+    sockets: int = 0
+    """The same of the WebSocket."""
 
     @property
     def requests(self) -> int:
@@ -39,7 +52,8 @@ class Stats:
     def __str__(self) -> str:
         return (
             f"{self.requests} requests, {len(self.failures)} failed, {self.retried} retried on a new connection, "
-            f"p99 {self.p99:.0f} ms, by version {self.versions}, {self.events} events"
+            f"p99 {self.p99:.0f} ms, by version {self.versions}, "
+            f"{self.events} events in {self.streams} streams, {self.echoes} echoes in {self.sockets} WebSockets"
         )
 
 
@@ -81,7 +95,7 @@ class Load:
         clients = [self._client(keep=True, path=self.kept_path) for _ in range(self.keepalive)]
         clients += [self._client(keep=False, path="/") for _ in range(4)]
         clients += [self._client(keep=False, path="/api/slow?ms=1500") for _ in range(4)]
-        await asyncio.gather(*clients, self._events())
+        await asyncio.gather(*clients, self._again(*EVENTS, self._events), self._again(*ECHOES, self._echoes))
 
     async def _client(self, keep: bool, path: str) -> None:
         connection = None
@@ -135,22 +149,46 @@ class Load:
         self.stats.versions[version] = self.stats.versions.get(version, 0) + 1
         return reader, writer, headers.get(b"connection", b"")
 
-    async def _events(self) -> None:
-        """An event stream that connects again when the release that it hung on goes away."""
+    async def _again(self, path: str, headers: str, status: bytes, talk) -> None:
+        """A long connection, opened anew when the release that it hung on goes away."""
         while not self._over.is_set():
+            head, writer = b"", None
             try:
                 reader, writer = await asyncio.open_connection(**self.where)
-                request = f"GET /api/events HTTP/1.1\r\nHost: {self.domain}\r\nAccept: text/event-stream\r\n\r\n"
-                writer.write(request.encode())
-                while not self._over.is_set():
-                    async with asyncio.timeout(5):
-                        line = await reader.readline()
-                    if not line:
-                        break
-                    self.stats.events += line.startswith(b"data:")
-                writer.close()
-            except (OSError, TimeoutError):
-                await asyncio.sleep(0.2)
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: {self.domain}\r\n{headers}\r\n".encode())
+                async with asyncio.timeout(20):
+                    head = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n", 1)[0]
+                if status in head:
+                    await talk(reader, writer)
+            except (OSError, asyncio.IncompleteReadError):
+                await asyncio.sleep(0.1)
+            finally:
+                if writer:
+                    writer.close()
+            if status not in head:
+                self.stats.failures.append(f"{path} at {time.strftime('%H:%M:%S')}: {head.decode() or 'no answer'}")
+
+    async def _events(self, reader, writer) -> None:
+        self.stats.streams += 1
+        while not self._over.is_set():
+            async with asyncio.timeout(20):
+                line = await reader.readline()
+            if not line:
+                return
+            self.stats.events += line.startswith(b"data:")
+
+    async def _echoes(self, reader, writer) -> None:
+        self.stats.sockets += 1
+        while not self._over.is_set():
+            # A text frame with a mask of zeros; the server's frames are short and have none.
+            writer.write(b"\x81\x84\0\0\0\0ping")
+            async with asyncio.timeout(20):
+                kind, length = await reader.readexactly(2)
+                text = await reader.readexactly(length)
+            if kind == 0x88:
+                return
+            self.stats.echoes += b"echo" in text
+            await asyncio.sleep(0.2)
 
 
 def main() -> int:

@@ -36,7 +36,7 @@ options:
     type: int
     default: 5
   minimum_free:
-    description: Space that must be free where the engine keeps its data.
+    description: Space that must be free where the engine keeps its data, and where the stack's directory lies.
     type: str
     default: 1GB
   dump_before_migration:
@@ -52,7 +52,9 @@ options:
     type: float
     default: 30
   data_secrets_rotated:
-    description: Accept a new value of a stateful service's secret; it was changed inside the service already.
+    description:
+      - Accept a new value of a stateful service's secret; it was changed inside the service already.
+      - A PostgreSQL service's own password needs no such word, the release changes it in the database.
     type: bool
     default: false
   hadolint:
@@ -116,7 +118,7 @@ actions:
   elements: str
 gates:
   description: Results of the gates, in the collection's one form.
-  returned: always, after the inputs were accepted
+  returned: success, and when a step failed after a gate was judged
   type: list
   elements: dict
 seconds:
@@ -178,7 +180,7 @@ def main() -> None:
 
     def action(run: Run) -> dict[str, Any]:
         outcome = releases.plan(run) if module.check_mode else releases.release(run)
-        return vars(outcome)
+        return {**vars(outcome), "gates": run.gates}
 
     conduct(module, "release", settings, action)
 

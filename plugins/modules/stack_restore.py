@@ -48,11 +48,6 @@ path:
   returned: success, except in check mode
   type: str
   sample: /var/lib/sluice/stacks/crm/backups/20260102T030405Z
-gates:
-  description: Empty here.
-  returned: success
-  type: list
-  elements: dict
 seconds:
   description: How long each step took.
   returned: success

@@ -72,7 +72,7 @@ actions:
   elements: str
 gates:
   description: Results of the gates on the running release.
-  returned: always, after the inputs were accepted
+  returned: success, and when a step failed after a gate was judged
   type: list
   elements: dict
 seconds:
@@ -104,7 +104,8 @@ def main() -> None:
     module = AnsibleModule({**COMMON_OPTIONS, "release": {"type": "str", "default": ""}}, supports_check_mode=True)
 
     def action(run: Run) -> dict[str, Any]:
-        return vars(rollback(run, module.params["release"], module.check_mode))
+        outcome = rollback(run, module.params["release"], module.check_mode)
+        return {**vars(outcome), "gates": run.gates}
 
     conduct(module, "rollback", lambda: Settings(by=module.params["by"]), action)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -30,9 +31,18 @@ class Played:
 class Play:
     """The scenario's play, as a user runs it, with settings of a test."""
 
-    def start(self, *arguments: str, **settings) -> subprocess.Popen:
+    def __init__(self) -> None:
+        self.left: str | None = None
+        """The version that the last good play released without any other change; None when it did something else."""
+
+    def start(self, *arguments: str, state: str = "", **settings) -> subprocess.Popen:
         argv = ["ansible-playbook", "-i", PROJECT / "molecule/inventory", "--limit", "debian13"]
-        argv += ["--extra-vars", json.dumps(settings), *arguments, SCENARIO / "converge.yml"]
+        playbook = SCENARIO / "converge.yml"
+        if state:
+            playbook = PROJECT / f"playbooks/{state}.yml"
+            argv += ["-i", SCENARIO / "files/inventory.yml", "--extra-vars", f"@{SCENARIO}/vars/stack.yml"]
+        settings["molecule_cache"] = str(PROJECT / ".cache/compose_stack")
+        argv += ["--extra-vars", json.dumps(settings), *arguments, playbook]
         environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "true"}
         return subprocess.Popen(
             argv,
@@ -44,16 +54,28 @@ class Play:
             start_new_session=True,
         )
 
-    def __call__(self, *arguments: str, **settings) -> Played:
+    def __call__(self, *arguments: str, state: str = "", **settings) -> Played:
+        """Settings are extra variables; C(state) plays one of the collection's other playbooks instead."""
         begin = time.monotonic()
-        process = self.start(*arguments, **settings)
+        process = self.start(*arguments, state=state, **settings)
         output = process.communicate()[0]
+        if process.returncode == 0 and state not in ("backup", "restore") and "--check" not in arguments:
+            plain = not state and set(settings) <= {"demo_version", "stack_drain"}
+            self.left = settings.get("demo_version", "1") if plain else None
         return Played(process.returncode, output, time.monotonic() - begin)
 
-    def well(self, *arguments: str, **settings) -> Played:
-        played = self(*arguments, **settings)
+    def well(self, *arguments: str, state: str = "", **settings) -> Played:
+        played = self(*arguments, state=state, **settings)
         assert played.status == 0, played.output
         return played
+
+
+@dataclass
+class Standing:
+    """Which version serves when a test begins, and the other one."""
+
+    here: str
+    there: str
 
 
 @pytest.fixture(scope="session")
@@ -83,17 +105,17 @@ def served(address):
 
 
 @pytest.fixture
-def whole(host, served):
+def whole(served, serving, host):
     """Asserts that one whole release of a version serves, and that nothing is left of another attempt."""
 
     def check(version: str) -> None:
         assert served() == version
-        serving = json.loads(host.check_output(f"cat {STATE}/serving.json"))
-        colour = serving["current"]["colour"]
-        running = set(host.check_output("docker ps --format '{{.Names}}'").split())
+        colour = serving()["current"]["colour"]
+        states = host.check_output("docker ps --all --format '{{.State}} {{.Names}}'").splitlines()
+        running = {line.split()[1] for line in states if line.startswith("running ")}
         expected = {f"crm-{colour}-{s}" for s in ("server", "worker", "front")} | {"crm-postgres", "crm-redis"}
         assert running == expected
-        stopped = set(host.check_output("docker ps --all --format '{{.Names}}'").split()) - running
+        stopped = {line.split()[1] for line in states} - running
         other = "green" if colour == "blue" else "blue"
         # The way back, under its own colour's names or under the fixed ones.
         services = ("server", "worker", "front")
@@ -107,7 +129,18 @@ def whole(host, served):
 
 
 @pytest.fixture
-def release_one(play, whole):
-    """Version 1 serves when the test begins."""
-    play.well()
+def standing(play, whole) -> Standing:
+    """One version serves, whole and without changes; mostly it is the one that the test before left."""
+    with contextlib.suppress(AssertionError):
+        if play.left:
+            whole(play.left)
+            return Standing(play.left, "2" if play.left == "1" else "1")
+    play.well(demo_version="1")
     whole("1")
+    return Standing("1", "2")
+
+
+@pytest.fixture
+def serving(host):
+    """The release that serves and the one before it, as the server's own file has them."""
+    return lambda: json.loads(host.check_output(f"cat {STATE}/serving.json"))

@@ -2,15 +2,46 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import time
 
 import pytest
 
 testinfra_hosts = ["ssh://debian13"]
 STATE = "/var/lib/sluice/stacks/crm"
+RUNNING = "docker ps --format '{{.Names}}'"
+PERSONAL = "$(python3 -m site --user-site)"
+
+# Python reads it at its start: the release's own process kills itself as it enters a step.
+DIE = """
+import os, pathlib, signal, sys
+wanted = pathlib.Path("/root/die-at")
+
+def watch(frame, event, _):
+    name = frame.f_locals.get("name") if event == "call" and frame.f_code.co_name == "step" else None
+    if name and name == wanted.read_text().strip():
+        with open("/root/died", "a") as stream:
+            stream.write(name + chr(10))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if wanted.exists():
+    sys.setprofile(watch)
+"""
+
+# Of those before it is written, none changes anything on the server.
+STEPS = (
+    "write",
+    "journal",
+    "dump",
+    "pre_release",
+    "start",
+    "workers",
+    "gates",
+    "switch",
+    "drain",
+    "record",
+    "stop_old",
+)
 
 BAD_BUILD = "FROM local/sluice-demo-front:1 AS a\nRUN exit 7\nFROM local/sluice-demo-front:1\nCOPY --from=a /app/dist .\nUSER 1000\n"
 
@@ -21,137 +52,162 @@ def build_of(dockerfile: str, host) -> dict:
     return {"front": {"build": {"context": "/srv/trial"}, "image": None}}
 
 
+# Settings of a release of the version that does not serve, unless they name one; and what must be said.
 CASES = {
     "image missing": (
         {"demo_version": "nope"},
         ["failed at step images", "local/sluice-demo-server:nope cannot be pulled", "docker login"],
     ),
     "image too large": (
-        {"demo_changes": {"front": {"max_size": "1MB", "env": {"X": "2"}}}},
+        {"demo_changes": {"front": {"max_size": "1MB"}}},
         ["failed at step image_gates", "gate image_size.front failed"],
     ),
     "migration fails": (
-        {"demo_version": "2", "demo_break": "migration"},
+        {"demo_break": "migration"},
         ["failed at step pre_release", "the pre-release hook ended with status"],
     ),
     "never healthy": (
         {
-            "demo_version": "2",
             "demo_break": "unhealthy",
-            "demo_changes": {"server": {"health": {"start_period": "2s"}}},
+            "demo_changes": {"server": {"health": {"start_period": "2s", "interval": "1s"}}},
         },
         ["failed at step start", "service server is unhealthy"],
     ),
-    "crash at start": ({"demo_version": "2", "demo_break": "crash"}, ["failed at step start", "service server"]),
-    "crash after start": ({"demo_version": "2", "demo_break": "crash-later"}, ["service server crashed"]),
+    "crash at start": ({"demo_break": "crash"}, ["failed at step start", "service server"]),
+    "crash after start": ({"demo_break": "crash-later"}, ["service server crashed"]),
     "dead worker": (
         {
-            "demo_version": "2",
             "demo_break": "dead-worker",
-            "demo_changes": {"worker": {"health": {"start_period": "2s"}}},
+            "demo_changes": {"worker": {"health": {"start_period": "2s", "interval": "1s"}}},
         },
         ["failed at step workers", "service worker"],
     ),
     "secret in the log": (
-        {"demo_version": "2", "demo_break": "secret-in-log"},
+        {"demo_break": "secret-in-log"},
         ["failed at step gates", "gate log_secrets failed", "Value of APP_SECRET in text server"],
     ),
-    "disk full": (
-        {"demo_version": "2", "compose_stack_minimum_free": "900TB"},
+    "too little room on the disk": (
+        {"compose_stack_minimum_free": "900TB"},
         ["failed at step preflight", "gate disk failed", "docker image prune"],
     ),
 }
 
 
+MISTAKES = (
+    ({"stack_rotues": []}, "stack_rotues: unknown key (did you mean 'routes'?)"),
+    ({"stack_routes": [{"path": "/", "service": "frnt"}]}, "stack_routes[0].service: no service 'frnt'"),
+    ({"demo_changes": {"front": {"health": None}}}, "stack_services.front.health is missing"),
+    ({"stack_secrets": {"APP_SECRET": "changeme"}}, "stack_secrets.APP_SECRET is a placeholder"),
+)
+
+
+def test_a_mistake_is_named_before_anything_changes(host, play, whole, standing):
+    before = host.check_output(f"find {STATE} -printf '%p %T@\\n'")
+    for settings, said in MISTAKES:
+        played = play(**settings)
+        assert played.status != 0
+        assert said in played.output
+    assert host.check_output(f"find {STATE} -printf '%p %T@\\n'") == before
+    whole(standing.here)
+
+
 @pytest.mark.parametrize(("settings", "said"), CASES.values(), ids=list(CASES))
-def test_a_release_that_fails(play, whole, release_one, settings, said):
-    played = play(**settings)
+def test_a_release_that_fails(play, whole, standing, settings, said):
+    played = play(**{"demo_version": standing.there, **settings})
     assert played.status != 0, played.output
     for text in [*said, "serves as before", "Next: "]:
         assert text in played.output
     assert "Traceback" not in played.output
-    whole("1")
+    whole(standing.here)
 
 
-def test_a_build_that_fails(host, play, whole, release_one):
-    played = play(demo_changes=build_of(BAD_BUILD, host))
+def test_a_build_that_fails(host, play, whole, standing):
+    played = play(demo_version=standing.there, demo_changes=build_of(BAD_BUILD, host))
     assert played.status != 0
     assert "the image of service front does not build" in played.output
     assert "exit code: 7" in played.output
-    whole("1")
+    whole(standing.here)
 
 
-def test_a_dockerfile_that_the_gate_refuses(host, play, whole, release_one):
-    played = play(demo_changes=build_of("FROM local/sluice-demo-front:1\nARG API_TOKEN=x\nUSER root\n", host))
+def test_a_dockerfile_that_the_gate_refuses(host, play, whole, standing):
+    changes = build_of("FROM local/sluice-demo-front:1\nARG API_TOKEN=x\nUSER root\n", host)
+    played = play(demo_version=standing.there, demo_changes=changes)
     assert played.status != 0
     for text in ("gate dockerfile.front failed", "one stage only", "ARG API_TOKEN", "runs as root"):
         assert text in played.output
-    whole("1")
+    whole(standing.here)
 
 
-def test_an_edge_that_refuses(host, play, whole, release_one):
+def test_an_edge_that_refuses(host, play, whole, standing):
     host.check_output("touch /etc/nginx/refuse")
     try:
-        played = play(demo_version="2")
+        played = play(demo_version=standing.there)
     finally:
         host.check_output("rm /etc/nginx/refuse")
     assert played.status != 0
     assert "failed at step switch: the edge refused: the edge was told to refuse" in played.output
-    whole("1")
+    whole(standing.here)
 
 
-def test_two_releases_at_once(play, whole, release_one):
-    first = play.start(demo_version="2")
-    time.sleep(2.5)
-    refused = play(demo_version="1", compose_stack_lock_wait=0)
-    second = play.start(demo_version="2")
+def test_two_releases_at_once(host, play, whole, standing):
+    first = play.start(demo_version=standing.there)
+    host.check_output(f"timeout 60 sh -c 'until test -s {STATE}/lock; do sleep 0.05; done'")
+    refused = play(demo_version=standing.here, compose_stack_lock_wait=0)
+    second = play.well(demo_version=standing.there)
     assert first.wait() == 0, first.communicate()[0]
     assert refused.status != 0
     assert "holds the lock" in refused.output
-    output = second.communicate()[0]
-    assert second.returncode == 0, output
-    assert "changed=0" in output
-    whole("2")
-    play.well()
+    assert "changed=0" in second.output
+    whole(standing.there)
 
 
 MOMENTS = {
-    "during the migration": "docker ps --format '{{.Names}}' | grep -q once",
-    "while the new services start": "docker ps --format '{{.Names}}' | grep -q crm-[a-z]*-server && test -e {state}/journal.json"
-    " && test $(docker ps --format '{{.Names}}' | grep -c server) = 2",
-    "while the workers start": "test $(docker ps --format '{{.Names}}' | grep -c worker) = 1 && test -e {state}/journal.json"
-    " && test $(docker ps --format '{{.Names}}' | grep -c server) = 2",
-    "while the old release drains": "grep -q drain {state}/journal.json",
+    "during the migration": f"{RUNNING} | grep -q once",
+    "while the new services start": f"test -e {STATE}/journal.json && test $({RUNNING} | grep -c server) = 2",
 }
 
 
-@pytest.mark.parametrize("version", ["2", "1"], ids=["again", "back"])
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=list(MOMENTS))
-def test_everything_killed(host, play, whole, served, release_one, moment, version):
-    """kill -9 of the play and of the module on the server; then a second run."""
-    run = play.start(demo_version="2")
-    condition = moment.replace("{state}", STATE)
-    host.check_output(f'timeout 90 sh -c "until {condition}; do sleep 0.05; done" 2>/dev/null'.replace("$(", "\\$("))
+def test_everything_killed(host, play, whole, served, standing, moment):
+    """kill -9 of the module on the server and of the play, while what they started goes on; then a second run."""
+    run = play.start(demo_version=standing.there)
+    kill = f"""kill -9 $(sed 's/.*"pid": \\([0-9]*\\).*/\\1/' {STATE}/lock)"""
+    host.check_output("timeout 90 sh -c %s 2>/dev/null", f"until {moment}; do sleep 0.05; done; {kill}")
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
-    holder = json.loads(host.check_output(f"cat {STATE}/lock"))
-    host.run(f"kill -9 {holder['pid']}")
     assert host.file(f"{STATE}/journal.json").exists
-    assert served() in ("1", "2")
-    played = play.well(demo_version=version)
+    assert served() == standing.here
+    played = play.well(demo_version=standing.there)
     assert "An interrupted release of" in played.output
-    whole(version)
+    whole(standing.there)
 
 
-def test_the_engine_restarts_in_the_middle(host, play, whole, served, release_one):
-    run = play.start(demo_version="2")
+def test_killed_at_step_after_step(host, play, whole, served, standing):
+    """Each run finds what the one before left, and dies as it enters a later step; one that may live ends it."""
+    host.check_output(f"mkdir -p {PERSONAL} && printf %s > {PERSONAL}/usercustomize.py", DIE)
+    try:
+        for step in STEPS:
+            host.check_output(f"echo {step} > /root/die-at")
+            died = play(demo_version=standing.there)
+            assert died.status != 0, f"did not die at {step}:\n{died.output}"
+            assert host.file("/root/died").content_string.split()[-1] == step, died.output
+            assert served() in (standing.here, standing.there), f"nothing serves after a death at {step}"
+    finally:
+        host.check_output(f"rm -f {PERSONAL}/usercustomize.py /root/die-at /root/died")
+    # The last one had switched: what it began is finished, not undone.
+    played = play.well(demo_version=standing.there)
+    assert "was finished" in played.output
+    whole(standing.there)
+
+
+def test_the_engine_restarts_in_the_middle(host, play, whole, served, standing):
+    run = play.start(demo_version=standing.there)
     host.check_output(f"timeout 60 sh -c 'until test -e {STATE}/journal.json; do sleep 0.05; done'")
     host.check_output("systemctl restart docker")
     output = run.communicate()[0]
     assert "Traceback" not in output
     if run.returncode:
         assert "Next: " in output
-        assert served() == "1"
-        play.well(demo_version="2")
-    whole("2")
-    play.well()
+        assert served() == standing.here
+    play.well(demo_version=standing.there)
+    whole(standing.there)

@@ -7,6 +7,12 @@ import pytest
 testinfra_hosts = ["ssh://debian13"]
 STATE = "/var/lib/sluice/stacks/crm"
 
+DAMAGES = (
+    "truncate -s -100 {dump}",
+    "truncate -s 0 {dump}",
+    "dd if=/dev/urandom of={dump} bs=64 count=1 seek=20 conv=notrunc",
+)
+
 # Puts the dump of another database, one that cannot be restored, in a backup's place, digest and all.
 FORGE = """
 import hashlib, json, pathlib, subprocess, sys
@@ -45,14 +51,30 @@ def upload(host):
     return f"{place}/upload.txt"
 
 
+@pytest.fixture
+def fill_disk(host):
+    """The stack's directory lies on a small file system of its own; fill it up to so many kilobytes."""
+    host.check_output(
+        "mkdir -p /mnt/small && mount -t tmpfs -o size=64m,mode=755 tmpfs /mnt/small"
+        " && cp -a /var/lib/sluice/stacks/. /mnt/small && mount --bind /mnt/small /var/lib/sluice/stacks"
+    )
+
+    def fill(kilobytes: int) -> None:
+        free = int(host.check_output("stat --file-system --format %a /mnt/small")) * 4 - kilobytes
+        host.check_output(f"dd if=/dev/zero of=/mnt/small/filler bs=1K count={free} status=none")
+
+    yield fill
+    host.check_output("umount /var/lib/sluice/stacks && umount /mnt/small")
+
+
 def newest(host) -> str:
     return host.check_output(f"ls -d {STATE}/backups/[0-9]* | tail -n 1")
 
 
-def test_a_restore_brings_back_what_was_deleted(host, play, whole, sql, upload, release_one):
+def test_a_restore_brings_back_what_was_deleted(host, play, whole, sql, upload, standing):
     sql("CREATE TABLE IF NOT EXISTS keepsake (word text); TRUNCATE keepsake; INSERT INTO keepsake VALUES ('kept')")
     host.check_output(f"echo kept > {upload} && chown 1000 {upload}")
-    played = play.well(compose_stack_state="backed_up")
+    played = play.well(state="backup", demo_version=standing.here)
     assert "changed=1" in played.output
     assert set(host.check_output(f"ls {newest(host)}").split()) == {
         "manifest.json",
@@ -64,51 +86,68 @@ def test_a_restore_brings_back_what_was_deleted(host, play, whole, sql, upload, 
     name = newest(host).rpartition("/")[2]
     sql("DROP TABLE keepsake; CREATE TABLE later (word text)")
     host.check_output(f"rm {upload}")
-    played = play.well(compose_stack_state="restored", compose_stack_backup=name)
+    played = play.well(state="restore", compose_stack_backup=name, demo_version=standing.here)
     print(f"restore: {played.seconds:.1f} s")
     assert sql("SELECT word FROM keepsake") == "kept"
     assert sql("SELECT count(*) FROM pg_tables WHERE tablename = 'later'") == "0"
     assert host.check_output(f"cat {upload} && stat -c %u {upload}").split() == ["kept", "1000"]
-    whole("1")
+    whole(standing.here)
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "truncate -s -100 {dump}",
-        "truncate -s 0 {dump}",
-        "dd if=/dev/urandom of={dump} bs=64 count=1 seek=20 conv=notrunc",
-    ],
-)
-def test_a_damaged_dump_is_refused_and_the_database_untouched(host, play, whole, sql, release_one, damage):
+def test_a_damaged_dump_is_refused_and_the_database_untouched(host, play, whole, sql, standing):
     sql("CREATE TABLE IF NOT EXISTS keepsake (word text); TRUNCATE keepsake; INSERT INTO keepsake VALUES ('live')")
-    play.well(compose_stack_state="backed_up")
+    play.well(state="backup")
+    good = newest(host)
     started = host.check_output("docker inspect --format '{{.State.StartedAt}}' crm-postgres")
-    host.check_output(damage.format(dump=f"{newest(host)}/postgres.pgdump"))
-    played = play(compose_stack_state="restored", compose_stack_backup=newest(host).rpartition("/")[2])
-    host.check_output(f"rm -r {newest(host)}")
-    assert played.status != 0
-    assert "damaged or cut off" in played.output
+    for damage in DAMAGES:
+        host.check_output(f"cp -a {good} {STATE}/backups/99991231T000000Z")
+        host.check_output(damage.format(dump=f"{STATE}/backups/99991231T000000Z/postgres.pgdump"))
+        played = play(state="restore")
+        host.check_output(f"rm -r {STATE}/backups/99991231T000000Z")
+        assert played.status != 0
+        assert "damaged or cut off" in played.output
     assert sql("SELECT word FROM keepsake") == "live"
     assert host.check_output("docker inspect --format '{{.State.StartedAt}}' crm-postgres") == started
-    whole("1")
+    whole(standing.here)
 
 
-def test_a_dump_that_does_not_restore_is_refused_by_the_scratch_container(host, play, whole, release_one):
+def test_a_dump_that_does_not_restore_is_refused_by_the_scratch_container(host, play, whole, standing):
     """Its digest is right and it can be read to the end, yet its rows break its own rules while they load."""
-    play.well(compose_stack_state="backed_up")
+    play.well(state="backup")
     place = newest(host)
     host.check_output("python3 -c %s %s", FORGE, place)
-    played = play(compose_stack_state="restored", compose_stack_backup=place.rpartition("/")[2])
+    played = play(state="restore", compose_stack_backup=place.rpartition("/")[2])
     host.check_output(f"rm -r {place}")
     assert played.status != 0
     assert "does not restore into a scratch container" in played.output
-    whole("1")
+    whole(standing.here)
 
 
-def test_a_release_with_a_migration_is_preceded_by_a_dump(host, play, release_one):
+def test_a_release_with_a_migration_is_preceded_by_a_dump(host, play, standing):
     before = int(host.check_output(f"ls {STATE}/backups | wc -l"))
-    play.well(demo_version="2")
+    play.well(demo_version=standing.there)
     assert int(host.check_output(f"ls {STATE}/backups | wc -l")) == before + 1
     assert "-before-" in newest(host)
-    play.well()
+
+
+@pytest.mark.parametrize(
+    ("kilobytes", "said"), [(0, "could not begin"), (100, "failed at step write"), (2000, "failed at step dump")]
+)
+def test_a_full_disk_ends_a_release_and_not_the_service(host, play, whole, sql, standing, fill_disk, kilobytes, said):
+    # Hardly compressible, so that the dump is larger than what is left.
+    sql(
+        "CREATE TABLE bulk AS SELECT sha256(n::text::bytea) || sha256(n::text::bytea) AS x FROM generate_series(1, 80000) n"
+    )
+    try:
+        fill_disk(kilobytes)
+        played = play(demo_version=standing.there, compose_stack_minimum_free="1kB")
+        whole(standing.here)
+    finally:
+        sql("DROP TABLE bulk")
+        host.check_output("rm /mnt/small/filler")
+    assert played.status != 0
+    for text in (said, "No space left on device", "Next: "):
+        assert text.lower() in played.output.lower()
+    assert "Traceback" not in played.output
+    play.well(demo_version=standing.here)
+    whole(standing.here)

@@ -12,6 +12,19 @@ from conftest import PROJECT, SCENARIO, STATE
 
 testinfra_hosts = ["ssh://debian13"]
 
+WATCHER = """
+import glob, os, sys, time
+seen = set()
+while not os.path.exists("/root/watched"):
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            seen.add(open(path, "rb").read())
+        except OSError:
+            pass
+    time.sleep(0.01)
+sys.stdout.buffer.write(b"\\n".join(seen))
+"""
+
 
 @pytest.fixture(scope="module")
 def secrets(tmp_path_factory) -> dict[str, str]:
@@ -30,18 +43,14 @@ def secrets(tmp_path_factory) -> dict[str, str]:
     return json.loads(place.read_text())
 
 
-def serving(host) -> dict:
-    return json.loads(host.check_output(f"cat {STATE}/serving.json"))["current"]
-
-
 def inside(host, container: str, expression: str) -> str:
     """A JavaScript expression's value in a container, so that no shell touches the bytes."""
     script = f"process.stdout.write(JSON.stringify({expression}))"
     return json.loads(host.check_output("docker exec %s node -e %s", container, script))
 
 
-def test_every_byte_arrives(host, release_one, secrets):
-    name = f"crm-{serving(host)['colour']}-server"
+def test_every_byte_arrives(host, serving, standing, secrets):
+    name = f"crm-{serving()['current']['colour']}-server"
     awkward = inside(host, name, "process.env.AWKWARD")
     assert awkward == secrets["AWKWARD"]
     for character in "#$'\"\\ \n\t€😀{}`":
@@ -51,48 +60,43 @@ def test_every_byte_arrives(host, release_one, secrets):
         assert text == secrets[secret]
 
 
-def test_file_secrets_are_not_in_docker_inspect(host, release_one, secrets):
+def test_file_secrets_are_not_in_docker_inspect(host, standing, secrets):
     shown = host.check_output("docker inspect $(docker ps --all --quiet)")
     for secret in ("PG_PASSWORD", "PG_DATABASE_URL", "APP_SECRET", "DEMO_ADMIN_PASSWORD"):
         assert json.dumps(secrets[secret])[1:-1] not in shown
 
 
-def test_no_secret_in_any_output(host, play, release_one, secrets):
+def test_no_secret_in_any_output(host, play, standing, secrets):
     """Checked, with a diff, at the highest verbosity, of a release that does everything."""
-    output = play.well("--diff", "-vvvv", "--check", demo_version="2").output
-    output += play.well("--diff", "-vvvv", demo_version="2").output
-    output += play("--diff", "-vvvv", demo_version="1", demo_break="secret-in-log").output
+    output = play.well("--diff", "-vvvv", "--check", demo_version=standing.there).output
+    output += play.well("--diff", "-vvvv", demo_version=standing.there).output
+    output += play("--diff", "-vvvv", demo_version=standing.here, demo_break="secret-in-log").output
     assert "log_secrets" in output
     for name, value in secrets.items():
         for form in {value, value.strip(), json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}:
             assert form not in output, f"{name} was printed"
-    play.well()
 
 
-def test_no_secret_on_a_command_line(host, play, release_one, secrets):
+def test_no_secret_on_a_command_line(host, play, standing, secrets):
     """Every command line on the server is noted while a release runs."""
-    watcher = (
-        "import glob, time, sys\nseen = set()\nend = time.time() + 25\n"
-        "while time.time() < end:\n"
-        "    for path in glob.glob('/proc/[0-9]*/cmdline'):\n"
-        "        try: seen.add(open(path, 'rb').read())\n"
-        "        except OSError: pass\n"
-        "    time.sleep(0.01)\n"
-        "sys.stdout.buffer.write(bytes([10]).join(seen))\n"
-    )
-    host.check_output("printf %s > /root/watch.py", watcher)
+    host.check_output("rm -f /root/watched && printf %s > /root/watch.py", WATCHER)
     host.check_output("setsid python3 /root/watch.py > /root/seen < /dev/null 2>&1 & echo started")
-    play.well(demo_version="2")
-    host.check_output("while pgrep -f '^python3 /root/watch.py' > /dev/null; do sleep 0.5; done")
+    try:
+        play.well(demo_version=standing.there)
+    finally:
+        host.check_output(
+            "touch /root/watched && timeout 20 tail --pid $(pgrep -f '^python3 /root/watch.py') -f /dev/null"
+        )
     seen = host.check_output("base64 -w0 /root/seen")
     text = base64.b64decode(seen).decode(errors="replace")
-    assert "docker\0compose" in text
+    for program in ("docker\0compose", "pg_dump", "/usr/local/sbin/edge-switch"):
+        assert program in text
     for name, value in secrets.items():
-        assert value not in text, f"{name} stood on a command line"
-    play.well()
+        for line in filter(None, (part.strip() for part in value.splitlines())):
+            assert line not in text, f"{name} stood on a command line"
 
 
-def test_only_the_files_for_it_hold_a_secret(host, release_one, secrets):
+def test_only_the_files_for_it_hold_a_secret(host, serving, standing, secrets):
     for name, value in secrets.items():
         first = value.splitlines()[0].strip()[:20]
         found = host.run("grep -rlF -e %s /var/lib/sluice", first).stdout.split()
@@ -100,12 +104,12 @@ def test_only_the_files_for_it_hold_a_secret(host, release_one, secrets):
             kept = path.endswith("/secrets.yml") or "/secrets/" in path
             assert kept, f"{name} stands in {path}"
             assert host.file(path).mode in (0o600, 0o400), path
-    current = serving(host)["release"]
+    current = serving()["current"]["release"]
     compose = yaml.safe_load(host.check_output(f"cat {STATE}/releases/{current}/compose.yml"))
     assert "AWKWARD" not in compose["services"]["server"]["environment"]
 
 
-def test_no_secret_in_an_image(host, release_one, secrets):
+def test_no_secret_in_an_image(host, standing, secrets):
     history = host.check_output(
         "docker image ls --quiet | sort -u | xargs -I+ sh -c 'docker history --no-trunc +; docker image inspect +'"
     )

@@ -23,11 +23,16 @@ USER 1000:1000
 """
 
 
-def front_in_use(host) -> str:
-    current = json.loads(host.check_output(f"cat {STATE}/serving.json"))["current"]["release"]
-    return yaml.safe_load(host.check_output(f"cat {STATE}/releases/{current}/compose.yml"))["services"]["front"][
-        "image"
-    ]
+@pytest.fixture
+def front_in_use(host, serving):
+    """The reference under which the serving release names the front's image."""
+
+    def reference() -> str:
+        release = serving()["current"]["release"]
+        compose = yaml.safe_load(host.check_output(f"cat {STATE}/releases/{release}/compose.yml"))
+        return compose["services"]["front"]["image"]
+
+    return reference
 
 
 @pytest.fixture
@@ -51,27 +56,54 @@ def registry(host):
     )
 
 
-def test_a_registry_s_tag_is_pinned_and_needed_no_more(host, play, whole, release_one, registry):
-    play.well(demo_changes={"front": {"image": f"{registry}:1"}})
-    first = front_in_use(host)
+def test_a_registry_s_tag_is_pinned_and_needed_no_more(host, play, whole, serving, front_in_use, standing, registry):
+    play.well(demo_changes={"front": {"image": f"{registry}:1"}}, demo_version=standing.there)
+    first = front_in_use()
     assert first.startswith(f"{registry}:1@sha256:")
-    play.well(demo_changes={"front": {"image": f"{registry}:2"}}, demo_version="2")
-    assert front_in_use(host).startswith(f"{registry}:2@sha256:")
-    whole("2")
+    newer = {"demo_changes": {"front": {"image": f"{registry}:2"}}, "demo_version": standing.here}
+    play.well(**newer)
+    assert front_in_use().startswith(f"{registry}:2@sha256:")
     # Cut off, and cleaned up behind our back as by a nightly prune.
     host.check_output("systemctl stop docker-registry && docker image prune --force >/dev/null")
-    played = play.well(compose_stack_state="rolled_back", demo_changes={"front": {"image": f"{registry}:2"}})
+    played = play.well(state="rollback", **newer)
     print(f"rollback with the registry cut off: {played.seconds:.1f} s")
-    assert front_in_use(host) == first
-    whole("1")
-    missing = play(demo_changes={"front": {"image": f"{registry}:3"}})
+    assert front_in_use() == first
+    whole(standing.there)
+
+    missing = play(demo_changes={"front": {"image": f"{registry}:3"}}, demo_version=standing.here)
     assert missing.status != 0
     assert "localhost:5000/front:3 cannot be pulled" in missing.output
-    whole("1")
-    play.well()
+    whole(standing.there)
+
+    before = serving()["previous"]["release"]
+    image = json.loads(host.check_output(f"cat {STATE}/releases/{before}/release.json"))["images"]["server"]
+    host.check_output(f"docker save --output /root/kept.tar local/sluice-demo-server:{standing.here}")
+    host.check_output("docker rm $(docker ps --all --quiet --filter status=exited) && docker rmi --force %s", image)
+    gone = play(state="rollback", **newer)
+    host.check_output("docker load --quiet --input /root/kept.tar && rm /root/kept.tar")
+    assert gone.status != 0
+    assert f"the images of release {before} are gone from the server (server, worker)" in gone.output
+    whole(standing.there)
 
 
-def test_a_build_from_a_git_repository(host, play, whole, release_one):
+def test_an_image_too_large_for_the_engine_s_disk(host, play, whole, standing, registry):
+    """The engine keeps what it fetches in a directory that a small file system covers."""
+    host.check_output(
+        "head -c 4000000 /dev/urandom > /root/bulk && tar -C /root -c bulk | docker import - localhost:5000/front:big"
+        " && docker push -q localhost:5000/front:big && docker rmi localhost:5000/front:big && rm /root/bulk"
+    )
+    host.check_output("mount -t tmpfs -o size=1m tmpfs /var/lib/docker/tmp")
+    try:
+        played = play(demo_changes={"front": {"image": f"{registry}:big"}}, demo_version=standing.here)
+    finally:
+        host.check_output("umount /var/lib/docker/tmp")
+    assert played.status != 0
+    for text in ("failed at step images", "front:big cannot be pulled", "no space left on device", "serves as before"):
+        assert text in played.output
+    whole(standing.here)
+
+
+def test_a_build_from_a_git_repository(host, play, whole, serving, standing):
     seed = (PROJECT / ".cache/compose_stack/seed").read_text().strip().split()[0]
     host.check_output("rm -rf /srv/source && git init --quiet --initial-branch main /srv/source")
     commit = "git -C /srv/source add -A && git -C /srv/source -c user.name=t -c user.email=t@t commit --quiet -m x"
@@ -83,25 +115,26 @@ def test_a_build_from_a_git_repository(host, play, whole, release_one):
 
     write("one")
     build = {"git": "/srv/source", "ref": "main", "secrets": {"key": "APP_SECRET"}, "write_dockerignore": True}
-    settings = {"demo_changes": {"front": {"build": build, "image": None}}}
+    settings = {"demo_changes": {"front": {"build": build, "image": None}}, "demo_version": standing.here}
+
+    def built() -> str:
+        return host.check_output(f"docker exec crm-{serving()['current']['colour']}-front cat /app/dist/built.txt")
+
     play.well(**settings)
-    colour = json.loads(host.check_output(f"cat {STATE}/serving.json"))["current"]["colour"]
-    assert host.check_output(f"docker exec crm-{colour}-front cat /app/dist/built.txt") == "one"
+    assert built() == "one"
     again = play.well(**settings)
     print(f"re-run with a build from Git, nothing to do: {again.seconds:.1f} s")
     assert "changed=0" in again.output
     write("two")
     play.well(**settings)
-    colour = json.loads(host.check_output(f"cat {STATE}/serving.json"))["current"]["colour"]
-    assert host.check_output(f"docker exec crm-{colour}-front cat /app/dist/built.txt") == "two"
+    assert built() == "two"
     assert seed not in host.check_output("docker history --no-trunc sluice/crm-front:build")
     assert seed not in host.check_output(f"cat {STATE}/releases/*/build.log")
-    whole("1")
-    play.well()
+    whole(standing.here)
 
 
 @pytest.mark.skipif(not shutil.which("hadolint"), reason="hadolint is not installed here")
-def test_hadolint_s_rules_count_where_it_is_installed(host, play, whole, release_one):
+def test_hadolint_s_rules_count_where_it_is_installed(host, play, whole, standing):
     ssh = [
         "ssh",
         "-F",
@@ -113,9 +146,26 @@ def test_hadolint_s_rules_count_where_it_is_installed(host, play, whole, release
     host.check_output("mkdir -p /srv/trial && touch /srv/trial/.dockerignore")
     content = "FROM local/sluice-demo-front:1 AS a\nFROM a\nRUN cd /app\nUSER 1000\nENTRYPOINT node serve.js\n"
     host.check_output("printf %s > /srv/trial/Dockerfile", content)
-    played = play(demo_changes={"front": {"build": {"context": "/srv/trial"}, "image": None}})
+    played = play(
+        demo_changes={"front": {"build": {"context": "/srv/trial"}, "image": None}}, demo_version=standing.here
+    )
     host.check_output("rm /usr/local/bin/hadolint")
     assert played.status != 0
     assert "gate dockerfile.front failed" in played.output
     assert "DL3025" in played.output
-    whole("1")
+    whole(standing.here)
+
+
+def test_old_releases_and_their_images_are_gone(host, serving, standing):
+    kept = set(host.check_output(f"ls {STATE}/releases").split())
+    records = [json.loads(line) for line in host.check_output(f"cat {STATE}/releases.jsonl").splitlines()]
+    succeeded = {r["release"] for r in records if r["outcome"] == "succeeded"}
+    assert len(succeeded) > 5, "too few releases to tell"
+    assert len(kept) == 5
+    assert {release["release"] for release in serving().values()} <= kept <= succeeded
+    needed = set()
+    for release in kept:
+        needed |= set(json.loads(host.check_output(f"cat {STATE}/releases/{release}/release.json"))["keep"].values())
+    tags = set(host.check_output("docker image ls --format '{{.Repository}}:{{.Tag}}' 'sluice/crm-*'").split())
+    data = {tag for tag in tags if tag.startswith(("sluice/crm-postgres:", "sluice/crm-redis:"))}
+    assert {tag for tag in tags - data if not tag.endswith(":build")} == needed

@@ -21,6 +21,13 @@ class Ran:
     output: str
 
 
+class Secrets(dict):
+    """Values that a failing test does not show."""
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(self)}>"
+
+
 def run(*argv, **environment) -> Ran:
     done = subprocess.run(
         [str(word) for word in argv],
@@ -36,9 +43,9 @@ def run(*argv, **environment) -> Ran:
 
 
 @pytest.fixture(scope="session")
-def secrets() -> dict[str, str]:
+def secrets() -> Secrets:
     """The values that the demo's inventory made."""
-    return {name: (SECRETS / name).read_text().strip() for name in ("database", "app", "admin")}
+    return Secrets({name: (SECRETS / name).read_text().strip() for name in ("database", "app", "admin")})
 
 
 @pytest.fixture(scope="session")

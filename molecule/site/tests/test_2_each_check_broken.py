@@ -69,7 +69,7 @@ def wrong_address(it: Deployment):
 
 
 def another_image(it: Deployment):
-    image = f"$(docker inspect --format '{{{{.Image}}}}' {it.project}-front)"
+    image = f"$(docker inspect --format '{{{{.Config.Image}}}}' {it.project}-front)"
     well(it.host, f"printf 'FROM %s\\nLABEL tampered=yes\\n' \"{image}\" | docker build --quiet --tag tampered -")
     return it.edited("front", "s,image: .*crm-front.*,image: tampered,")
 

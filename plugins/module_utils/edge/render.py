@@ -234,7 +234,7 @@ def _default_servers(features: Features) -> list[str]:
                 "ssl_reject_handshake on;",
                 # Reached with the name of a known site in the handshake and a foreign one in Host.
                 "access_log off;",
-                "return 421;",
+                "location / { return 421; }",
             ],
         ),
         "",

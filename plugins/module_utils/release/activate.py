@@ -9,13 +9,13 @@ and finishes what had switched, was in its C(drain), and works.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ..gates import GateResult
 from ..stack import Service, Stack
 from ..stack_parse import parse_stack
-from . import files
+from . import files, passwords
 from .checks import judge
 from .edge import EdgeError
 from .engine import EngineError, Project
@@ -41,28 +41,37 @@ def activate(run: Run, journal: Journal, before_start: Callable[[Project], None]
     project = run.project(journal.target)
     try:
         with run.step("journal"):
+            # What a run that was cut off after its end still had noted concerns no operation any more.
+            passwords.settle(run)
             run.state.write_journal(journal)
             files.write_colour(project)
         before_start(project)
-        _start(run, journal, project)
+        before = _start(run, journal, project)
         with run.step("gates"):
-            judge(run, gates(run, project))
+            results = gates(run, project)
+            # A crash is a better word for it than what the gates saw of it.
+            watch(run, project, run.stack.released, 0, before)
+            judge(run, results)
         with run.step("switch"):
             point_edge(run, journal.target)
-        after_switch(run, journal)
+        after_switch(run, journal, before)
     except StepError as error:
         undo(run, journal, error)
         raise
 
 
-def after_switch(run: Run, journal: Journal) -> None:
-    """What follows the switch; safe to begin anew after a crash."""
+def after_switch(run: Run, journal: Journal, before: Mapping[str, int] | None = None) -> None:
+    """What follows the switch; safe to begin anew after a crash.
+
+    Args:
+        before: Restart counts of the target's containers at their start, where they are known.
+    """
     journal = replace(journal, phase="drain")
     project = run.project(journal.target)
     with run.step("drain"):
         run.state.write_journal(journal)
         # Nothing to drain at a first release, yet a crash just after the start shows here too.
-        watch(run, project, run.stack.released, run.stack.drain if _other(journal) else 0)
+        watch(run, project, run.stack.released, run.stack.drain if _other(journal) else 0, before)
     hook = run.stack.post_release
     if hook and journal.operation == "release":
         with run.step("post_release"):
@@ -84,6 +93,7 @@ def finish(run: Run, journal: Journal) -> None:
     with run.step("record"):
         _record(run, journal, {"outcome": "succeeded"})
         run.state.clear_journal()
+        passwords.settle(run)
 
 
 def undo(run: Run, journal: Journal, error: StepError | None = None) -> None:
@@ -94,11 +104,13 @@ def undo(run: Run, journal: Journal, error: StepError | None = None) -> None:
     """
     try:
         run.engine.wait(_ENGINE_RESTART)
+        passwords.put_back(run)
         _way_back_serves(run, journal, error)
         outcome = {"outcome": "failed" if error else "interrupted"}
         if error:
             outcome |= {"failed_step": error.step, "cause": run.redact(error.cause)}
-        run.state.set_serving(journal.before)
+        if run.state.serving() != journal.before:
+            run.state.set_serving(journal.before)
         _record(run, journal, outcome)
         run.state.clear_journal()
     except (EngineError, EdgeError, StepError, OSError) as trouble:
@@ -152,7 +164,9 @@ def stack_of(run: Run, deployed: Deployed) -> Stack:
     return parse_stack(content["description"]) if content else run.stack
 
 
-def _start(run: Run, journal: Journal, project: Project) -> None:
+def _start(run: Run, journal: Journal, project: Project) -> dict[str, int]:
+    """Web services, then workers; the restart counts of their containers as they were before."""
+    counts: dict[str, int] = {}
     old = journal.before.current
     if run.stack.strategy == "recreate" and old:
         with run.step("stop_old"):
@@ -170,14 +184,16 @@ def _start(run: Run, journal: Journal, project: Project) -> None:
             first = [s.name for s in services if s.role == "worker" and s.order == "stop_first"]
             if old and first and _other(journal):
                 run.engine.stop(run.project(old).name, first)
-            _up(run, project, services)
+            counts = {**_up(run, project, services), **counts}
+    return counts
 
 
-def _up(run: Run, project: Project, services: Sequence[Service]) -> None:
+def _up(run: Run, project: Project, services: Sequence[Service]) -> dict[str, int]:
+    before = restarts(run, project)
     if services:
-        before = restarts(run, project)
         run.engine.up(project, [s.name for s in services])
         wait_healthy(run, project, services, before)
+    return before
 
 
 def _other(journal: Journal) -> bool:

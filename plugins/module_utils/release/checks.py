@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import http.client
 import re
 from collections.abc import Mapping
 
@@ -14,10 +13,10 @@ from ..secretscan import report
 from ..sizes import format_size, parse_size
 from ..stack import Health, Service
 from .engine import Container, Image, Project
+from .health import answers
 from .run import Run, StepError
 
 _LOG_LINES = 5000
-_BODY = 65536
 
 
 def judge(run: Run, results: list[GateResult]) -> None:
@@ -76,18 +75,7 @@ def release_gates(run: Run, project: Project) -> list[GateResult]:
 
 def smoke(service: Service, health: Health, container: Container) -> GateResult:
     """One real request to the new container."""
-    connection = http.client.HTTPConnection(container.address, service.port, timeout=max(health.timeout, 1))
-    try:
-        connection.request("GET", health.path, headers={"Accept": "*/*"})
-        answer = connection.getresponse()
-        body = answer.read(_BODY).decode("utf-8", "replace")
-        seen, works = f"status {answer.status}", 200 <= answer.status < 400
-        if works and health.expect not in body:
-            seen, works = f"status {answer.status} without {health.expect!r} in the answer", False
-    except (OSError, http.client.HTTPException) as error:
-        seen, works = f"no answer ({error})", False
-    finally:
-        connection.close()
+    works, seen = answers(service, health, container)
     return gate_result(
         f"smoke.{service.name}",
         f"{service.name} answers {health.path}",

@@ -1,16 +1,15 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The engine's seam filled by the docker command line with Compose and buildx.
+"""The engine's seam filled: questions go to its socket, changes through the docker command, Compose and buildx.
 
-The command line and not an API client: it is what the host has for sure, and Compose has no other interface.
+Changes go through the command because Compose has no other interface, and because a person who reads the process
+list, or repeats a step by hand, meets what they know.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -19,16 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from ..stack import Build
-from .engine import Container, EngineError, Image, Project
+from .engine import EngineError, Image, Project
+from .questions import Questions
 
-_PROJECT = "com.docker.compose.project"
 _LINES_OF_ERROR = 12
 
 
-class Docker:
+class Docker(Questions):
     """L(Engine,engine.py) on one host."""
 
     def __init__(self, inherit: Sequence[int] = (), timeout: float = 600) -> None:
+        super().__init__()
         self._inherit = tuple(inherit)
         self._timeout = timeout
 
@@ -36,33 +36,11 @@ class Docker:
         deadline = time.monotonic() + seconds
         while True:
             with contextlib.suppress(EngineError):
-                self._docker("version", "--format", "{{.Server.Version}}", timeout=10)
+                self._ask("/version")
                 return True
             if time.monotonic() >= deadline:
                 return False
             time.sleep(0.5)
-
-    def start_interval(self) -> bool:
-        version = self._docker("version", "--format", "{{.Server.APIVersion}}").strip()
-        major, _, minor = version.partition(".")
-        return (int(major), int(minor)) >= (1, 44)
-
-    def image(self, reference: str) -> Image | None:
-        try:
-            found = json.loads(self._docker("image", "inspect", reference))[0]
-        except EngineError as error:
-            if "No such image" in str(error):
-                return None
-            raise
-        repository = _repository(reference)
-        digests = [d.partition("@")[2] for d in found.get("RepoDigests") or [] if _repository(d) == repository]
-        return Image(
-            id=found["Id"],
-            reference=reference,
-            digest=digests[0] if digests else "",
-            user=(found.get("Config") or {}).get("User") or "",
-            size=found.get("Size") or 0,
-        )
 
     def pull(self, reference: str) -> Image:
         self._docker("pull", "--quiet", reference)
@@ -101,7 +79,9 @@ class Docker:
         return self._present(tag)
 
     def keep(self, image: Image, tag: str) -> None:
-        self._docker("tag", image.id, tag)
+        there = self.image(tag)
+        if not there or there.id != image.id:
+            self._docker("tag", image.id, tag)
 
     def forget(self, tag: str) -> None:
         # Still used by a stopped container, or gone already: either way nothing is lost.
@@ -112,17 +92,8 @@ class Docker:
         argv = ("run", "--rm", "--network", "none", "--user", user, "--entrypoint", "id", image.id, "-u")
         return int(self._docker(*argv))
 
-    def free_bytes(self) -> int:
-        root = self._docker("info", "--format", "{{.DockerRootDir}}").strip()
-        return shutil.disk_usage(root if Path(root).is_dir() else "/").free
-
-    def history(self, image: Image) -> list[str]:
-        commands = self._docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", image.id).splitlines()
-        environment = json.loads(self._docker("image", "inspect", "--format", "{{json .Config.Env}}", image.id))
-        return commands + list(environment or [])
-
     def ensure_network(self, name: str) -> None:
-        if not self._docker("network", "ls", "--quiet", "--filter", f"name=^{name}$").strip():
+        if not self.has_network(name):
             self._docker("network", "create", "--label", "deploy.sluice=true", name)
 
     def ensure_volume(self, name: str, owner: int | None) -> None:
@@ -132,11 +103,6 @@ class Docker:
         place = self.volume_path(name)
         if owner and place:
             os.chown(place, owner, owner)
-
-    def volume_path(self, name: str) -> Path | None:
-        if not self._docker("volume", "ls", "--quiet", "--filter", f"name=^{name}$").strip():
-            return None
-        return Path(self._docker("volume", "inspect", "--format", "{{.Mountpoint}}", name).strip())
 
     def start_scratch(self, name: str, image: str, environment: Mapping[str, str]) -> None:
         variables = [part for key, value in environment.items() for part in ("--env", f"{key}={value}")]
@@ -149,25 +115,14 @@ class Docker:
         arguments = ("up", "--detach", "--no-deps", "--no-build", "--pull", "never")
         self._compose(project, *arguments, *services)
 
-    def containers(self, project: str) -> list[Container]:
-        identifiers = self._docker(
-            "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={_PROJECT}={project}"
-        ).split()
-        if not identifiers:
-            return []
-        # A container that vanished meanwhile makes inspect fail, but what it printed for the others holds.
-        done = self._run(["docker", "inspect", *identifiers], timeout=60)
-        found = [_container(c) for c in json.loads(done.stdout or "[]")]
-        return sorted((c for c in found if c), key=lambda c: c.name)
-
     def stop(self, project: str, services: Sequence[str] | None = None) -> None:
         chosen = [c.id for c in self.containers(project) if services is None or c.service in services]
         if chosen:
             self._docker("stop", *chosen)
 
     def remove(self, project: str) -> None:
-        identifiers = self._docker("ps", "--all", "--quiet", "--filter", f"label={_PROJECT}={project}").split()
-        if identifiers:
+        # Those of hooks as well, which are no services of the project.
+        if identifiers := [c["Id"] for c in self._listed(project)]:
             self._docker("rm", "--force", "--volumes", *identifiers)
 
     def logs(self, container: str, lines: int) -> str:
@@ -252,32 +207,6 @@ def build_secret_files(values: dict[str, str]) -> tuple[tempfile.TemporaryDirect
         files[name].touch(mode=0o600)
         files[name].write_text(value, encoding="utf-8")
     return directory, files
-
-
-def _repository(reference: str) -> str:
-    name = reference.partition("@")[0]
-    path, _, last = name.rpartition("/")
-    name = f"{path}/{last.partition(':')[0]}" if path else last.partition(":")[0]
-    return name.removeprefix("docker.io/").removeprefix("library/")
-
-
-def _container(found: dict[str, Any]) -> Container | None:
-    labels = found["Config"].get("Labels") or {}
-    if labels.get("com.docker.compose.oneoff") == "True":
-        return None
-    state = found["State"]
-    addresses = [n.get("IPAddress") for n in (found["NetworkSettings"].get("Networks") or {}).values()]
-    return Container(
-        id=found["Id"],
-        name=found["Name"].lstrip("/"),
-        service=labels.get("com.docker.compose.service", ""),
-        state=state["Status"],
-        health=(state.get("Health") or {}).get("Status", ""),
-        exit_code=state.get("ExitCode", 0),
-        restarts=found.get("RestartCount", 0),
-        address=next((a for a in addresses if a), ""),
-        image=found["Image"],
-    )
 
 
 def _last_lines(text: str) -> str:

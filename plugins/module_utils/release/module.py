@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from ..errors import UserError
@@ -23,6 +23,8 @@ from .state import StackState, write_atomic
 
 GATES = ("disk", "memory", "image_size", "dockerfile", "image_secrets", "smoke", "log_patterns", "log_secrets")
 
+_NEXT = "mend the cause, then run the same play again."
+
 COMMON_OPTIONS: dict[str, dict[str, Any]] = {
     "stack": {"type": "dict", "required": True},
     "secrets": {"type": "dict", "default": {}, "no_log": True},
@@ -33,7 +35,7 @@ COMMON_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@contextmanager
+@contextlib.contextmanager
 def run_for(params: dict[str, Any], what: str, settings: Settings, check: bool) -> Iterator[Run]:
     """A run on this server; under the stack's lock, except for a plan.
 
@@ -80,9 +82,11 @@ def failure(run: Run, error: StepError, operation: str) -> str:
     log = run.redact(error.log).strip()
     if log and run.state.directory.is_dir():
         lines += ["The last lines:", *(f"  {line}" for line in log.splitlines()[-15:])]
-        write_atomic(run.state.failure_log, log + "\n")
-        lines.append(f"More: less {run.state.failure_log}")
-    lines.append(f"Next: {error.advice or 'mend the cause, then run the same play again.'}")
+        # A disk that is full may be what failed: then the last lines are all there is.
+        with contextlib.suppress(OSError):
+            write_atomic(run.state.failure_log, log + "\n")
+            lines.append(f"More: less {run.state.failure_log}")
+    lines.append(f"Next: {error.advice or _NEXT}")
     return "\n".join(lines)
 
 
@@ -95,11 +99,10 @@ def conduct(
             try:
                 result = action(run)
             except StepError as error:
-                module.fail_json(
-                    msg=failure(run, error, operation), step=error.step, gates=run.gates, seconds=run.seconds
-                )
-            module.exit_json(gates=run.gates, seconds=run.seconds, notes=run.notes, **result)
+                judged = {"gates": run.gates} if run.gates else {}
+                module.fail_json(msg=failure(run, error, operation), step=error.step, seconds=run.seconds, **judged)
+            module.exit_json(seconds=run.seconds, notes=run.notes, **result)
     except UserError as error:
         module.fail_json(msg=str(error))
     except (EngineError, EdgeError, OSError) as error:
-        module.fail_json(msg=f"The {operation} could not begin: {error}.")
+        module.fail_json(msg=f"The {operation} could not begin: {error}.\nNext: {_NEXT}")

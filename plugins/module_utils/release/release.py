@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..stack import Colour, Service
-from . import backup, checks, files, images, preflight, retention
+from . import backup, checks, files, images, passwords, preflight, retention
 from .activate import activate, point_edge, resume
 from .engine import EngineError, Image, Project
 from .files import Rendered
@@ -183,6 +183,8 @@ def _prepare(run: Run, project: Project, data: Rendered, found: Mapping[str, Ima
     if data_changes:
         with run.step("stateful"):
             _start_data(run, data, found)
+    with run.step("password"):
+        passwords.apply(run)
     if hook:
         with run.step("pre_release"):
             status, output = run.engine.run_once(project, hook.service, hook.command, hook.timeout)
@@ -205,7 +207,8 @@ def _data_differs(run: Run, data: Rendered) -> bool:
     then = files.read_description(run.state.data)
     if not then:
         return True
-    renewed = [n for n, digest in data.fingerprints.items() if then["secrets"].get(n, digest) != digest]
+    changed = {n for n, digest in data.fingerprints.items() if then["secrets"].get(n, digest) != digest}
+    renewed = sorted(changed - passwords.changeable(run.stack))
     if renewed and not run.settings.data_secrets_rotated:
         raise StepError(
             f"the secret {renewed[0]} has a new value, and the data on disk was made with the old one",

@@ -8,8 +8,9 @@ import time
 from dataclasses import replace
 
 from ..stack import Colour
-from . import checks, files
+from . import checks, files, passwords
 from .activate import activate, resume, stack_of
+from .engine import Project
 from .release import Outcome
 from .run import Run, StepError
 from .state import Deployed, Journal, Serving
@@ -51,7 +52,13 @@ def rollback(run: Run, to: str = "", check: bool = False) -> Outcome:
         "by": run.settings.by,
     }
     journal = Journal("rollback", target, serving, started=time.time(), record=record)
-    activate(then, journal, lambda project: None, checks.release_gates)
+
+    def before_start(project: Project) -> None:
+        with run.step("password"):
+            passwords.apply(run)
+            passwords.renew_files(run, project, then.stack)
+
+    activate(then, journal, before_start, checks.release_gates)
     return Outcome(True, release, target.colour, actions, before)
 
 

@@ -103,7 +103,7 @@ def _by_itself(texts: _Texts, rule: Rule) -> list[Match]:
     for text in texts:
         matches = [
             _match(rule, found[group], text, found.start(group), found.end(group), rank)
-            for found in rule.exact.finditer(text)
+            for found in rule.matches(text)
             if found[group] and rule.accepts(found[group])
         ]
         if matches:

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import string
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -32,12 +33,14 @@ _KEYS = frozenset(
         "examples",
     ]
 )
+_WORD_CHARS = string.ascii_letters + string.digits
 _START = r"(?<![A-Za-z0-9])"
+_FIXED_FIRST = re.compile(r"[\w-]{2}(?![?*+{|])")
 _END = r"(?![A-Za-z0-9_-])"
 _LONGEST_PATTERN = 1000
 _LOOK_AROUND = re.compile(r"\(\?<?[=!]")
 
-# What may stand between a word in a name and the value assigned to that name, in code, JSON, YAML, XML, headers and logs.
+# What may stand between a word in a name and the value assigned to it, in code, JSON, YAML, XML, headers and logs.
 TAIL = re.compile(
     r"(?i)(?P<rest>[\w.\- ]{0,40}?)[\"'`\])]{0,4}\s{0,4}"
     r"(?:=>|:{0,3}=|[?.+!]=|:|->|\|\||>|[\"'`]\s{0,3},|(?<=[\"'`]),)"
@@ -69,7 +72,25 @@ class Rule:
         """What a secret is, boundaries included; compiled on the first hit only."""
         if self.near:
             return re.compile(f"(?:{self.pattern}){self.end}", re.IGNORECASE)
-        return re.compile(f"{self.start}(?:{self.pattern}){self.end}")
+        start = "" if self._starts_apart else self.start
+        return re.compile(f"{start}(?:{self.pattern}){self.end}")
+
+    @cached_property
+    def _starts_apart(self) -> bool:
+        """Whether to look at what stands before a match by hand: re searches for fixed first characters at the speed
+        of C, but not if a look-behind comes before them."""
+        return self.start == _START and bool(_FIXED_FIRST.match(self.pattern))
+
+    def matches(self, text: str) -> Iterator[re.Match[str]]:
+        """The places where the rule's own format stands."""
+        place = 0
+        while found := self.exact.search(text, place):
+            start = found.start()
+            if self._starts_apart and start and text[start - 1] in _WORD_CHARS:
+                place = start + 1
+            else:
+                yield found
+                place = max(found.end(), start + 1)
 
     @cached_property
     def has_group(self) -> bool:

@@ -30,8 +30,8 @@ from __future__ import annotations
 
 from typing import Any
 
-# A blank between two words of a log: written out, escaped, in a URL, or with a colour in it.
-GAP = r"(?:[\s+]|\\+[nrt]|%20|\\*u001b\[[0-9;]*m){1,8}"
+# A blank between two words of a log, written out, escaped, in a URL, or with a colour in it: the characters of all that.
+GAP = r"[\s+\\%nrtu0-9b\[;m]{1,16}"
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 # Formats that a token shows by itself.

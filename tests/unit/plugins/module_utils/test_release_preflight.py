@@ -11,9 +11,13 @@ from ansible_collections.sluice.deploy.plugins.module_utils.stack import Limits
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import World, description, run_in
 
 
-@pytest.mark.parametrize(("free", "status"), [(999, "fail"), (1000, "pass")])
-def test_disk(free: int, status: str) -> None:
-    assert preflight.disk(free, 1000)["status"] == status
+@pytest.mark.parametrize(
+    ("images", "dumps", "status"), [(999, 5000, "fail"), (5000, 999, "fail"), (1000, 1000, "pass")]
+)
+def test_the_fullest_disk_decides(images: int, dumps: int, status: str) -> None:
+    result = preflight.disk({"images lie": images, "dumps lie": dumps}, 1000)
+    assert (result["status"], result["measured"]) == (status, min(images, dumps))
+    assert len(result["evidence"]) == 2
 
 
 @pytest.mark.parametrize(
