@@ -88,6 +88,12 @@ class Rollout:
             force=self._wish.force,
         )
         self._describe(newest(self._stored.get("deployments") or []), reasons)
+        if reasons:
+            # What is deployed has no text that could be shown; the mark is its digest.
+            self._result["diff"] = {
+                "before": {"deployed": mark},
+                "after": {"deployed": wanted_mark, "because": reasons},
+            }
         if reasons and check:
             return {**self._result, "changed": True}
         if reasons:
@@ -103,6 +109,7 @@ class Rollout:
         self._describe(newest(self._stored.get("deployments") or []), [])
         if self._stored.get("composeStatus") != "idle":
             self._result["changed"] = True
+            self._result["diff"] = {"before": {"state": "deployed"}, "after": {"state": "stopped"}}
             if not check:
                 self._client.post("compose.stop", timeout=300, composeId=self._id)
         return self._result

@@ -135,6 +135,7 @@ def test_plain_http_on_an_https_address(serve):
         client.post("project.create", name="x")
 
 
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS")
 def test_a_certificate_that_no_one_trusts(serve, tmp_path):
     certificate = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     paths = ["-keyout", tmp_path / "key", "-out", tmp_path / "pem"]
