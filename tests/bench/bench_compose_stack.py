@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -25,9 +26,14 @@ server {
   listen 8081;
   proxy_http_version 1.1; proxy_buffering off;
   location / { proxy_pass http://127.0.0.1:3001; }
-  location /api { proxy_pass http://127.0.0.1:3000; }
+  location /api {
+    proxy_pass http://127.0.0.1:3000;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $connection_upgrade;
+  }
 }
 """
+DRAIN = 5
 
 
 def ssh(command: str, stdin: str = "") -> str:
@@ -37,7 +43,8 @@ def ssh(command: str, stdin: str = "") -> str:
     return done.stdout
 
 
-def play(playbook: str, **settings: object) -> float:
+def play(playbook: str, **settings: object) -> tuple[float, str]:
+    """Seconds, and what was printed."""
     begin = time.perf_counter()
     environment = {**os.environ, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT)}
     argv = [
@@ -50,7 +57,16 @@ def play(playbook: str, **settings: object) -> float:
     ]
     done = subprocess.run(argv, capture_output=True, text=True, cwd=PROJECT, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin, done.stdout
+
+
+def release(**settings: object) -> float:
+    return play("converge.yml", stack_drain=DRAIN, **settings)[0]
+
+
+def last_steps() -> dict[str, float]:
+    """Seconds by step of the last release or rollback on record."""
+    return json.loads(ssh("tail -n 1 /var/lib/sluice/stacks/crm/releases.jsonl"))["seconds"]
 
 
 def plain(version: str, service: str = "") -> float:
@@ -85,12 +101,15 @@ def loaded(address: str, port: int, action) -> tuple[float, Stats]:
 def main() -> None:
     prepare()
     address = subprocess.check_output([PROJECT / "tools/server", "ip", "debian13"], text=True).strip()
-    play("converge.yml")
-    again = play("converge.yml")
-    ours, with_load = loaded(address, 80, lambda: play("converge.yml", demo_version="2"))
-    one = play("converge.yml", demo_version="2", demo_changes={"front": {"image": "local/sluice-demo-front:1"}})
-    back = play("converge.yml", demo_version="2", compose_stack_state="rolled_back")
-    records = [json.loads(line) for line in ssh("tail -n 2 /var/lib/sluice/stacks/crm/releases.jsonl").splitlines()]
+    release()
+    again, printed = play("converge.yml")
+    tasks = re.search(r"ok=(\d+) +changed=0", printed)
+    assert tasks, printed
+    ours, with_load = loaded(address, 80, lambda: release(demo_version="2"))
+    one = release(demo_version="2", demo_changes={"front": {"image": "local/sluice-demo-front:1"}})
+    steps = last_steps()
+    back = release(demo_version="2", compose_stack_state="rolled_back")
+    way_back = last_steps()
     # The other must not eat the processor meanwhile.
     ssh("docker stop $(docker ps --quiet) && sleep 1")
     plain("1")
@@ -98,17 +117,21 @@ def main() -> None:
     theirs, plain_load = loaded(address, 8081, lambda: plain("2"))
     plain_one = plain("1", "front")
     print(f"{'':<44} {'collection':>13} {'plain Compose':>13} {'ratio':>6}")
-    row("release of a version under load", ours, theirs)
+    row(f"release of a version under load (drain {DRAIN} s)", ours, theirs)
     row("  failed requests", len(with_load.failures), len(plain_load.failures), "")
     row("  requests", with_load.requests, plain_load.requests, "")
     row("  p99", with_load.p99, plain_load.p99, "ms")
-    row("release that changes one image (drain 5 s)", one, plain_one)
+    row(f"release that changes one image (drain {DRAIN} s)", one, plain_one)
     row("re-run with nothing to do", again, plain_again)
-    print(f"{'rollback (drain 5 s)':<44} {back:>9.1f} s")
-    for record in records:
-        seconds = record["seconds"]
-        after = seconds["drain"] + seconds["stop_old"] + seconds["record"]
-        print(f"{record['operation']}: the new one serves after {sum(seconds.values()) - after:.1f} s; {seconds}")
+    print(f"{'  tasks on the target':<44} {int(tasks[1]):>9d}")
+    print(f"{'overhead of a version, apart from the drain':<44} {ours - DRAIN - theirs:>9.1f} s")
+    print(f"{'overhead of one image, apart from the drain':<44} {one - DRAIN - plain_one:>9.1f} s")
+    print(f"{f'rollback (drain {DRAIN} s)':<44} {back:>9.1f} s")
+    serves = back - sum(way_back[step] for step in ("drain", "record", "stop_old"))
+    print(f"{'  of which until the former release serves':<44} {serves:>9.1f} s")
+    print(f"steps of the release of one image: {steps}")
+    print(f"steps of the rollback: {way_back}")
+    print(f"under load: {with_load}; plain Compose: {plain_load}")
 
 
 if __name__ == "__main__":

@@ -343,10 +343,10 @@ def records_hit(path: Path, known: list[str], engine: str) -> set[int] | None:
     """The offsets of all records in which something was found."""
     from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
     from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import engines, rules
-    from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.blocks import FileReader
     from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector
     from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
     from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.plan import Plan
+    from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.readers import FileReader
     from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.scan import Log, Scanner
 
     hits: set[int] = set()

@@ -93,6 +93,24 @@ CASES = {
 }
 
 
+MISTAKES = (
+    ({"stack_rotues": []}, "stack_rotues: unknown key (did you mean 'routes'?)"),
+    ({"stack_routes": [{"path": "/", "service": "frnt"}]}, "stack_routes[0].service: no service 'frnt'"),
+    ({"demo_changes": {"front": {"health": None}}}, "stack_services.front.health is missing"),
+    ({"stack_secrets": {"APP_SECRET": "changeme"}}, "stack_secrets.APP_SECRET is a placeholder"),
+)
+
+
+def test_a_mistake_is_named_before_anything_changes(host, play, whole, standing):
+    before = host.check_output(f"find {STATE} -printf '%p %T@\\n'")
+    for settings, said in MISTAKES:
+        played = play(**settings)
+        assert played.status != 0
+        assert said in played.output
+    assert host.check_output(f"find {STATE} -printf '%p %T@\\n'") == before
+    whole(standing.here)
+
+
 @pytest.mark.parametrize(("settings", "said"), CASES.values(), ids=list(CASES))
 def test_a_release_that_fails(play, whole, standing, settings, said):
     played = play(**{"demo_version": standing.there, **settings})

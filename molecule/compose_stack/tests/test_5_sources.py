@@ -154,3 +154,18 @@ def test_hadolint_s_rules_count_where_it_is_installed(host, play, whole, standin
     assert "gate dockerfile.front failed" in played.output
     assert "DL3025" in played.output
     whole(standing.here)
+
+
+def test_old_releases_and_their_images_are_gone(host, serving, standing):
+    kept = set(host.check_output(f"ls {STATE}/releases").split())
+    records = [json.loads(line) for line in host.check_output(f"cat {STATE}/releases.jsonl").splitlines()]
+    succeeded = {r["release"] for r in records if r["outcome"] == "succeeded"}
+    assert len(succeeded) > 5, "too few releases to tell"
+    assert len(kept) == 5
+    assert {release["release"] for release in serving().values()} <= kept <= succeeded
+    needed = set()
+    for release in kept:
+        needed |= set(json.loads(host.check_output(f"cat {STATE}/releases/{release}/release.json"))["keep"].values())
+    tags = set(host.check_output("docker image ls --format '{{.Repository}}:{{.Tag}}' 'sluice/crm-*'").split())
+    data = {tag for tag in tags if tag.startswith(("sluice/crm-postgres:", "sluice/crm-redis:"))}
+    assert {tag for tag in tags - data if not tag.endswith(":build")} == needed

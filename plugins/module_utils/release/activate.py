@@ -48,8 +48,10 @@ def activate(run: Run, journal: Journal, before_start: Callable[[Project], None]
         before_start(project)
         before = _start(run, journal, project)
         with run.step("gates"):
-            judge(run, gates(run, project))
+            results = gates(run, project)
+            # A crash is a better word for it than what the gates saw of it.
             watch(run, project, run.stack.released, 0, before)
+            judge(run, results)
         with run.step("switch"):
             point_edge(run, journal.target)
         after_switch(run, journal, before)

@@ -177,7 +177,10 @@ def _unarchive(run: Run, volume: Volume, archive: Path) -> None:
     source = run.engine.volume_path(f"{run.stack.name}_{volume.source}")
     if not source or not archive.exists():
         return
-    fresh = source.with_name(".sluice-restore")
+    fresh, old = source.with_name(".sluice-restore"), source.with_name(".sluice-replaced")
+    if old.exists() and not source.exists():
+        # A run died between the two renames below.
+        old.rename(source)
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
     argv = ["tar", "--extract", "--gzip", "--numeric-owner", "--same-owner", "--preserve-permissions"]
@@ -191,7 +194,6 @@ def _unarchive(run: Run, volume: Volume, archive: Path) -> None:
         shutil.rmtree(fresh)
         said = done.stderr.strip().splitlines()[-1]
         raise StepError(f"volume {volume.source} cannot be restored: {said}; it is as it was")
-    old = source.with_name(".sluice-replaced")
     shutil.rmtree(old, ignore_errors=True)
     source.rename(old)
     fresh.rename(source)

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from . import records
-from .blocks import SIZE, Block, Cutter, Reader, entries
+from .blocks import SIZE, Block, Cutter, entries
 from .confirm import Confirmer, Match
 from .engines import Engine, Searcher
 from .findings import Collector
 from .plan import KEYWORD, KNOWN, Plan
+from .readers import Reader
 from .records import Kind, Record
 
 # A longer record is looked at through windows: a hit of bounded cost, however long the line.

@@ -95,6 +95,15 @@ def test_a_volume_comes_back_and_the_app_serves_again(run: Run) -> None:
     assert place.exists()
 
 
+def test_a_volume_whose_exchange_was_cut_short_comes_back(run: Run) -> None:
+    volume = run.engine.volume  # type: ignore[attr-defined]
+    backup.back_up(run)
+    volume.rename(volume.with_name(".sluice-replaced"))
+    backup.restore_from(run)
+    assert (volume / "upload").read_text() == "before"
+    assert [p.name for p in volume.parent.iterdir()] == ["_data"]
+
+
 @pytest.mark.parametrize("damage", ["truncated", "empty", "missing", "no manifest"])
 def test_a_damaged_backup_is_refused_and_nothing_is_touched(run: Run, damage: str) -> None:
     place = backup.back_up(run)

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, Report, engines, run
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.blocks import BytesReader, FileReader
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.plan import Plan
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.readers import BytesReader, FileReader
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.records import Kind
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.scan import Log, Scanner
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_samples import (

@@ -7,15 +7,37 @@ from __future__ import annotations
 import json
 import random
 import re
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, rules, run
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, engines, rules, run
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.plan import Plan
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.readers import FileReader
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.rules_data import RULES
-from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_samples import fill
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.scan import Log, Scanner
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_samples import docker, fill
 
 SAMPLES = 3
+ASSIGNMENTS = [
+    "APP_SECRET=VALUE",
+    "APP_SECRET='VALUE'",
+    "appSecret: VALUE",
+    '{"appSecret": "VALUE"}',
+    json.dumps(json.dumps({"app": {"secret": "VALUE"}})),
+    '  "appSecret" => "VALUE",',
+    "app_secret := 'VALUE'",
+    "set_secret('app', 'x'), app.secret = \"VALUE\"",
+    "<secret>VALUE</secret>",
+    "&quot;secret&quot;: &quot;VALUE&quot;",
+    "GET /callback?client_secret=VALUE&x=1",
+    "redirect=%2Fcallback%3Fclient_secret%3DVALUE",
+    "\x1b[33mAPP_SECRET\x1b[39m=\x1b[32mVALUE\x1b[39m",
+    "app-secret:\tVALUE",
+]
 # What the example of one rule is, in the eyes of a rule that knows as much.
 SAME = {
     "bitbucket-client-id": {"bittrex-key"},
@@ -117,6 +139,7 @@ def test_both_engines_find_the_same() -> None:
         ({"id": "acme", "title": "Acme", "pattern": "[a-z]{9}", "near": ["a"]}, "less than 3 characters"),
         ({"id": "github-pat", "title": "Mine", "pattern": "mine_[a-z]{9}"}, "is taken"),
         ({"id": "acme", "title": "Acme", "pattern": "acme_" + "[a-z]" * 400}, "1000 characters"),
+        ({"id": "acme", "title": "Acme", "pattern": "[a-z]{9}acme", "anchor": "(?<=z)acme"}, "anchor with look-around"),
     ],
 )
 def test_a_bad_rule_is_refused(rule: dict[str, object], reason: str) -> None:
@@ -124,6 +147,22 @@ def test_a_bad_rule_is_refused(rule: dict[str, object], reason: str) -> None:
         rules.load([rule])
     assert reason in str(refusal.value)
     assert str(rule.get("id") or "number 1") in str(refusal.value)
+
+
+@pytest.mark.parametrize("engine", ["libhs", "python"])
+@pytest.mark.parametrize("line", ASSIGNMENTS, ids=range(len(ASSIGNMENTS)))
+def test_a_value_assigned_in_any_way_is_found_in_a_docker_log(tmp_path: Path, line: str, engine: str) -> None:
+    """Docker escapes quotes, tabs, colours and < > &, and the fast search has to see through that."""
+    log = tmp_path / "c-json.log"
+    log.write_bytes(docker(line.replace("VALUE", fill("<alnum:24>", random.Random(7)))))
+    plan = Plan(rules.load(), KnownValues({}))
+    try:
+        made = engines.make(plan, engine)
+    except UserError as error:
+        pytest.skip(str(error))
+    collector = Collector(b"k" * 32)
+    Scanner(plan, lambda: made, collector).scan(Log("log", "json-file", FileReader(log)))
+    assert [f.rule for f in collector.results()] == ["secret-assignment"]
 
 
 @pytest.mark.parametrize("engine", ["libhs", "python"])
