@@ -25,20 +25,20 @@ def lets_in(host):
 def test_a_new_password_fails_with_its_release_serves_with_it_and_stays_for_the_way_back(
     host, play, standing, served, whole, lets_in
 ):
-    failed = play(demo_version=standing.here, demo_seed="never-served", demo_break="unhealthy")
+    failed = play(demo_version=standing.here, demo_seed="a-seed-that-never-served", demo_break="unhealthy")
     assert failed.status != 0
     assert "The password of postgres in the database is the old one again." in failed.output
-    assert served() == standing.here and not lets_in("never-served")
+    assert served() == standing.here and not lets_in("a-seed-that-never-served")
     whole(standing.here)
 
-    changed = play.well("-vvv", "--diff", demo_version=standing.there, demo_seed="rotated-seed")
+    changed = play.well("-vvv", "--diff", demo_version=standing.there, demo_seed="a-seed-that-was-rotated")
     assert "The password of postgres was changed in the database." in changed.output
-    assert "rotated-seed@" not in changed.output
-    assert lets_in("rotated-seed")
+    assert "a-seed-that-was-rotated@" not in changed.output
+    assert lets_in("a-seed-that-was-rotated")
     whole(standing.there)
     assert not host.file(f"{STATE}/passwords.json").exists
 
     # The release before knew another password.
-    play.well(state="rollback", demo_seed="rotated-seed")
-    assert lets_in("rotated-seed")
+    play.well(state="rollback", demo_seed="a-seed-that-was-rotated")
+    assert lets_in("a-seed-that-was-rotated")
     whole(standing.here)
