@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -71,6 +72,36 @@ def nginx_with(host, edit):
         yield
     finally:
         assert host.run(apply, "", CONF).rc == 0
+
+
+def test_the_main_job_looks_at_what_it_did_not_deploy_and_changes_nothing(host, tmp_path):
+    state = "docker ps --all --no-trunc --format '{{.ID}} {{.State}}'; docker images --quiet; dpkg-query --show; ls -R /etc /root"
+    before = host.check_output(state)
+    (tmp_path / "group.yml").write_text("compose: {hosts: {debian13: }}\n")
+    settings = {"project": str(PROJECT), "verify_projects": [], "verify_edge_switch": []}
+    done = subprocess.run(
+        [
+            "ansible-playbook",
+            "-i",
+            "molecule/inventory",
+            "-i",
+            tmp_path / "group.yml",
+            "--tags",
+            "verify",
+            "--extra-vars",
+            "@molecule/verify/vars/settings.yml",
+            "--extra-vars",
+            json.dumps(settings),
+            "playbooks/site.yml",
+        ],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Login through the proxy returns a token" in done.stdout, done.stdout + done.stderr
+    assert re.search(r"^debian13 .* changed=0 ", done.stdout, re.MULTILINE), done.stdout
+    assert host.check_output(state) == before
 
 
 def test_nothing_fails_as_deployed(host, address):
