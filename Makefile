@@ -4,11 +4,15 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SCENARIO ?=
 K ?=
+INVENTORY ?= inventories/prod
+ROTATE ?=
+VAULT ?= $(if $(ANSIBLE_VAULT_PASSWORD_FILE)$(ANSIBLE_VAULT_IDENTITY_LIST),,--ask-vault-pass)
+BREAK ?= crash
 
-.PHONY: help venv engine demo test lint unit sanity molecule bench docs clean
+.PHONY: help venv engine demo demo-release demo-break secrets test lint unit sanity molecule bench docs clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv:
 	@tools/venv
@@ -18,6 +22,15 @@ engine:
 
 demo: venv engine ## the main job, on a disposable server of this machine
 	@tools/demo
+
+secrets: venv ## the vault file gets what it lacks; ROTATE=APP_SECRET replaces that one; INVENTORY, VAULT=options
+	@ansible-playbook playbooks/secrets.yml -i $(INVENTORY) $(VAULT) $(if $(ROTATE),--extra-vars secrets_rotate=$(ROTATE))
+
+demo-release: venv engine ## a new version of the demo under load: no request fails
+	@tools/demo release
+
+demo-break: venv engine ## a broken version of it is refused, and the way back; BREAK=mode
+	@BREAK=$(BREAK) tools/demo break
 
 test: lint unit sanity molecule ## everything that CI runs
 

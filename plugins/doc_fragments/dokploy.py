@@ -60,3 +60,37 @@ attributes:
     description: A second run with the same options changes nothing and sends no change to the server.
     support: full
 """
+
+    PLACE = r"""
+options:
+  project:
+    description: Name of the project.
+    type: str
+  environment:
+    description: Name of the environment in O(project).
+    type: str
+    default: production
+"""
+
+    REMOVAL = r"""
+options:
+  state:
+    description: Whether it is to exist. V(absent) removes the containers of its Compose services too.
+    type: str
+    choices: [present, absent]
+    default: present
+  delete_volumes:
+    description: With O(state=absent), whether the volumes of its Compose services are deleted as well.
+    type: bool
+    default: false
+"""
+
+    SERVICE = r"""
+options:
+  compose_id:
+    description:
+      - Id of the service, as M(sluice.deploy.dokploy_compose) returns it.
+      - May be empty in check mode, where the service does not exist yet.
+    type: str
+    required: true
+"""

@@ -14,9 +14,8 @@ description:
   - Signs up the first administrator of a new Dokploy server, or signs in where there is one,
     and makes an API key.
   - The key has no rate limit. With Dokploy's defaults it would be refused after about five calls a day.
-  - Dokploy shows a key once. It is returned in RV(key), so set C(no_log) on the task and store it at once.
-  - Each run makes a key, since names of keys repeat too. Run it only where no key is stored yet, as the role
-    P(sluice.deploy.dokploy_api#role) does.
+  - Dokploy shows a key once. O(vault_file) keeps it, encrypted, and a later run takes it from there.
+  - The key is also returned in RV(key), in a result that Ansible does not show.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
 options:
@@ -40,6 +39,16 @@ options:
     description: Name of the key, at most 32 characters.
     type: str
     default: ansible
+  vault_file:
+    description:
+      - Variables file on the controller, such as C(group_vars/dokploy/vault.yml), that holds the key or is to hold it.
+      - It is encrypted with the vault password that the play was given; its other content stays as it is.
+      - Without it, each run makes a key, since names of keys repeat too.
+    type: path
+  vault_variable:
+    description: Name of the variable in O(vault_file).
+    type: str
+    default: vault_dokploy_api_key
 attributes:
   check_mode:
     description: Says that a key would be made, and makes none.
@@ -48,8 +57,8 @@ attributes:
     description: There is nothing to show that is not secret.
     support: none
   idempotent:
-    description: Each run makes a key.
-    support: none
+    description: With O(vault_file), a second run finds the key there and asks the server nothing.
+    support: partial
 """
 
 EXAMPLES = r"""
@@ -58,8 +67,8 @@ EXAMPLES = r"""
     url: https://dokploy.example.com
     admin_email: ops@example.com
     admin_password: "{{ vault_dokploy_admin_password }}"
+    vault_file: "{{ inventory_dir }}/group_vars/dokploy/vault.yml"
   delegate_to: localhost
-  no_log: true
   register: made
 """
 
@@ -119,6 +128,9 @@ def main() -> None:
             "admin_name": {"type": "str", "default": "Admin"},
             "admin_last_name": {"type": "str", "default": "Admin"},
             "name": {"type": "str", "default": "ansible"},
+            # These two are the action's.
+            "vault_file": {"type": "path"},
+            "vault_variable": {"type": "str", "default": "vault_dokploy_api_key"},
         },
         act,
         needs_key=False,

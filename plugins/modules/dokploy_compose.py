@@ -21,20 +21,17 @@ extends_documentation_fragment:
   - sluice.deploy.dokploy
   - sluice.deploy.dokploy.key
   - sluice.deploy.dokploy.attributes
+  - sluice.deploy.dokploy.place
+  - sluice.deploy.dokploy.removal
 options:
-  project:
-    description: Name of the project. Not needed beside O(compose_id).
-    type: str
-  environment:
-    description: Name of the environment.
-    type: str
-    default: production
   name:
     description: Name of the service.
     type: str
     required: true
   compose_id:
-    description: Id of the service where it is known, which saves a request. Its name must be O(name).
+    description:
+      - Id of the service where it is known, which saves a request and stands for O(project) and O(environment).
+      - Its name must be O(name).
     type: str
   app_name:
     description: Beginning of a new service's Compose project name, to which Dokploy adds random letters.
@@ -96,15 +93,6 @@ options:
   command:
     description: Replaces the arguments of C(docker) in a deployment. Left as it is when not set.
     type: str
-  state:
-    description: Whether the service is to exist. V(absent) removes its containers too.
-    type: str
-    choices: [present, absent]
-    default: present
-  delete_volumes:
-    description: With O(state=absent), whether its volumes are deleted as well.
-    type: bool
-    default: false
 """
 
 EXAMPLES = r"""
@@ -143,6 +131,8 @@ requests:
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import (
+    PLACE,
+    REMOVAL,
     run_module,
     secret_texts,
     texts,
@@ -216,8 +206,7 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
 def main() -> None:
     run_module(
         {
-            "project": {"type": "str"},
-            "environment": {"type": "str", "default": "production"},
+            **PLACE,
             "name": {"type": "str", "required": True},
             "compose_id": {"type": "str"},
             "app_name": {"type": "str"},
@@ -235,8 +224,7 @@ def main() -> None:
             "purge_env": {"type": "bool", "default": False},
             "auto_deploy": {"type": "bool", "default": False},
             "command": {"type": "str"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "delete_volumes": {"type": "bool", "default": False},
+            **REMOVAL,
         },
         act,
         mutually_exclusive=[("git_url", "compose_file", "stack")],

@@ -22,13 +22,8 @@ extends_documentation_fragment:
   - sluice.deploy.dokploy
   - sluice.deploy.dokploy.key
   - sluice.deploy.dokploy.attributes
+  - sluice.deploy.dokploy.service
 options:
-  compose_id:
-    description:
-      - Id of the service, as M(sluice.deploy.dokploy_compose) returns it.
-      - May be empty in check mode, where the service does not exist yet.
-    type: str
-    required: true
   state:
     description: Whether the service is to be deployed, or its containers stopped.
     type: str
@@ -150,7 +145,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import run_module, secret_texts
+from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import SERVICE, run_module, secret_texts
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.deployment import Timeline
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.rollout import Rollout, Wish
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
@@ -208,7 +203,7 @@ def teller(path: str | None, client: Client) -> Callable[[str], None]:
 def main() -> None:
     run_module(
         {
-            "compose_id": {"type": "str", "required": True},
+            **SERVICE,
             "state": {"type": "str", "choices": ["deployed", "stopped"], "default": "deployed"},
             "force": {"type": "bool", "default": False},
             "revision": {"type": "str"},

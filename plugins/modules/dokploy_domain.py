@@ -18,13 +18,8 @@ extends_documentation_fragment:
   - sluice.deploy.dokploy
   - sluice.deploy.dokploy.key
   - sluice.deploy.dokploy.attributes
+  - sluice.deploy.dokploy.service
 options:
-  compose_id:
-    description:
-      - Id of the service, as M(sluice.deploy.dokploy_compose) returns it.
-      - May be empty in check mode, where the service does not exist yet.
-    type: str
-    required: true
   domains:
     description: The domains.
     type: list
@@ -114,7 +109,7 @@ requests:
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import run_module
+from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import SERVICE, run_module
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.domains import Domain
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.routing import ensure_domains
 
@@ -158,7 +153,7 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
 def main() -> None:
     run_module(
         {
-            "compose_id": {"type": "str", "required": True},
+            **SERVICE,
             "domains": {"type": "list", "elements": "dict", "required": True, "options": DOMAIN},
             "purge": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

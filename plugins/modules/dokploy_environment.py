@@ -18,6 +18,7 @@ extends_documentation_fragment:
   - sluice.deploy.dokploy
   - sluice.deploy.dokploy.key
   - sluice.deploy.dokploy.attributes
+  - sluice.deploy.dokploy.removal
 options:
   project:
     description: Name of the project.
@@ -30,15 +31,6 @@ options:
   description:
     description: What the environment is for. Left as it is when not set.
     type: str
-  state:
-    description: Whether the environment is to exist.
-    type: str
-    choices: [present, absent]
-    default: present
-  delete_volumes:
-    description: With O(state=absent), whether the volumes of its Compose services are deleted as well.
-    type: bool
-    default: false
 """
 
 EXAMPLES = r"""
@@ -69,7 +61,7 @@ requests:
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import run_module
+from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import REMOVAL, run_module
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.projects import (
     ensure_environment,
     remove_environment,
@@ -97,8 +89,7 @@ def main() -> None:
             "project": {"type": "str", "required": True},
             "name": {"type": "str", "required": True},
             "description": {"type": "str"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "delete_volumes": {"type": "bool", "default": False},
+            **REMOVAL,
         },
         act,
     )

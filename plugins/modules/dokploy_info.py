@@ -13,17 +13,13 @@ author:
 description:
   - Finds the ids of a project, an environment and a Compose service by their names.
   - Checks the server's settings for those that hurt, such as its nightly removal of all unused images.
+  - Holds a deployment against its acceptance criteria as far as the API lets one look, which is the containers'
+    health and secrets in the build log and in the containers' logs. The API tells no sizes of images.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
   - sluice.deploy.dokploy.key
+  - sluice.deploy.dokploy.place
 options:
-  project:
-    description: Name of a project.
-    type: str
-  environment:
-    description: Name of an environment in O(project).
-    type: str
-    default: production
   name:
     description: Name of a Compose service in O(environment).
     type: str
@@ -31,11 +27,29 @@ options:
     description: Whether to check what certificates of Let's Encrypt need.
     type: bool
     default: false
-  gather:
-    description: What to ask the server for. Each costs one request.
+  secrets:
+    description:
+      - With V(checks), secret values by name that must stand in no log.
+      - Variables of the service whose names say that they are secret are taken as such anyway.
+    type: dict
+    default: {}
+  services:
+    description: With V(checks), services that must have a container.
     type: list
     elements: str
-    choices: [place, settings, version]
+    default: []
+  health_timeout:
+    description: With V(checks), seconds that containers may take to be healthy.
+    type: float
+    default: 60
+  gather:
+    description:
+      - What to ask the server for.
+      - V(place), V(settings) and V(version) cost one request each, V(checks) needs V(place) and costs three and one
+        for each container.
+    type: list
+    elements: str
+    choices: [place, settings, version, checks]
     default: [place, settings]
 attributes:
   check_mode:
@@ -79,9 +93,13 @@ projects:
   type: list
   elements: dict
   sample: [{name: crm, environments: [{name: production, services: [twenty]}]}]
-gates:
-  description: Results of the checks of the server's settings.
-  returned: when settings are gathered
+app_name:
+  description: Name of the Compose project, with the letters that Dokploy added.
+  returned: when checks are gathered
+  type: str
+results:
+  description: Results of the checks, of the server's settings and of the deployment, in the form that all gates share.
+  returned: when settings or checks are gathered
   type: list
   elements: dict
 version:
@@ -98,9 +116,15 @@ requests:
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import run_module
+from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import (
+    PLACE,
+    run_module,
+    secret_texts,
+)
+from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.checks import check_deployment
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.lookup import find_place, names
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.settings import check_settings
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -110,8 +134,11 @@ if TYPE_CHECKING:
 
 def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
     params = module.params
-    result: dict[str, Any] = {"changed": False}
-    if "place" in params["gather"]:
+    gather = params["gather"]
+    secrets = secret_texts(params["secrets"])
+    client.redact.add(secrets.values())
+    result: dict[str, Any] = {"changed": False, "results": []}
+    if "place" in gather:
         projects = client.get("project.all") or []
         place = find_place(projects, params["project"] or "", params["environment"], params["name"] or "")
         result |= {
@@ -120,13 +147,23 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
             "compose_id": place.compose_id,
             "projects": names(projects),
         }
-    if "settings" in params["gather"]:
+    if "settings" in gather:
         settings = client.get("settings.getWebServerSettings") or {}
-        result["gates"] = check_settings(settings, letsencrypt=params["letsencrypt"])
-        for gate in result["gates"]:
+        result["results"] += check_settings(settings, url=params["url"], letsencrypt=params["letsencrypt"])
+        for gate in result["results"]:
             if gate["status"] == "warn":
                 module.warn(": ".join(gate["evidence"] + gate["advice"]))
-    if "version" in params["gather"]:
+    if "checks" in gather:
+        if not result.get("compose_id"):
+            raise UserError(
+                f"there is no Compose service {params['name']!r} in environment {params['environment']!r} of "
+                f"project {params['project']!r} to check; gather place as well, and deploy it first"
+            )
+        result["app_name"], results = check_deployment(
+            client, result["compose_id"], secrets, params["services"], timeout=params["health_timeout"]
+        )
+        result["results"] += results
+    if "version" in gather:
         result["version"] = client.version()
     return result
 
@@ -134,14 +171,16 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
 def main() -> None:
     run_module(
         {
-            "project": {"type": "str"},
-            "environment": {"type": "str", "default": "production"},
+            **PLACE,
             "name": {"type": "str"},
             "letsencrypt": {"type": "bool", "default": False},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "services": {"type": "list", "elements": "str", "default": []},
+            "health_timeout": {"type": "float", "default": 60},
             "gather": {
                 "type": "list",
                 "elements": "str",
-                "choices": ["place", "settings", "version"],
+                "choices": ["place", "settings", "version", "checks"],
                 "default": ["place", "settings"],
             },
         },

@@ -221,7 +221,7 @@ findings_total:
   returned: always
   type: int
 uncounted:
-  description: Occurrences of secrets beyond the 5,000 different ones that are kept apart.
+  description: Occurrences of secrets beyond the 1,000 different ones of each severity in a source that are kept apart.
   returned: always
   type: int
 keyword_lines:

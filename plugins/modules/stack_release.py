@@ -52,7 +52,9 @@ options:
     type: float
     default: 30
   data_secrets_rotated:
-    description: Accept a new value of a stateful service's secret; it was changed inside the service already.
+    description:
+      - Accept a new value of a stateful service's secret; it was changed inside the service already.
+      - A PostgreSQL service's own password needs no such word, the release changes it in the database.
     type: bool
     default: false
   hadolint:
@@ -104,6 +106,11 @@ colour:
   returned: success
   type: str
   sample: green
+before:
+  description: Id of the release that served before; empty for none.
+  returned: success
+  type: str
+  sample: 8d01be5f2c77
 actions:
   description: What was done, or in check mode would be.
   returned: success

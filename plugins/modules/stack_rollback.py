@@ -60,6 +60,11 @@ colour:
   returned: success
   type: str
   sample: blue
+before:
+  description: Id of the release that served before; empty for none.
+  returned: success
+  type: str
+  sample: 8d01be5f2c77
 actions:
   description: What was done, or in check mode would be.
   returned: success

@@ -40,11 +40,14 @@ options:
       - C(form) is V(hex), V(urlsafe) or V(alphanumeric), C(length) counts characters.
       - C(dsn) holds the parts of a connection URL as P(sluice.deploy.dsn#filter) takes them, with C(password_from), the
         name of the secret that is its password.
-      - C(after_rotation) says what a rotation needs beside the new value.
+      - C(after_rotation) says what a new value means, or what it needs beside the file.
+      - C(fixed) says why a secret is never replaced.
     type: dict
     default: {}
   rotate:
-    description: Secrets to replace. A URL that is composed from one follows it.
+    description:
+      - Secrets to replace; what follows the dot is enough where it is the only one of that name.
+      - A URL that is composed from one follows it.
     type: list
     elements: str
     default: []

@@ -16,7 +16,7 @@ import time
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 SCENARIO = PROJECT / "molecule/compose_stack"
-sys.path.insert(0, str(SCENARIO / "tests"))
+sys.path.insert(0, str(PROJECT / "demo"))
 
 from load import Load, Stats  # noqa: E402
 

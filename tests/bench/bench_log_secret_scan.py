@@ -41,37 +41,10 @@ from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_sa
 
 SEED = 20260102
 WORDS = [
-    "server",
-    "worker",
-    "request",
-    "user",
-    "module",
-    "loaded",
-    "route",
-    "mapped",
-    "connection",
-    "query",
-    "workspace",
-    "metadata",
-    "cache",
-    "job",
-    "started",
-    "finished",
-    "retry",
-    "queue",
-    "event",
-    "object",
-    "record",
-    "view",
-    "field",
-    "company",
-    "person",
-    "note",
-    "task",
-    "sync",
-    "message",
-    "channel",
-    "calendar",
+    *("server", "worker", "request", "user", "module", "loaded", "route", "mapped"),
+    *("connection", "query", "workspace", "metadata", "cache", "job", "started", "finished"),
+    *("retry", "queue", "event", "object", "record", "view", "field", "company"),
+    *("person", "note", "task", "sync", "message", "channel", "calendar"),
 ]
 KNOWN = 36
 
@@ -226,17 +199,19 @@ class Timing(NamedTuple):
     output: str
 
 
-def measure(command: list[str], stdin: str = "") -> Timing:
+def measure(command: list[str], stdin: str = "", environment: dict[str, str] | None = None) -> Timing:
     """Run a process to its end; its failure is its answer (grep finds nothing, gitleaks finds something)."""
     began = time.perf_counter()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    result = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, errors="replace")
+    result = subprocess.run(
+        command, input=stdin, capture_output=True, text=True, check=False, errors="replace", env=environment
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Timing(time.perf_counter() - began, cpu, 0.0, result.stdout or result.stderr)
 
 
-def scan(path: Path, known: list[str], cache: str, rounds: int = 3, **options: object) -> tuple[Timing, dict]:
+def scan(path: Path, known: list[str], cache: str, rounds: int = 5, **options: object) -> tuple[Timing, dict]:
     """The best of some whole processes that scan a file."""
     settings = {
         "paths": [str(path)],
@@ -246,9 +221,11 @@ def scan(path: Path, known: list[str], cache: str, rounds: int = 3, **options: o
         "kind": "json-file",
         **options,
     }
-    runs = [
-        measure([sys.executable, "-c", CHILD, str(ROOT / ".collections")], json.dumps(settings)) for _ in range(rounds)
-    ]
+    # As Python runs by itself: what is imported has been compiled before.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(path.parent / "pycache")
+    child = [sys.executable, "-c", CHILD, str(ROOT / ".collections")]
+    runs = [measure(child, json.dumps(settings), environment) for _ in range(rounds)]
     best = min(runs, key=lambda run: run.cpu)
     try:
         result = json.loads(best.output)
@@ -286,14 +263,11 @@ def speed(directory: Path, size: int, known: list[str], cache: str, source: rand
             timing, result = scan(path, known, cache, threads=threads)
             more = f"{result['peak'] / 1024:.0f} MiB, {result['findings']} findings, {result['engine']}"
             row(f"log_secret_scan, {threads} thread{'s' * (threads > 1)}", total, timing, gitleaks, more)
-        timing, result = scan(sample, known, cache, rounds=1, engine="python")
-        row(
-            "log_secret_scan, plain Python (1/64)",
-            sample.stat().st_size,
-            timing,
-            gitleaks,
-            f"{result['peak'] / 1024:.0f} MiB",
-        )
+        with path.open("rb") as file:
+            sample.write_bytes(file.read(total // 8))
+        timing, result = scan(sample, known, cache, rounds=2, engine="python")
+        more = f"{result['peak'] / 1024:.0f} MiB"
+        row("log_secret_scan, plain Python (1/8)", sample.stat().st_size, timing, gitleaks, more)
         timing = measure(["grep", "-ciE", "password|secret|token", str(path)])
         row("grep -ciE 'password|secret|token'", total, timing, gitleaks, f"{timing.output.strip()} lines")
         if shutil.which("rg"):
@@ -342,10 +316,10 @@ def records_hit(path: Path, known: list[str], engine: str) -> set[int] | None:
     """The offsets of all records in which something was found."""
     from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
     from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import engines, rules
-    from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.blocks import FileReader
     from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector
     from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
     from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.plan import Plan
+    from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.readers import FileReader
     from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.scan import Log, Scanner
 
     hits: set[int] = set()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .engine import DockerEngine
 from .server import Standin
 
 
@@ -15,9 +16,11 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=3000)
     parser.add_argument("--directory", type=Path, required=True, help="where sources are put")
+    parser.add_argument("--routes", type=Path, help="nginx's file of routes, in place of Traefik")
     arguments = parser.parse_args()
     arguments.directory.mkdir(parents=True, exist_ok=True)
-    standin = Standin(arguments.directory, port=arguments.port, host=arguments.host)
+    engine = DockerEngine(arguments.routes)
+    standin = Standin(arguments.directory, engine, port=arguments.port, host=arguments.host)
     print(f"listening on {standin.url}", flush=True)
     standin.http.serve_forever()
 

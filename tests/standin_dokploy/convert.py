@@ -50,5 +50,9 @@ def _label(service: dict[str, Any], app_name: str, domain: dict[str, Any]) -> No
             f"traefik.http.routers.{router}.entrypoints={entrypoint}",
             f"traefik.http.services.{router}.loadbalancer.server.port={domain['port']}",
         ]
+        middlewares = ["redirect-to-https@file"] if domain["https"] and entrypoint == "web" else []
+        middlewares += domain["middlewares"] or []
+        if middlewares:
+            labels.append(f"traefik.http.routers.{router}.middlewares={','.join(middlewares)}")
         if entrypoint == "websecure" and domain["certificateType"] == "letsencrypt":
             labels.append(f"traefik.http.routers.{router}.tls.certresolver=letsencrypt")

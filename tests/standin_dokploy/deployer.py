@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -28,37 +27,7 @@ class Engine(Protocol):
 
     def container_log(self, container: str, tail: int) -> str: ...
 
-
-class DockerEngine:
-    """The real one."""
-
-    def run(self, argv: list[str], directory: Path, log: Callable[[str], None]) -> int:
-        process = subprocess.Popen(
-            argv, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-        )
-        assert process.stdout
-        for line in process.stdout:
-            log(line)
-        return process.wait()
-
-    def containers(self, project: str) -> list[Row]:
-        form = "{{.ID}}|{{.Names}}|{{.State}}|{{.Status}}"
-        argv = [
-            "docker",
-            "ps",
-            "-a",
-            "--format",
-            form,
-            "--filter",
-            f"label=com.docker.compose.project={project}",
-        ]
-        lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
-        return [dict(zip(("containerId", "name", "state", "status"), line.split("|"), strict=True)) for line in lines]
-
-    def container_log(self, container: str, tail: int) -> str:
-        argv = ["docker", "container", "logs", "--timestamps", "--tail", str(tail), container]
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        return done.stdout
+    def route(self) -> None: ...
 
 
 class Deployer:
@@ -152,6 +121,7 @@ class Deployer:
         if self.engine.run(argv, code, log) != 0:
             log("Error: ❌ Docker command failed\n\nError occurred ❌, check the logs for details.\n")
             return "error"
+        self.engine.route()
         log("Docker Compose Deployed: ✅\n")
         return "done"
 
@@ -210,9 +180,11 @@ class Deployer:
 
     def stop(self, compose: Row) -> None:
         self.engine.run(["docker", "compose", "-p", compose["appName"], "stop"], self._directory, lambda _: None)
+        self.engine.route()
         compose["composeStatus"] = "idle"
 
     def delete(self, compose: Row, volumes: bool) -> None:
         argv = ["docker", "compose", "-p", compose["appName"], "down", *(["--volumes"] if volumes else [])]
         self.engine.run(argv, self._directory, lambda _: None)
+        self.engine.route()
         shutil.rmtree(self._directory / compose["appName"], ignore_errors=True)

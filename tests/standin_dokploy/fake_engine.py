@@ -22,10 +22,12 @@ class FakeEngine:
         states: State and status of a service's container, where it is not healthy.
         repository: The Compose file that each clone yields.
         environments: The .env of each deployment, as written for Compose.
+        logs: Printed by each container.
     """
 
     def __init__(self) -> None:
         self.build_output = ""
+        self.logs = ""
         self.exit_code = 0
         self.states: dict[str, tuple[str, str]] = {}
         self.repository = ""
@@ -62,6 +64,9 @@ class FakeEngine:
             log(f"{self.commit}\nthe commit's message\n")
         return 0
 
+    def route(self) -> None:
+        """Nothing answers here."""
+
     def containers(self, project: str) -> list[dict[str, Any]]:
         rows = []
         for service in self.projects.get(project, []):
@@ -71,4 +76,4 @@ class FakeEngine:
         return rows
 
     def container_log(self, container: str, tail: int) -> str:
-        return f"log of {container}\n"
+        return f"log of {container}\n{self.logs}"

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from .deployer import Deployer, DockerEngine, Engine
+from .deployer import Deployer, Engine
+from .engine import DockerEngine
 from .procedures import EMPTY, MUTATIONS, QUERIES, Procedures, RefusedError
 from .store import Store
 

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +17,7 @@ import pytest
 
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
 SCENARIO = PROJECT / "molecule/compose_stack"
+sys.path.insert(0, str(PROJECT / "demo"))
 STATE = "/var/lib/sluice/stacks/crm"
 
 

@@ -1,4 +1,4 @@
-"""The role against a stand-in Dokploy server that runs real containers."""
+"""site.yml's way for Dokploy hosts, against a stand-in server that runs real containers, or a real server."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import os
 import re
 import subprocess
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 testinfra_hosts = ["ssh://debian13"]
-pytestmark = [
-    pytest.mark.skipif("DOKPLOY_URL" in os.environ, reason="looks behind the API, which a stand-in allows"),
-    # Without it in each, pytest would run the tests that need no server last, after the app is removed.
-    pytest.mark.usefixtures("host"),
-]
+# In each test, else pytest would run those that need no server last, after the app is removed.
+pytestmark = pytest.mark.usefixtures("host")
 
 SCENARIO = Path(__file__).resolve().parents[1]
 PROJECT = SCENARIO.parents[1]
+WORK = PROJECT / ".cache/molecule-dokploy"
+REAL = "DOKPLOY_URL" in os.environ
 SECRET = "synthetic-0f8a5bcd-value"
 FAILING_BUILD = """\
 services:
@@ -52,6 +52,7 @@ services:
     command: [sleep, infinity]
     stop_grace_period: 1s
 """
+CASES = {"failing": FAILING_BUILD, "crashing": CRASH_LOOP, "leaking": LEAKING_BUILD}
 
 
 REPOSITORY = "http://127.0.0.1:8418/cgi-bin/git/app.git"
@@ -59,7 +60,8 @@ COMMIT = """\
 set -e
 rm -rf /tmp/app && git clone -q {repository} /tmp/app && cd /tmp/app
 printf 'services: {{web: {{image: "local/sluice-base:trixie", pull_policy: never, command: [sleep, infinity]' > docker-compose.yml
-printf ', stop_grace_period: 1s, environment: {{VERSION: "{version}"}}}}}}\\n' >> docker-compose.yml
+printf ', stop_grace_period: 1s, healthcheck: {{test: [CMD, "true"], interval: 1s}}' >> docker-compose.yml
+printf ', environment: {{VERSION: "{version}"}}}}}}\\n' >> docker-compose.yml
 git add . && git -c user.name=t -c user.email=t@example.com commit -q -m "version {version}"
 git push -q /srv/git/app.git HEAD:main && git rev-parse HEAD
 """
@@ -67,52 +69,71 @@ git push -q /srv/git/app.git HEAD:main && git rev-parse HEAD
 
 @dataclass
 class Run:
-    """One run of the play."""
+    """One run of site.yml."""
 
     code: int
     output: str
-    posts: int
-    gets: int
 
     @property
     def changed(self) -> int:
-        return int(re.findall(r"changed=(\d+)", self.output)[-1])
+        return int(re.findall(r"debian13 .*changed=(\d+)", self.output)[-1])
+
+    @property
+    def requests(self) -> tuple[int, int]:
+        """Queries and changes that its modules say they sent."""
+        found = re.findall(r"requests:\s+reads: (\d+)\s+writes: (\d+)", self.output)
+        return sum(int(reads) for reads, _ in found), sum(int(writes) for _, writes in found)
 
 
 @pytest.fixture(scope="module")
-def url(server):
-    return f"http://{server('ip', 'debian13')}:3000"
+def behind():
+    """For tests that look behind the API."""
+    if REAL:
+        pytest.skip("looks behind the API, which a stand-in allows")
 
 
 @pytest.fixture(scope="module")
-def play(url):
-    def counts() -> dict:
-        with urllib.request.urlopen(f"{url}/standin/counts") as answer:
-            return json.load(answer)
+def counts(server):
+    """Requests that the stand-in got since the last time that this was called; a real server does not tell."""
+    address = server("ip", "debian13")
 
-    def run(**variables) -> Run:
-        counts()
-        argv = ["ansible-playbook", "-vvv", "-i", PROJECT / "molecule/inventory", SCENARIO / "converge.yml"]
-        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "MOLECULE_PROJECT_DIRECTORY": str(PROJECT)}
-        done = subprocess.run(
-            [*argv, "--extra-vars", json.dumps(variables)],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=PROJECT,
-            env=environment,
-        )
-        made = counts()
-        print(done.stdout[-6000:], done.stderr[-2000:])
-        return Run(done.returncode, done.stdout + done.stderr, made["POST"], made["GET"])
+    def ask() -> tuple[int, int] | None:
+        if REAL:
+            return None
+        with urllib.request.urlopen(f"http://{address}:3000/standin/counts") as answer:
+            told = json.load(answer)
+        return told["GET"], told["POST"]
 
-    return run
+    return ask
+
+
+def play(*flags: str, tags: str = "dokploy_api", **variables) -> Run:
+    inventories = [PROJECT / "molecule/inventory", SCENARIO / "inventory"]
+    done = subprocess.run(
+        [
+            "ansible-playbook",
+            "-vvv",
+            *(f"--inventory={inventory}" for inventory in inventories),
+            f"--vault-password-file={SCENARIO / 'vault-password'}",
+            f"--tags={tags}",
+            f"--extra-vars={json.dumps(variables)}",
+            *flags,
+            PROJECT / "playbooks/site.yml",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=PROJECT,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "MOLECULE_PROJECT_DIRECTORY": str(PROJECT)},
+    )
+    print(done.stdout[-6000:], done.stderr[-2000:])
+    return Run(done.returncode, done.stdout + done.stderr)
 
 
 def raw(name: str, text: str) -> dict:
     """Settings of a service of its own beside the demo app."""
     return {
-        "dokploy_api_project": "cases",
+        "dokploy_api_project": f"case-{name}",
         "dokploy_api_name": name,
         "stack_services": {},
         "dokploy_api_compose_file": text,
@@ -120,58 +141,94 @@ def raw(name: str, text: str) -> dict:
     }
 
 
+@pytest.fixture(scope="module")
+def cases():
+    """A run of each service that must not pass; at once, since each mostly waits."""
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(CASES, pool.map(lambda name: play(**raw(name, CASES[name])), CASES), strict=True))
+
+
 def containers(host, name: str) -> list[str]:
     listed = host.check_output(f"docker ps -a --format '{{{{.Names}}}}' --filter name=^{name}-[a-z]{{6}}-")
     return listed.split()
 
 
-def test_the_app_answers(host):
-    name = next(n for n in containers(host, "crm") if n.endswith("-server-1"))
-    form = '{{(index .NetworkSettings.Networks "dokploy-network").IPAddress}}'
-    address = host.check_output(f"docker inspect -f '{form}' {name}")
-    script = f"import urllib.request as u; print(u.urlopen('http://{address}:3000/api/health').read().decode())"
-    assert json.loads(host.check_output(f'python3 -c "{script}"'))["status"] == "ok"
+def report() -> dict[str, str]:
+    """Check to status, of the last verification."""
+    results = json.loads((WORK / "report/crm-debian13.json").read_text())["results"]
+    return {result["id"]: result["status"] for result in results}
 
 
-def test_every_character_of_a_secret_arrived(host):
-    expected = re.search(r"^app_secret: (.*)$", (PROJECT / ".cache/molecule-dokploy/secrets.yml").read_text(), re.M)
+def test_the_deployment_passed_its_acceptance_checks(behind):
+    checks = report()
+    assert "fail" not in checks.values()
+    through_the_api = ["dokploy.containers", "dokploy.build_log", "dokploy.container_logs"]
+    from_outside = ["site.login", "tls.chain", "site.redirect"]
+    assert {checks.get(name) for name in through_the_api + from_outside} == {"pass"}, checks
+    assert checks["dokploy.nightly_prune"] == "warn"
+    assert checks["host.probe"] == checks["image_size"] == "skip", "nothing logs in unless it may"
+
+
+def test_where_plays_may_log_in_the_host_is_looked_at_as_well(behind):
+    run = play(tags="verify", dokploy_api_host_access=True, verify_report_directory=str(WORK / "host"))
+    assert run.code == 0 and run.requests[1] == 0
+    (file,) = (WORK / "host").glob("crm-*.json")
+    checks = {result["id"]: result["status"] for result in json.loads(file.read_text())["results"]}
+    assert {checks.get(f"container.{name}") for name in ("server", "worker", "front", "postgres")} == {"pass"}, checks
+    assert checks["image_size.server"] == "pass" and "fail" not in checks.values()
+
+
+def test_the_key_is_encrypted(behind):
+    assert (WORK / "vault.yml").read_text().startswith("$ANSIBLE_VAULT;")
+
+
+def test_every_character_of_a_secret_arrived(behind, host):
+    expected = re.search(r"^app_secret: (.*)$", (WORK / "made.yml").read_text(), re.M)
     name = next(n for n in containers(host, "crm") if n.endswith("-server-1"))
     arrived = host.check_output(f"docker exec {name} node -p process.env.APP_SECRET")
     assert arrived == json.loads(expected.group(1))
 
 
-def test_a_second_run_sends_no_change(play):
-    run = play()
-    assert run.code == 0 and run.changed == 0
-    assert (run.posts, run.gets) == (0, 6)
-
-
-def test_a_changed_variable_is_deployed_once(host, play):
+def test_a_changed_variable_is_deployed_once_and_then_nothing_is_sent(counts):
     first = play(dokploy_api_env={"EXTRA": "1"})
     assert first.code == 0 and first.changed == 2
-    assert play(dokploy_api_env={"EXTRA": "1"}).changed == 0
+    counts()
+    second = play(dokploy_api_env={"EXTRA": "1"})
+    assert second.code == 0 and second.changed == 0
+    assert second.requests == (6, 0)
+    assert REAL or counts() == (6, 0)
 
 
-def test_a_failing_build_shows_its_redacted_log(play):
-    run = play(**raw("failing", FAILING_BUILD))
+def test_each_host_goes_its_groups_way_in_one_run(tmp_path):
+    other = {"docker_host_source": "distribution", "stack_name": "other", "stack_domain": "other.example.com"}
+    (tmp_path / "hosts.yml").write_text(json.dumps({"compose": {"hosts": {"mirrored": other}}}))
+    run = play("--check", f"--inventory={tmp_path}", tags="docker_host,dokploy_api")
+    assert run.code == 0
+    assert re.search(r"TASK \[sluice.deploy.docker_host : .*\n(?:task path.*\n)?.*mirrored", run.output)
+    assert not re.search(r"sluice.deploy.docker_host : .*\n(?:task path.*\n)?.*debian13", run.output)
+    assert re.search(r"sluice.deploy.dokploy_api : .*\n(?:task path.*\n)?.*debian13", run.output)
+
+
+def test_a_failing_build_shows_its_redacted_log(cases):
+    run = cases["failing"]
     assert run.code == 2 and "the deployment failed" in run.output
     assert "exit code: 7" in run.output
     assert SECRET not in run.output
 
 
-def test_a_crash_loop_fails_though_the_server_says_done(play):
-    run = play(**raw("crashing", CRASH_LOOP))
+def test_a_crash_loop_fails_though_the_server_says_done(cases):
+    run = cases["crashing"]
     assert run.code == 2 and "Dokploy calls the deployment done, but its containers do not serve" in run.output
     assert "I die" in run.output
 
 
-def test_a_secret_in_a_build_log_fails_the_gate(play):
-    run = play(**raw("leaking", LEAKING_BUILD))
+def test_a_secret_in_a_build_log_fails_the_gate(cases):
+    run = cases["leaking"]
     assert run.code == 2 and "the build log holds secrets" in run.output
     assert "Value of APP_TOKEN" in run.output and SECRET not in run.output
 
 
-def test_a_git_source_is_deployed_at_the_commit_asked_for(host, play):
+def test_a_git_source_is_deployed_at_the_commit_asked_for(behind, host):
     def settings(revision: str) -> dict:
         return {**raw("git", ""), "dokploy_api_git_url": REPOSITORY, "dokploy_api_revision": revision}
 
@@ -181,13 +238,18 @@ def test_a_git_source_is_deployed_at_the_commit_asked_for(host, play):
         assert run.code == 0 and run.changed >= 1
         (name,) = containers(host, "git")
         assert host.check_output(f"docker exec {name} printenv VERSION") == version
-    assert play(**settings(commit)).changed == 0
 
 
-@pytest.mark.parametrize("name", ["git", "failing", "crashing", "leaking", "crm"])
-def test_removed_without_a_trace(host, play, name):
-    settings = {} if name == "crm" else raw(name, "")
-    run = play(**settings, dokploy_api_state="absent", dokploy_api_delete_volumes=True)
-    assert run.code == 0
-    assert containers(host, name) == []
-    assert host.check_output(f"docker volume ls -q --filter name=^{name}-") == ""
+def test_removed_without_a_trace(host):
+    names = ["crm", *CASES, *([] if REAL else ["git"])]
+    settings = {name: {} if name == "crm" else raw(name, "") for name in names}
+
+    def remove(name: str) -> Run:
+        return play(**settings[name], dokploy_api_state="absent", dokploy_api_delete_volumes=True)
+
+    with ThreadPoolExecutor() as pool:
+        runs = dict(zip(names, pool.map(remove, names), strict=True))
+    assert {name: run.code for name, run in runs.items()} == dict.fromkeys(names, 0)
+    for name in [] if REAL else names:
+        assert containers(host, name) == []
+        assert host.check_output(f"docker volume ls -q --filter name=^{name}-") == ""

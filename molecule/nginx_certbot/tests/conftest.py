@@ -10,6 +10,7 @@ import shlex
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ import pytest
 SCENARIO = pathlib.Path(__file__).resolve().parent.parent
 PROJECT = SCENARIO.parent.parent
 DOMAIN = "shop.test"
+sys.path.append(str(SCENARIO / "judges"))
+from judges import Judges  # noqa: E402
 
 
 @dataclass
@@ -80,35 +83,59 @@ def parse(data: bytes) -> Answer:
     return Answer(int(first.split()[1]), headers, body)
 
 
+def run_on_server(command: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command on the server; it must succeed."""
+    argv = ["ssh", "-F", str(PROJECT / ".cache/ssh/config"), "debian13", command]
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+    assert not check or done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
+    return done
+
+
+def play(
+    check: bool = True, arguments: tuple[str, ...] = (), playbook: pathlib.Path = SCENARIO / "converge.yml", **settings
+) -> subprocess.CompletedProcess[str]:
+    """Run a playbook, by default the scenario's converge, with other settings; answers its output."""
+    inventory = PROJECT / "molecule/inventory"
+    argv = ["ansible-playbook", "-i", str(inventory), str(playbook), "-e", json.dumps(settings), *arguments]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    environment.pop("ANSIBLE_FORCE_COLOR", None)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=PROJECT, env=environment)
+    assert not check or done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    # YAML folds long messages and doubles quotes.
+    done.stdout = " ".join(done.stdout.split()).replace("''", "'")
+    return done
+
+
+def root_of_the_ca() -> str:
+    """What trusts the test CA: the root that Pebble made when it started."""
+    script = "import ssl, urllib.request as u; c = ssl._create_unverified_context(); "
+    script += "print(u.urlopen('https://pebble:15000/roots/0', context=c).read().decode())"
+    python = "docker run --rm --network sluice-edge --entrypoint python3 local/sluice-certbot:forky"
+    return run_on_server(f"{python} -c {shlex.quote(script)}").stdout
+
+
+def own_pair(folder: str, *names: str) -> dict[str, str]:
+    """A pair of a user's own, made on the server and signed by an authority beside it (ca.pem): certificate and key."""
+    run_on_server(f"""
+        rm -rf {folder} && mkdir -p {folder} && cd {folder} && printf '[req]\ndistinguished_name=d\n[d]\n' > own.conf
+        make() {{ openssl req -x509 -config own.conf -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 "$@"; }}
+        {{ make -subj /CN=ca -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign \
+            -addext subjectKeyIdentifier=hash -keyout ca.key -out ca.pem &&
+        make -CA ca.pem -CAkey ca.key -subj /CN=own -addext subjectAltName={",".join(f"DNS:{name}" for name in names)} \
+            -addext authorityKeyIdentifier=keyid -keyout key.pem -out cert.pem; }} 2>own.log || {{ cat own.log; exit 1; }}
+    """)
+    parts = {"certificate": "cert.pem", "key": "key.pem"}
+    return {part: run_on_server(f"cat {folder}/{file}").stdout for part, file in parts.items()}
+
+
 @pytest.fixture(scope="session")
 def shell():
-    """Run a command on the server; it must succeed."""
-
-    def run(command: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-        argv = ["ssh", "-F", str(PROJECT / ".cache/ssh/config"), "debian13", command]
-        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
-        assert not check or done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
-        return done
-
-    return run
+    return run_on_server
 
 
 @pytest.fixture(scope="session")
 def converge():
-    """Run the scenario's converge playbook with other settings; answers its output."""
-
-    def run(check: bool = True, arguments: tuple[str, ...] = (), **settings) -> subprocess.CompletedProcess[str]:
-        inventory, playbook = PROJECT / "molecule/inventory", SCENARIO / "converge.yml"
-        argv = ["ansible-playbook", "-i", str(inventory), str(playbook), "-e", json.dumps(settings), *arguments]
-        environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-        environment.pop("ANSIBLE_FORCE_COLOR", None)
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=PROJECT, env=environment)
-        assert not check or done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-        # YAML folds long messages and doubles quotes.
-        done.stdout = " ".join(done.stdout.split()).replace("''", "'")
-        return done
-
-    return run
+    return play
 
 
 @pytest.fixture(scope="session")
@@ -117,12 +144,8 @@ def address(server) -> str:
 
 
 @pytest.fixture(scope="session")
-def roots(shell) -> str:
-    """What trusts the test CA: the root that Pebble made when it started."""
-    script = "import ssl, urllib.request as u; c = ssl._create_unverified_context(); "
-    script += "print(u.urlopen('https://pebble:15000/roots/0', context=c).read().decode())"
-    python = "docker run --rm --network sluice-edge --entrypoint python3 local/sluice-certbot:forky"
-    return shell(f"{python} -c {shlex.quote(script)}").stdout
+def roots() -> str:
+    return root_of_the_ca()
 
 
 @pytest.fixture(scope="session")
@@ -174,3 +197,23 @@ class Apps:
 @pytest.fixture(scope="session")
 def apps(shell) -> Apps:
     return Apps(shell)
+
+
+@pytest.fixture(scope="session")
+def judges(address, roots, tmp_path_factory) -> Judges:
+    file = tmp_path_factory.mktemp("judges") / "roots.pem"
+    file.write_text(roots)
+    return Judges(DOMAIN, address, file)
+
+
+@pytest.fixture
+def configuration(tmp_path):
+    """A copy of the configuration that serves, without its keys."""
+    folder = tmp_path / "conf"
+    folder.mkdir()
+    remote = ["ssh", "-F", str(PROJECT / ".cache/ssh/config"), "debian13"]
+    packed = subprocess.run(
+        [*remote, "tar -C /etc/sluice/edge/conf/current/ --exclude ./tls -c ."], capture_output=True, check=True
+    )
+    subprocess.run(["tar", "-C", folder, "-x"], input=packed.stdout, check=True)
+    return folder

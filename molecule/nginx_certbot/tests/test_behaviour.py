@@ -233,3 +233,8 @@ def test_nginx_starts_without_the_app(client, shell, apps):
     finally:
         apps.start("blue")
     eventually(lambda: client.get("/").status == 200)
+
+
+def test_gixy_finds_nothing(judges, configuration):
+    done = judges.ask("gixy", "--format=json", "/site/nginx.conf", folder=configuration)
+    assert json.loads(done.stdout) == [], done.stdout + done.stderr

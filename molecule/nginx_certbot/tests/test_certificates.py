@@ -8,6 +8,7 @@ import socket
 import ssl
 
 import pytest
+from conftest import own_pair
 from cryptography import x509
 
 ACME = "/etc/sluice/edge/acme"
@@ -204,18 +205,9 @@ def test_dns_challenge(converge, shell, served, client):
     assert key not in done.stdout
 
 
-def own(folder, shell, name):
-    """A pair made on the server: certificate and key."""
-    shell(
-        f"mkdir -p {folder} && cd {folder} && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
-        f"-days 30 -subj /CN=own -addext subjectAltName=DNS:{name} -keyout key.pem -out cert.pem 2>/dev/null"
-    )
-    return {"certificate": shell(f"cat {folder}/cert.pem").stdout, "key": shell(f"cat {folder}/key.pem").stdout}
-
-
 def test_own_certificate(converge, shell, served):
     settings = {"nginx_certbot_certificate": "own", "nginx_certbot_wait": False, **BLOG}
-    pair, other = own("/root/own", shell, "blog.test"), own("/root/other", shell, "other.test")
+    pair, other = own_pair("/root/own", "blog.test"), own_pair("/root/other", "other.test")
     converge(nginx_certbot_own_certificate=pair, **settings)
     assert served("blog.test").subject.rfc4514_string() == "CN=own"
     mixed = {"certificate": pair["certificate"], "key": other["key"]}

@@ -83,6 +83,22 @@ def test_closed_preview(converge, lenient):
     assert lenient.get("/api/x", **blog).status == 200
 
 
+def test_a_named_proxy_is_believed(converge, lenient):
+    """And no more than it added itself: what stands before in the list, any client could have written."""
+
+    def believed(forwarded: str) -> str:
+        return lenient.get("/api/x", headers={"X-Forwarded-For": forwarded}).json["headers"]["X-Real-IP"]
+
+    proxy = believed("203.0.113.7")
+    assert proxy != "203.0.113.7"
+    converge(nginx_certbot_trusted_proxies=[proxy])
+    try:
+        assert believed("203.0.113.7") == "203.0.113.7"
+        assert believed("6.6.6.6, 203.0.113.7") == "203.0.113.7"
+    finally:
+        converge()
+
+
 def test_a_taken_port_is_named(converge, shell):
     shell(
         "docker stop sluice-edge-nginx && docker run -d --name squatter -p 443:443 --entrypoint sleep local/sluice-certbot:forky 60"

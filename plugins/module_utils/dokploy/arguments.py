@@ -26,6 +26,15 @@ CONNECTION: dict[str, Any] = {
     "ca_path": {"type": "path"},
 }
 
+PLACE: dict[str, Any] = {"project": {"type": "str"}, "environment": {"type": "str", "default": "production"}}
+
+REMOVAL: dict[str, Any] = {
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "delete_volumes": {"type": "bool", "default": False},
+}
+
+SERVICE: dict[str, Any] = {"compose_id": {"type": "str", "required": True}}
+
 SHORTEST_SECRET = 4
 
 Action = Callable[[AnsibleModule, Client], dict[str, Any]]

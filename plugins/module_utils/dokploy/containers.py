@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..gates import GateResult, gate_result
+
 _UNITS = {
     "second": 1,
     "minute": 60,
@@ -25,8 +27,8 @@ _EXIT_CODE = re.compile(r"\((\d+)\)")
 MAX_RESTARTS = 3
 # The engine waits ever longer between attempts, so that most looks find a crash-looping container waiting.
 MAX_RESTARTING = 15
-# A probe that fails so often in a row is not just late.
-MAX_UNHEALTHY = 5
+# At a look every two seconds: a minute, since the next probe after a late one may be half a minute away.
+MAX_UNHEALTHY = 30
 
 
 @dataclass(frozen=True)
@@ -163,3 +165,16 @@ def _belongs(name: str, project: str, service: str) -> bool:
     if name.startswith(f"{project}-"):
         return re.fullmatch(rf"{re.escape(project)}-{re.escape(service)}-\d+", name) is not None
     return True
+
+
+def health_gate(verdict: Verdict, count: int) -> GateResult:
+    """A verdict on so many containers, in the form of all gates."""
+    return gate_result(
+        "dokploy.containers",
+        "The containers of the deployment serve",
+        "pass" if verdict.good else "fail",
+        measured=f"{count} containers",
+        limit="each up and healthy",
+        evidence=verdict.broken + verdict.waiting,
+        advice=[] if verdict.good else ["read the containers' logs; the former version is not brought back"],
+    )

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import UserError
-from ..gates import GateResult, gate_result, worst_status
+from ..gates import worst_status
 from .client import Client
 from .composefile import check_compose_file, read_compose_file, routed_hosts
-from .containers import HealthWatch, Verdict
+from .containers import HealthWatch, Verdict, health_gate
 from .deployment import (
     Deployer,
     DeploymentFailedError,
@@ -22,10 +22,8 @@ from .deployment import (
     revision_of,
     watch_containers,
 )
-from .environment import parse_environment
 from .fingerprint import fingerprint, join_description, split_description
-from .logscan import scan_log
-from .redaction import looks_secret
+from .logscan import known_secrets, scan_logs
 from .services import read_service
 
 LOG_LINES_SHOWN = 40
@@ -70,15 +68,9 @@ class Rollout:
         self._wish = wish
         self._timeline = timeline or Timeline()
         self._stored = read_service(client, compose_id)
-        self._secrets = self._known_secrets()
+        self._secrets = known_secrets(self._stored.get("env"), wish.secrets)
         client.redact.add(self._secrets.values())
         self._result: dict[str, Any] = {"changed": False, "gates": [], "timeline": self._timeline.lines}
-
-    def _known_secrets(self) -> dict[str, str]:
-        """What was handed over, and what the service's environment calls a secret."""
-        environment = parse_environment(self._stored.get("env"))
-        found = {name: value for name, value in environment.items() if looks_secret(name) and value}
-        return {**found, **self._wish.secrets}
 
     def run(self, *, check: bool) -> dict[str, Any]:
         """Deploy if due, then make sure that the containers serve.
@@ -96,6 +88,12 @@ class Rollout:
             force=self._wish.force,
         )
         self._describe(newest(self._stored.get("deployments") or []), reasons)
+        if reasons:
+            # What is deployed has no text that could be shown; the mark is its digest.
+            self._result["diff"] = {
+                "before": {"deployed": mark},
+                "after": {"deployed": wanted_mark, "because": reasons},
+            }
         if reasons and check:
             return {**self._result, "changed": True}
         if reasons:
@@ -111,6 +109,7 @@ class Rollout:
         self._describe(newest(self._stored.get("deployments") or []), [])
         if self._stored.get("composeStatus") != "idle":
             self._result["changed"] = True
+            self._result["diff"] = {"before": {"state": "deployed"}, "after": {"state": "stopped"}}
             if not check:
                 self._client.post("compose.stop", timeout=300, composeId=self._id)
         return self._result
@@ -180,7 +179,7 @@ class Rollout:
     def _scan(self, log: str) -> None:
         if self._wish.scan == "off":
             return
-        result, found = scan_log(log, self._secrets, fail=self._wish.scan == "fail")
+        result, found = scan_logs({"of the build": log}, self._secrets, fail=self._wish.scan == "fail")
         self._client.redact.add(found)
         self._result["gates"].append(result)
 
@@ -191,7 +190,7 @@ class Rollout:
             self._client, self._stored, watch, timeout=self._wish.health_timeout, timeline=self._timeline
         )
         self._result["containers"] = [{key: row.get(key) for key in ("name", "state", "status")} for row in rows]
-        self._result["gates"].append(_health_gate(verdict, len(rows)))
+        self._result["gates"].append(health_gate(verdict, len(rows)))
         if not verdict.good:
             said = "; ".join(verdict.broken + verdict.waiting)
             prefix = "Dokploy calls the deployment done, but" if fresh else "nothing changed, but"
@@ -218,15 +217,3 @@ class Rollout:
         tail = self._client.redact(log).splitlines()[-LOG_LINES_SHOWN:]
         shown = f"\nThe end of the log:\n{chr(10).join(tail)}" if tail else ""
         return RolloutError(message + shown, {**self._result, "log_tail": tail})
-
-
-def _health_gate(verdict: Verdict, count: int) -> GateResult:
-    return gate_result(
-        "dokploy.containers",
-        "The containers of the deployment serve",
-        "pass" if verdict.good else "fail",
-        measured=f"{count} containers",
-        limit="each up and healthy",
-        evidence=verdict.broken + verdict.waiting,
-        advice=[] if verdict.good else ["read the containers' logs; the former version is not brought back"],
-    )

@@ -6,24 +6,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..gates import GateResult, gate_result
 
 # Let's Encrypt refuses these, and Dokploy's own default is one of them.
-_PLACEHOLDERS = ("example.com", "example.org", "example.net", "localhost", "test.com")
+_PLACEHOLDERS = ("example.com", "example.org", "example.net", "localhost", "localhost.com", "test.com")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def check_settings(settings: Mapping[str, Any], *, letsencrypt: bool) -> list[GateResult]:
-    """Judge the answer of C(settings.getWebServerSettings).
+def check_settings(settings: Mapping[str, Any], *, url: str, letsencrypt: bool) -> list[GateResult]:
+    """Judge the answer of C(settings.getWebServerSettings), and the way to the server.
 
     Args:
         settings: The server's answer.
+        url: Where it answered.
         letsencrypt: Whether a domain asks for a certificate of Let's Encrypt.
     """
-    results = [_prune(settings)]
+    results = [_transport(url), _prune(settings)]
     if letsencrypt:
         results.append(_acme_email(settings))
     return results
+
+
+def _transport(url: str) -> GateResult:
+    parts = urlsplit(url)
+    clear = parts.scheme == "http" and parts.hostname not in _LOOPBACK
+    return gate_result(
+        "dokploy.transport",
+        "The API key travels encrypted",
+        "warn" if clear else "pass",
+        measured=parts.scheme,
+        limit="https, or http through a tunnel",
+        evidence=["url is plain HTTP: whoever sees the traffic has the API key and every secret"] if clear else [],
+        advice=[
+            "give the server a domain with HTTPS under Web Server in Dokploy and close port 3000, or tunnel: "
+            "ssh -L 3000:127.0.0.1:3000"
+        ]
+        if clear
+        else [],
+    )
 
 
 def _prune(settings: Mapping[str, Any]) -> GateResult:

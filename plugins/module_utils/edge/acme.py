@@ -104,6 +104,8 @@ def refusal(output: str, directory: str) -> Refusal:
         )
     if re.search(r"rateLimited|too many (certificates|failed|registrations|new orders|requests)", output, re.I):
         return Refusal(f"the CA's rate limit is reached: {_detail(output)}", _retry_after(output))
+    if re.search(r"unrecognized arguments:.*--required-profile", output):
+        return Refusal("this certbot knows no profiles; take 4.0 or later (nginx_certbot_certbot_image)")
     if "CERTIFICATE_VERIFY_FAILED" in output:
         return Refusal(
             f"the certificate of {directory} itself is not trusted; for a private CA set nginx_certbot_acme_ca_bundle"

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .apply import Applied, apply
 from .certificates import facts
-from .engine import Engine, Run, run
+from .engine import Engine, Run, absent, run
 from .host import Host, Planned
 from .keypairs import Pair, choose, live_pair, present_pair
 from .model import Edge, Site, State
@@ -43,6 +44,9 @@ def put(
     Raises:
         UserError: Something a person has to put right; what served before serves on.
     """
+    if check and not shutil.which("docker"):
+        # A rehearsal on a bare server: the role that installs the engine was only rehearsed, too.
+        runner = absent
     root, host, engine = store.root, Host(edge, store.root, runner), Engine(edge, store.root, runner)
     with _held(store, check):
         present = store.state() or State(edge)

@@ -26,7 +26,7 @@ services:
     restart: on-failure
     stop_signal: SIGQUIT
     stop_grace_period: 30s
-    tmpfs: ["/run:mode=1777,size=1m", "/tmp:mode=1777,size=16m"]
+    tmpfs: ["/tmp:mode=1777,size=16m"]
     ports: [{ports}]
     networks: [edge]
     volumes:

@@ -67,7 +67,8 @@ def _main(state: State, features: Features) -> str:
             # Old workers end their streams by then, or every reload would leave some behind.
             "worker_shutdown_timeout 300s;",
             "error_log stderr notice;",
-            "pid /run/nginx.pid;",
+            # Not /run: the runc of Debian 12 (1.1.5) gives a tmpfs there the mode of the image's own, root's directory.
+            "pid /tmp/nginx.pid;",
             "",
             *block("events", ["worker_connections 8192;"]),
             "",
@@ -234,7 +235,7 @@ def _default_servers(features: Features) -> list[str]:
                 "ssl_reject_handshake on;",
                 # Reached with the name of a known site in the handshake and a foreign one in Host.
                 "access_log off;",
-                "return 421;",
+                "location / { return 421; }",
             ],
         ),
         "",

@@ -15,7 +15,7 @@ from dataclasses import replace
 from ..gates import GateResult
 from ..stack import Service, Stack
 from ..stack_parse import parse_stack
-from . import files
+from . import files, passwords
 from .checks import judge
 from .edge import EdgeError
 from .engine import EngineError, Project
@@ -41,6 +41,8 @@ def activate(run: Run, journal: Journal, before_start: Callable[[Project], None]
     project = run.project(journal.target)
     try:
         with run.step("journal"):
+            # What a run that was cut off after its end still had noted concerns no operation any more.
+            passwords.settle(run)
             run.state.write_journal(journal)
             files.write_colour(project)
         before_start(project)
@@ -91,6 +93,7 @@ def finish(run: Run, journal: Journal) -> None:
     with run.step("record"):
         _record(run, journal, {"outcome": "succeeded"})
         run.state.clear_journal()
+        passwords.settle(run)
 
 
 def undo(run: Run, journal: Journal, error: StepError | None = None) -> None:
@@ -101,6 +104,7 @@ def undo(run: Run, journal: Journal, error: StepError | None = None) -> None:
     """
     try:
         run.engine.wait(_ENGINE_RESTART)
+        passwords.put_back(run)
         _way_back_serves(run, journal, error)
         outcome = {"outcome": "failed" if error else "interrupted"}
         if error:

@@ -36,6 +36,35 @@ COMMIT;
 SELECT format('DROP DATABASE %I', :'db' || '_replaced') \\gexec
 SQL
 """
+# Passwords are read and set by the socket, which asks for none, in the form in which the server keeps them.
+_PSQL = 'exec psql --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 --dbname="$db"'
+_TELL = "SELECT rolpassword FROM pg_authid WHERE rolname = current_user;"
+
+
+def verifier(run: Run, container: str) -> str:
+    """What the server keeps of the password of the role that it was made with; empty for none.
+
+    Raises:
+        StepError: It does not tell.
+    """
+    with tempfile.TemporaryFile() as said:
+        trouble = _sql(run, container, _TELL, stdout=said)
+        if trouble:
+            raise StepError(f"the database does not tell whether its password is current: {trouble}")
+        said.seek(0)
+        return said.read().decode().strip()
+
+
+def set_verifier(run: Run, container: str, kept: str) -> None:
+    """Have the server keep this of the role's password; empty for none.
+
+    Raises:
+        StepError: It refuses.
+    """
+    value = "'" + kept.replace("'", "''") + "'" if kept else "NULL"
+    trouble = _sql(run, container, f"ALTER ROLE CURRENT_USER PASSWORD {value};")
+    if trouble:
+        raise StepError(f"the database's password cannot be changed: {trouble}")
 
 
 def dump(run: Run, container: str, target: Path) -> None:
@@ -93,6 +122,14 @@ def swap_in(run: Run, container: str, archive: Path) -> None:
         said = _execute(run, container, _SWAP, stdin=stream)
     if said:
         raise StepError(f"the database cannot be restored: {said}; it is as it was")
+
+
+def _sql(run: Run, container: str, statement: str, **streams: object) -> str:
+    """Like C(_execute); the statement stands on no command line and in no file that has a name."""
+    with tempfile.TemporaryFile() as script:
+        script.write(statement.encode())
+        script.seek(0)
+        return _execute(run, container, _PSQL, stdin=script, **streams)
 
 
 def _wait_ready(run: Run, container: str) -> None:

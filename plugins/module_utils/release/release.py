@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..stack import Colour, Service
-from . import backup, checks, files, images, preflight, retention
+from . import backup, checks, files, images, passwords, preflight, retention
 from .activate import activate, point_edge, resume
 from .engine import EngineError, Image, Project
 from .files import Rendered
@@ -29,6 +29,8 @@ class Outcome:
     release: str
     colour: str
     actions: list[str] = field(default_factory=list)
+    before: str = ""
+    """The release that served before; empty for none."""
     diff: dict[str, str] = field(default_factory=dict)
 
 
@@ -42,7 +44,7 @@ def release(run: Run) -> Outcome:
     with run.step("look"):
         already = _serves_already(run, actions)
         if already:
-            return Outcome(bool(actions), already.release, already.colour, actions)
+            return Outcome(bool(actions), already.release, already.colour, actions, already.release)
     with run.step("preflight"):
         checks.judge(run, preflight.gates(run))
     with run.step("images"):
@@ -53,7 +55,7 @@ def release(run: Run) -> Outcome:
     serving = run.state.serving()
     current = serving.current
     if current and current.release == rendered.id and not data_changes and _works(run, current, actions):
-        return Outcome(bool(actions), rendered.id, current.colour, actions)
+        return Outcome(bool(actions), rendered.id, current.colour, actions, current.release)
     with run.step("image_gates"):
         checks.judge(run, checks.image_gates(run, found))
     colour = _next_colour(run)
@@ -72,7 +74,7 @@ def release(run: Run) -> Outcome:
         # Also what failed leaves files and images behind.
         _tidy(run)
     actions.append(f"Release {rendered.id} serves as {colour}.")
-    return Outcome(True, rendered.id, colour, actions, diff)
+    return Outcome(True, rendered.id, colour, actions, current.release if current else "", diff)
 
 
 def plan(run: Run) -> Outcome:
@@ -85,10 +87,10 @@ def plan(run: Run) -> Outcome:
     try:
         fast = run.engine.start_interval()
         known = {name: image for name, image in images.present(run).items() if image}
-    except EngineError as error:
+    except EngineError:
         # A rehearsal on a bare server: the role that installs the engine was only rehearsed, too.
-        actions.append(f"Release for the first time; no engine answers yet ({error}).")
-        return Outcome(True, "", _next_colour(run), actions)
+        actions.append("No engine answers yet: once the role docker_host has run, this follows.")
+        fast, known = True, {}
     for service in run.stack.services.values():
         if service.build:
             actions.append(f"Build the image of {service.name}.")
@@ -96,12 +98,27 @@ def plan(run: Run) -> Outcome:
             actions.append(f"Pull {service.image}.")
     stand_ins = {s.name: Image("", s.image or f"(built) {s.name}") for s in run.stack.services.values()}
     rendered = files.render_release(run, {**stand_ins, **known}, fast)
-    same = bool(serving.current and serving.current.release == rendered.id)
-    if same and not journal:
-        return Outcome(False, rendered.id, serving.current.colour if serving.current else "")
-    place = f"beside {serving.current.release}" if serving.current else "as the first release"
-    actions.append(f"Start a release {place}, switch to it, keep the old one as the way back.")
-    return Outcome(True, "", _next_colour(run), actions, _diff(run, rendered))
+    current = serving.current
+    data_changes = _data_differs(run, files.render_data(run, {**stand_ins, **known}, fast))
+    if current and current.release == rendered.id and not journal and not data_changes:
+        return Outcome(False, rendered.id, current.colour, before=current.release)
+    actions += _steps(run, data_changes)
+    return Outcome(True, "", _next_colour(run), actions, diff=_diff(run, rendered))
+
+
+def _steps(run: Run, data_changes: bool) -> list[str]:
+    """What a release does between its images and its end."""
+    hook, current = run.stack.pre_release, run.state.serving().current
+    steps = []
+    if hook and current and run.settings.dump_before_migration:
+        steps.append("Dump the databases.")
+    if data_changes:
+        steps.append(f"Start or change the stateful services: {', '.join(s.name for s in run.stack.stateful)}.")
+    if hook:
+        steps.append(f"Run the pre-release hook in the new image of {hook.service}: {' '.join(hook.command)}.")
+    if current:
+        return [*steps, f"Start a release beside {current.release}, switch to it, keep the old one as the way back."]
+    return [*steps, "Start the first release, and lead the edge to it."]
 
 
 def _resumed(run: Run) -> str:
@@ -166,6 +183,8 @@ def _prepare(run: Run, project: Project, data: Rendered, found: Mapping[str, Ima
     if data_changes:
         with run.step("stateful"):
             _start_data(run, data, found)
+    with run.step("password"):
+        passwords.apply(run)
     if hook:
         with run.step("pre_release"):
             status, output = run.engine.run_once(project, hook.service, hook.command, hook.timeout)
@@ -188,7 +207,8 @@ def _data_differs(run: Run, data: Rendered) -> bool:
     then = files.read_description(run.state.data)
     if not then:
         return True
-    renewed = [n for n, digest in data.fingerprints.items() if then["secrets"].get(n, digest) != digest]
+    changed = {n for n, digest in data.fingerprints.items() if then["secrets"].get(n, digest) != digest}
+    renewed = sorted(changed - passwords.changeable(run.stack))
     if renewed and not run.settings.data_secrets_rotated:
         raise StepError(
             f"the secret {renewed[0]} has a new value, and the data on disk was made with the old one",

@@ -60,6 +60,19 @@ def environment_override(services: Iterable[Service], values: Mapping[str, str])
     return HEADER + to_yaml({"services": override})
 
 
+def with_value(override: str, service: str, variable: str, value: str) -> str:
+    """An override with another value in place of the one that C(environment_override) gave the variable."""
+    lines, within = override.splitlines(), ""
+    line = to_yaml({variable: _literal(value)}).rstrip()
+    key = line.partition(": ")[0]
+    for number, old in enumerate(lines):
+        if old.startswith("  ") and not old.startswith("   "):
+            within = old.strip().rstrip(":")
+        elif within == service and old.startswith(f"      {key}: "):
+            lines[number] = f"      {line}"
+    return "\n".join(lines) + "\n"
+
+
 def _compose(
     stack: Stack,
     services: tuple[Service, ...],

@@ -8,8 +8,9 @@ import time
 from dataclasses import replace
 
 from ..stack import Colour
-from . import checks, files
+from . import checks, files, passwords
 from .activate import activate, resume, stack_of
+from .engine import Project
 from .release import Outcome
 from .run import Run, StepError
 from .state import Deployed, Journal, Serving
@@ -34,12 +35,13 @@ def rollback(run: Run, to: str = "", check: bool = False) -> Outcome:
     with run.step("choose"):
         release = _chosen(run, serving, to)
         if serving.current and release == serving.current.release:
-            return Outcome(bool(actions), release, serving.current.colour, actions)
+            return Outcome(bool(actions), release, serving.current.colour, actions, release)
         target = Deployed(release, _colour(run, serving, release))
         _images_present(run, target)
     actions.append(f"Switch back to release {release}.")
+    before = serving.current.release if serving.current else ""
     if check:
-        return Outcome(True, release, target.colour, actions)
+        return Outcome(True, release, target.colour, actions, before)
     then = replace(run, stack=stack_of(run, target))
     record = {
         "run": f"{time.time():.6f}",
@@ -50,8 +52,14 @@ def rollback(run: Run, to: str = "", check: bool = False) -> Outcome:
         "by": run.settings.by,
     }
     journal = Journal("rollback", target, serving, started=time.time(), record=record)
-    activate(then, journal, lambda project: None, checks.release_gates)
-    return Outcome(True, release, target.colour, actions)
+
+    def before_start(project: Project) -> None:
+        with run.step("password"):
+            passwords.apply(run)
+            passwords.renew_files(run, project, then.stack)
+
+    activate(then, journal, before_start, checks.release_gates)
+    return Outcome(True, release, target.colour, actions, before)
 
 
 def _chosen(run: Run, serving: Serving, to: str) -> str:

@@ -36,7 +36,8 @@ def _of_source(source: Mapping[str, Any], registered: Mapping[str, Any]) -> list
     if isinstance(registered.get("results"), list):
         return with_layers(read_results(registered["results"], id), registered.get("images") or [])
     if registered.get("gate"):
-        return read_results([registered["gate"]], id)
+        # The source knows what was searched or measured; the gate's own title is general.
+        return read_results([{**registered["gate"], "title": title}], id)
     if registered.get("skipped"):
         return [gate_result(id, title, "skip", evidence=[str(source.get("skipped") or "it was not asked for")])]
     advice = ["run again with -vvv to see why the check could not be made"]

@@ -18,6 +18,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateRes
 from ansible_collections.sluice.deploy.plugins.module_utils.sizes import format_size
 
 _NAMED_LAYERS = 4
+_SHADES = 4
 
 
 @dataclass(frozen=True)
@@ -28,18 +29,20 @@ class Segment:
     width: float
     label: str
     wasted: float = 0
+    shade: int = 0
+    """Which of the page's shades it has, so that a legend can name it."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar with a name for each end, and where its limit stands."""
+    """A bar with what its marks mean, and a legend of its segments."""
 
     kind: str
     caption: str
     segments: tuple[Segment, ...]
     limit: float | None = None
     limit_label: str = ""
-    notes: tuple[str, ...] = ()
+    legend: tuple[Segment, ...] = ()
 
 
 def bars(result: GateResult) -> list[Bar]:
@@ -84,7 +87,8 @@ def _layers(details: Mapping[str, Any]) -> Bar:
         size = layer["size"]
         hidden = min(layer.get("wasted") or 0, size)
         label = f"layer {number}: {format_size(size)}, {layer.get('instruction') or 'base'}"
-        segments.append(Segment(round(x, 3), round(size * scale, 3), label, round(hidden * scale, 3)))
+        shade = (number - 1) % _SHADES
+        segments.append(Segment(round(x, 3), round(size * scale, 3), label, round(hidden * scale, 3), shade))
         x += size * scale
     wasted = sum(min(layer.get("wasted") or 0, layer["size"]) for layer in layers)
     largest = sorted(range(len(layers)), key=lambda n: -layers[n]["size"])[:_NAMED_LAYERS]
@@ -94,7 +98,7 @@ def _layers(details: Mapping[str, Any]) -> Bar:
         tuple(segments),
         limit=round(limit * scale, 3) if limit else None,
         limit_label=f"limit {format_size(limit)}" if limit else "",
-        notes=tuple(segments[n].label for n in largest if layers[n]["size"]),
+        legend=tuple(segments[n] for n in largest if layers[n]["size"]),
     )
 
 
@@ -108,7 +112,7 @@ def _certificate(details: Mapping[str, Any]) -> Bar:
     return Bar(
         "certificate",
         f"{begin:%d %b %Y} to {end:%d %b %Y}, {told}",
-        (Segment(0, spent, "life used"),),
+        (Segment(spent, round(100 - spent, 3), "life left"),),
         limit=spent,
         limit_label="today",
     )
@@ -119,16 +123,15 @@ def _timings(details: Mapping[str, Any]) -> Bar:
     total = sum(timing["ms"] for timing in timings)
     scale = 100 / max(total, limit or 0)
     segments, x = [], 0.0
-    for timing in timings:
-        segments.append(
-            Segment(round(x, 3), round(timing["ms"] * scale, 3), f"{timing['label']} {timing['ms']:.0f} ms")
-        )
-        x += timing["ms"] * scale
+    for number, timing in enumerate(timings):
+        width, label = timing["ms"] * scale, f"{timing['label']} {timing['ms']:.0f} ms"
+        segments.append(Segment(round(x, 3), round(width, 3), label, shade=number % _SHADES))
+        x += width
     return Bar(
         "timings",
         f"{total:.0f} ms to the first byte",
         tuple(segments),
         limit=round(limit * scale, 3) if limit else None,
         limit_label=f"limit {limit:.0f} ms" if limit else "",
-        notes=tuple(segment.label for segment in segments),
+        legend=tuple(segments),
     )

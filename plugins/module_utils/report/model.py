@@ -23,6 +23,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Reachable and working", ("site.",)),
     ("Encryption", ("tls.",)),
     ("Containers and host", ("container.", "host.", "release.")),
+    ("Through Dokploy's API", ("dokploy.",)),
     ("Images", ("image", "dockerfile")),
     ("Secrets", ("secret", "log_secret", "log.")),
     ("Other", ("",)),

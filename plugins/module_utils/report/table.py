@@ -28,8 +28,12 @@ def as_table(report: Report, width: int = 110, paint: Paint = plain) -> str:
     width = max(60, width)
     columns = _columns(report, width)
     lines = [_clean(" · ".join(part for part in (report.title, report.url, report.host) if part))]
-    for title, results in report.groups:
-        lines += ["", title]
+    for number, (title, results) in enumerate(report.groups):
+        heads = (title, "measured", "limit") if number == 0 else (title,)
+        lines += [
+            "",
+            _pad(heads[0], 7 + columns[0]) + "".join(f"  {_pad(h, w)}" for h, w in zip(heads[1:], columns[1:])),
+        ]
         lines += [line for result in results for line in _row(result, columns, paint)]
     for result in report.results:
         if result["status"] in ("fail", "warn"):
@@ -45,8 +49,11 @@ def _columns(report: Report, width: int) -> tuple[int, int, int]:
     """Widths of title, measured and limit: what each needs, as far as the line goes."""
     free = width - 7 - 4
     title = min(max((_cells(r["title"]) for r in report.results), default=0), free * 45 // 100)
-    limit = min(max((_cells(shown(r["limit"])) for r in report.results), default=0), free * 25 // 100)
     measured = max((_cells(shown(r["measured"])) for r in report.results), default=0)
+    limit = max((_cells(shown(r["limit"])) for r in report.results), default=0)
+    # What one of the two leaves free is the other's, and each has a quarter of the line at the least.
+    quarter = free // 4
+    limit = min(limit, free - title - min(measured, max(quarter, free - title - limit)))
     return title, max(12, min(measured, free - title - limit)), limit
 
 

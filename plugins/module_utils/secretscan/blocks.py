@@ -3,21 +3,17 @@
 """A log in blocks of bounded size that end where a record ends.
 
 One lock-protected cutter serves all threads, so that blocks come in order: only the order tells which piece
-of a long line goes on in which record. Reading with pread, not mmap: a live log that is truncated would kill
-the process.
+of a long line goes on in which record.
 """
 
 from __future__ import annotations
 
-import io
-import os
 import threading
-import zlib
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from . import records
+from .readers import Reader
 from .records import Kind
 
 SIZE = 1 << 20
@@ -25,83 +21,6 @@ SIZE = 1 << 20
 OVERLAP = 1 << 14
 # On each side of the place where Docker cut a line in two.
 _SEAM = 4096
-
-
-class Reader(Protocol):
-    """Something to read from its beginning, or from an offset."""
-
-    def readinto(self, view: memoryview) -> int:
-        """Fill the view; 0 at the end."""
-
-
-class FileReader:
-    """A plain file, read up to where it ended when the scan began or grew to since."""
-
-    def __init__(self, path: Path, offset: int = 0) -> None:
-        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._offset = offset
-        self.truncated = False
-
-    def readinto(self, view: memoryview) -> int:
-        """Fill the view; also 0 when the file has been truncated below the place reached."""
-        count = os.preadv(self._file, [view], self._offset)
-        if count == 0 and os.fstat(self._file).st_size < self._offset:
-            self.truncated = True
-        self._offset += count
-        return count
-
-    def __del__(self) -> None:
-        if hasattr(self, "_file"):
-            os.close(self._file)
-
-
-class GzipReader:
-    """A gzipped file; what a broken one holds up to the fault is read, and the fault is kept."""
-
-    def __init__(self, path: Path, offset: int = 0) -> None:
-        self._file = path.open("rb")
-        self._unzip = zlib.decompressobj(wbits=31)
-        self._skip = offset
-        self.fault = ""
-
-    def readinto(self, view: memoryview) -> int:
-        """Fill the view with what is unzipped."""
-        while True:
-            data = self._next(len(view) + min(self._skip, SIZE))
-            if not data:
-                return 0
-            dropped = min(self._skip, len(data))
-            self._skip -= dropped
-            if len(data) > dropped:
-                view[: len(data) - dropped] = data[dropped:]
-                return len(data) - dropped
-
-    def _next(self, most: int) -> bytes:
-        while not self.fault:
-            source = self._unzip.unconsumed_tail or self._unzip.unused_data or self._file.read(1 << 16)
-            if not source:
-                return b""
-            if self._unzip.eof:
-                self._unzip = zlib.decompressobj(wbits=31)
-            try:
-                data = self._unzip.decompress(source, most)
-            except zlib.error as error:
-                self.fault = str(error)
-                return b""
-            if data:
-                return data
-        return b""
-
-
-class BytesReader:
-    """Text already in memory."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = io.BytesIO(data)
-
-    def readinto(self, view: memoryview) -> int:
-        """Fill the view."""
-        return self._data.readinto(view)
 
 
 class Seam(NamedTuple):

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
 from . import decode
 from .plan import KNOWN, NEAR, Plan
-from .rules import Rule, tail_pattern
+from .rules import TAIL, Rule
 
 # A name that ends so holds a name, a number or a place, not a secret.
 _HARMLESS_NAME = re.compile(
@@ -52,21 +51,27 @@ class Confirmer:
         plan = self._plan
         texts = _Texts(text)
         matches: list[Match] = []
-        secrets: set[int] = set()
+        # Whether a secret was hit in a form of base64 or hex alone.
+        secrets: dict[int, bool] = {}
         for number in sorted(set(numbers), reverse=True):
             if number >= KNOWN:
-                secrets.update(plan.literals[number - KNOWN].secrets)
+                literal = plan.literals[number - KNOWN]
+                for secret in literal.secrets:
+                    secrets[secret] = literal.encoded and secrets.get(secret, True)
             elif number < NEAR:
                 matches.extend(_by_itself(texts, plan.rules[number]))
             elif number - NEAR < len(plan.near):
                 word, rules = plan.near[number - NEAR]
                 matches.extend(_assigned(texts, word, rules))
-        matches.extend(match for secret in sorted(secrets) if (match := self._known(secret, text)))
-        return _without_overlaps(matches)
+        for secret, encoded in sorted(secrets.items()):
+            match = self._known(secret, text, encoded)
+            if match:
+                matches.append(match)
+        return _without_overlaps(matches) if len(matches) > 1 else matches
 
-    def _known(self, secret: int, text: str) -> Match | None:
+    def _known(self, secret: int, text: str, encoded: bool) -> Match | None:
         known = self._plan.known
-        plain = known.find(secret, text)
+        plain = known.find(secret, text, encoded)
         if plain is None:
             return None
         value = known.value_in(secret, plain)
@@ -98,7 +103,7 @@ def _by_itself(texts: _Texts, rule: Rule) -> list[Match]:
     for text in texts:
         matches = [
             _match(rule, found[group], text, found.start(group), found.end(group), rank)
-            for found in rule.exact.finditer(text)
+            for found in rule.matches(text)
             if found[group] and rule.accepts(found[group])
         ]
         if matches:
@@ -106,26 +111,37 @@ def _by_itself(texts: _Texts, rule: Rule) -> list[Match]:
     return []
 
 
-@lru_cache(maxsize=512)
-def _tail(word: str) -> re.Pattern[str]:
-    return tail_pattern(word)
-
-
 def _assigned(texts: _Texts, word: str, rules: tuple[Rule, ...]) -> list[Match]:
     """The values assigned to a name that holds the word, judged by each of its rules."""
     for text in texts:
         matches: list[Match] = []
-        for name in _tail(word).finditer(text):
+        for rest, start in _names(text, word):
             for rule in rules:
-                if rule.judge and _HARMLESS_NAME.search(name["rest"]):
+                if rule.judge and _HARMLESS_NAME.search(rest):
                     continue
-                match = _value(text, name.end(), rule)
+                match = _value(text, start, rule)
                 if match:
                     matches.append(match)
                     break
         if matches:
             return matches
     return []
+
+
+def _names(text: str, word: str) -> Iterator[tuple[str, int]]:
+    """Where a name that holds the word is given a value: what follows the word in it, and the value's place."""
+    lower = text.lower()
+    if len(lower) != len(text):
+        # A letter whose small form is two characters; no word holds one.
+        lower = "".join(char.lower() if char.isascii() else char for char in text)
+    place = lower.find(word)
+    while place >= 0:
+        after = place + len(word)
+        tail = TAIL.match(text, after)
+        if tail:
+            yield tail["rest"], tail.end()
+            after = tail.end()
+        place = lower.find(word, after)
 
 
 def _value(text: str, start: int, rule: Rule) -> Match | None:

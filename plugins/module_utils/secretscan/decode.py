@@ -88,8 +88,9 @@ def texts(text: str, thorough: bool = False) -> Iterator[str]:
 
 def from_base64(text: str) -> Iterator[str]:
     """What the base64 in a text says, wherever in a run of its characters it may begin."""
-    for match in _BASE64.finditer(text):
-        run = match[0].rstrip("=").translate(_FROM_URL_SAFE)
+    # The longest first: that is no word, and what is asked for is likely in it.
+    for found in sorted(_BASE64.findall(text), key=len, reverse=True):
+        run = found.rstrip("=").translate(_FROM_URL_SAFE)
         for shift in range(4):
             piece = run[shift:]
             piece = piece[: len(piece) - (len(piece) % 4 == 1)]

@@ -5,27 +5,16 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from ..errors import UserError
 
-
-class _SocketConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("docker", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+if TYPE_CHECKING:
+    import http.client
 
 
 class ApiError(Exception):
@@ -72,8 +61,14 @@ class DockerApi:
                 yield stream, response.read(int.from_bytes(header[4:], "big"))
 
     def _request(self, path: str, query: dict[str, str]) -> http.client.HTTPResponse:
-        connection = _SocketConnection(self._host.removeprefix("unix://"), self._timeout)
+        # Takes as long to import as ten megabytes to scan: only who asks an engine pays for it.
+        import http.client
+
+        connection = http.client.HTTPConnection("docker", timeout=self._timeout)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(self._timeout)
         try:
+            connection.sock.connect(self._host.removeprefix("unix://"))
             connection.request("GET", f"{path}?{urlencode(query)}" if query else path)
             response = connection.getresponse()
         except PermissionError:

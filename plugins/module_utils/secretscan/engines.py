@@ -8,16 +8,17 @@ relaxed patterns and literals end.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 from typing import Protocol
 
 from ..errors import UserError
 from . import hslib
 from .plan import KEYWORD, KNOWN, Plan
+from .state import write_whole
 from .words import PythonEngine
 
 Hit = tuple[int, int]
@@ -106,7 +107,9 @@ def _rules_database(library: ctypes.CDLL, plan: Plan, cache: Path | None) -> hsl
         database = None
     if database is None:
         database = _compiled(library, plan)
-        _store(path, database.serialize())
+        # A scan works as well without.
+        with contextlib.suppress(OSError):
+            write_whole(path, database.serialize())
     return database
 
 
@@ -118,14 +121,3 @@ def _compiled(library: ctypes.CDLL, plan: Plan) -> hslib.Database:
     except hslib.CompileError as error:
         name = plan.terms[error.index].owner if error.index >= 0 else "set as a whole"
         raise UserError(f"rules: libhs does not take the rule {name!r}: {error}")
-
-
-def _store(path: Path, data: bytes) -> None:
-    """Write the cache, whole or not at all; a scan works as well without."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(data)
-        Path(file.name).replace(path)
-    except OSError:
-        return

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,8 +16,8 @@ from .confirm import Match
 from .records import Record
 from .redact import Redactor
 
-# Different secrets kept apart; a log of nothing but secrets is counted beyond that, not listed.
-_MOST_KEPT = 5000
+# Different secrets of one severity in one source that are kept apart; beyond that, they are only counted.
+_MOST_KEPT = 1000
 
 
 @dataclass
@@ -59,6 +60,7 @@ class Collector:
         self._key = key
         self._lock = threading.Lock()
         self._found: dict[tuple[str, str, str], Finding] = {}
+        self._kept: Counter[tuple[str, str]] = Counter()
         self.uncounted = 0
         self.redactor = Redactor()
 
@@ -77,9 +79,11 @@ class Collector:
                 known.last_time = max(known.last_time, record.time)
                 if offset >= known.offset:
                     return
-            elif len(self._found) >= _MOST_KEPT:
+            elif self._kept[source, match.severity] >= _MOST_KEPT:
                 self.uncounted += 1
                 return
+            else:
+                self._kept[source, match.severity] += 1
             self._found[key] = Finding(
                 match.rule,
                 match.title,

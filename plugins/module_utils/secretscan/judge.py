@@ -12,6 +12,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -24,6 +25,17 @@ _PLACEHOLDER = re.compile(
     | (?:^|[^a-z0-9])(?:your|my|some|the|put|insert|enter)[_-] | (?:^|[^a-z])example(?:[^a-z]|$) | dummy | \btodo\b
     | abcdefghijkl
     """
+)
+# Whatever that pattern matches holds one of these, and if it is all letters and digits, one of the words: to see
+# that nothing can match takes a tenth of the pattern's time.
+_WORDS = (
+    *("xxxxx", "change", "place", "redacted", "hidden", "masked", "filtered", "sanitized", "example", "dummy", "todo"),
+    "abcdefghijkl",
+)
+_HINTS = (
+    *_WORDS,
+    *("***", "•", "#####", "x#", "#x", "...", "<", "[", "{", "$", "%"),
+    *(f"{word}{joint}" for word in ("your", "my", "some", "the", "put", "insert", "enter") for joint in "_-"),
 )
 _RUN = re.compile(r"(.)\1{4,}", re.DOTALL)
 _WORD = re.compile(r"(?i)^[a-z]+(?:'[a-z]+)?[.,:;!?)\]]*$")
@@ -43,16 +55,37 @@ _HARMLESS = re.compile(
 
 def entropy(text: str) -> float:
     """Shannon entropy in bits a character."""
-    if not text:
-        return 0.0
     size = len(text)
     return -sum(n / size * math.log2(n / size) for n in Counter(text).values())
 
 
+@lru_cache(maxsize=4096)
+def _least_entropy(size: int, different: int) -> float:
+    """The entropy of the dullest text of a size with so many different characters: one of them fills the rest."""
+    most = size - different + 1
+    return math.log2(size) - most * math.log2(most) / size
+
+
+def has_entropy(text: str, least: float) -> bool:
+    """Whether a text has so many bits a character; mostly told without counting them."""
+    return bool(text) and (_least_entropy(len(text), len(set(text))) >= least or entropy(text) >= least)
+
+
 def is_placeholder(text: str) -> bool:
     """Whether the text is what documentation and masking put in a secret's place."""
-    repeated = sum(len(run[0]) for run in _RUN.finditer(text))
-    return repeated * 10 >= len(text) * 6 or bool(_PLACEHOLDER.search(text))
+    if _is_repetition(text):
+        return True
+    hints = _WORDS if text.isalnum() else _HINTS
+    return any(map(text.lower().__contains__, hints)) and bool(_PLACEHOLDER.search(text))
+
+
+def _is_repetition(text: str) -> bool:
+    """Whether most of a text is the same character time and again."""
+    chars = set(text)
+    # Runs of five that fill three fifths of a text leave little room for different characters.
+    if len(chars) * 100 > len(text) * 52 or not _RUN.search(text):
+        return False
+    return sum(len(run[0]) for run in _RUN.finditer(text)) * 10 >= len(text) * 6
 
 
 def is_password(text: str) -> bool:
@@ -64,7 +97,7 @@ def is_password(text: str) -> bool:
         return len(text) >= 16 or (len(text) >= 8 and bool(re.search(r"[a-z][A-Z]+[a-z]", text)))
     if re.fullmatch(r"[a-z]+(?:[_.-][a-z]+)*", text) or re.fullmatch(r"[A-Z]+(?:_[A-Z]+)*", text):
         return False
-    return entropy(text) >= 2.2
+    return has_entropy(text, 2.2)
 
 
 def is_url_password(text: str) -> bool:
@@ -83,11 +116,11 @@ def is_token(text: str) -> bool:
     """A value under a token's or key's name: long, mixed, random."""
     if len(text) < 8 or is_placeholder(text) or _HARMLESS.match(text) or _WORD.match(text):
         return False
-    if not re.search(r"\d", text) and not (len(text) >= 20 and entropy(text) >= 4.0):
+    if not re.search(r"\d", text) and not (len(text) >= 20 and has_entropy(text, 4.0)):
         return False
     if re.fullmatch(r"[A-Za-z]{2,}(?:[_.-][A-Za-z]{2,})*[_.-]?v?\d{0,3}", text):
         return False
-    return entropy(text) >= (2.8 if len(text) < 16 else 3.0)
+    return has_entropy(text, 2.8 if len(text) < 16 else 3.0)
 
 
 def is_basic(text: str) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import html
+import itertools
 import json
 import re
 import shlex
@@ -29,6 +30,8 @@ class Literal(NamedTuple):
 
     text: bytes
     caseless: bool
+    # Whether it is base64 or hex, which one must decode to see the secret.
+    encoded: bool
     secrets: tuple[int, ...]
 
 
@@ -51,34 +54,50 @@ class KnownValues:
 
     def literals(self) -> list[Literal]:
         """What to search for."""
-        found: dict[tuple[bytes, bool], list[int]] = {}
+        found: dict[tuple[bytes, bool, bool], list[int]] = {}
         for number, parts in enumerate(self._parts):
             for form in {form for part in parts for form in _forms(part)}:
                 found.setdefault(form, []).append(number)
-        return [Literal(text, caseless, tuple(secrets)) for (text, caseless), secrets in sorted(found.items())]
+        return [Literal(*form, tuple(secrets)) for form, secrets in sorted(found.items())]
 
-    def find(self, secret: int, text: str) -> str | None:
-        """The text, freed of as many escapes as it takes, in which the value stands; None for a chance hit."""
+    def find(self, secret: int, text: str, encoded: bool = False) -> str | None:
+        """The text, freed of as many escapes as it takes, in which the value stands; None for a chance hit.
+
+        Args:
+            secret: The value's number.
+            text: What was logged.
+            encoded: Whether to look into base64 and hex first.
+        """
         parts = self._parts[secret]
         for part in parts:
             if part in text:
                 return text
-        for plain in decode.texts(text, thorough=True):
-            if any(part in plain for part in parts):
-                return plain
-        return self._find_encoded(parts, text)
-
-    @staticmethod
-    def _find_encoded(parts: list[str], text: str) -> str | None:
-        for plain in decode.texts(text):
-            for decoded in (*decode.from_hex(plain), *decode.from_base64(plain)):
-                if any(part in inner for inner in decode.texts(decoded, thorough=True) for part in parts):
-                    return plain
-        return None
+        ways = (_find_encoded, _find_escaped) if encoded else (_find_escaped, _find_encoded)
+        return ways[0](parts, text) or ways[1](parts, text)
 
     def value_in(self, secret: int, text: str) -> str:
         """The value or line of it that stands plainly in a text; the whole value if none does."""
         return next((part for part in self._parts[secret] if part in text), self._parts[secret][0])
+
+
+def _find_escaped(parts: list[str], text: str) -> str | None:
+    for plain in decode.texts(text, thorough=True):
+        if any(part in plain for part in parts):
+            return plain
+    return None
+
+
+def _find_encoded(parts: list[str], text: str) -> str | None:
+    for plain in decode.texts(text):
+        contents = []
+        for content in itertools.chain(decode.from_hex(plain), decode.from_base64(plain)):
+            if any(part in content for part in parts):
+                return plain
+            contents.append(content)
+        for content in contents:
+            if _find_escaped(parts, content):
+                return plain
+    return None
 
 
 def _parts(value: str) -> list[str]:
@@ -87,8 +106,8 @@ def _parts(value: str) -> list[str]:
     return [value, *body[:_MOST_LINES]]
 
 
-def _forms(value: str) -> Iterator[tuple[bytes, bool]]:
-    """Literals of which one stands in every form of a value.
+def _forms(value: str) -> Iterator[tuple[bytes, bool, bool]]:
+    """Literals of which one stands in every form of a value: text, caseless, encoded.
 
     The longest run of letters and digits is the same raw, in JSON, in a URL, in HTML and in a shell's quotes,
     and its bytes make the same base64 and hex whatever stands around them.
@@ -100,11 +119,11 @@ def _forms(value: str) -> Iterator[tuple[bytes, bool]]:
         spellings = _spellings(value)
         cores = {value, _json(value), _json_ascii(value)}
     for text in spellings:
-        yield text.encode("utf-8", "replace"), False
+        yield text.encode("utf-8", "replace"), False, False
     for core in (text.encode("utf-8", "replace")[:_LONGEST_LITERAL] for text in cores):
         for form in _base64_forms(core):
-            yield form, False
-        yield core.hex().encode(), True
+            yield form, False, True
+        yield core.hex().encode(), True, True
 
 
 def _spellings(value: str) -> set[str]:

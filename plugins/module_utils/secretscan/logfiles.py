@@ -4,17 +4,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from .blocks import SIZE, FileReader, GzipReader, Reader
+from .blocks import SIZE
+from .readers import FileReader, GzipReader, open_log
 from .records import Kind
 from .scan import Log, Scanner
 from .state import HEAD, State
 
 # An entry of Docker's local driver has its time within so many bytes.
 _SHORTEST_HEAD = 64
+# How often to open a chain that is being rotated right then.
+_MOST_ATTEMPTS = 5
 _ROTATED = re.compile(r"\.(\d+)(?:\.gz)?$")
 
 
@@ -25,12 +29,33 @@ def chain(path: Path) -> list[Path]:
         for other in path.parent.glob(f"{_glob_escape(path.name)}.*")
         if (match := _ROTATED.fullmatch(other.name[len(path.name) :]))
     ]
-    older = [other for _number, other in sorted(rotated, key=lambda pair: -pair[0])]
+    # While Docker zips a file both forms are there, and only the plain one is whole.
+    plain = {number for number, other in rotated if other.suffix != ".gz"}
+    whole = [(number, other) for number, other in rotated if other.suffix != ".gz" or number not in plain]
+    older = [other for _number, other in sorted(whole, key=lambda pair: -pair[0])]
     return [*older, path] if path.exists() else older
+
+
+def _listing(path: Path) -> list[tuple[Path, int]]:
+    """The files of a chain, and what tells each from one that takes its name."""
+    files = []
+    for file in chain(path):
+        with contextlib.suppress(FileNotFoundError):
+            files.append((file, file.stat().st_ino))
+    return files
 
 
 def _glob_escape(name: str) -> str:
     return re.sub(r"([*?[])", r"[\1]", name)
+
+
+class _Opened(NamedTuple):
+    """A file of a chain, held open."""
+
+    path: Path
+    reader: FileReader | GzipReader
+    # Names the file by its first record, zipped or not, wherever rotation moves it.
+    name: str
 
 
 class FileChain:
@@ -43,68 +68,65 @@ class FileChain:
 
     def scan(self, source: str, path: Path, kind: Kind, stored: dict[str, Any]) -> dict[str, Any]:
         """Scan a chain from where it was left; returns what to remember of it."""
-        files = chain(path)
+        files = self._open(source, path)
         first, offset = self._left_at(files, stored)
         position: dict[str, Any] = {key: stored[key] for key in ("head", "tail", "offset") if key in stored and files}
         for number, file in enumerate(files[first:]):
             position = self._scan_file(source, file, kind, offset if number == 0 else 0) or position
         # Findings stay open as long as the file that they lie in is there.
-        return position | {"files": [self._name(file) for file in files]}
+        return position | {"files": [file.name for file in files]}
 
-    def _left_at(self, files: list[Path], stored: dict[str, Any]) -> tuple[int, int]:
+    def _open(self, source: str, path: Path) -> list[_Opened]:
+        """All files of a chain as at one moment; what rotation does from then on moves none out of reach."""
+        opened: list[_Opened] = []
+        notes: list[str] = []
+        for _attempt in range(_MOST_ATTEMPTS):
+            before = _listing(path)
+            opened, notes = [], []
+            for file, _inode in before:
+                try:
+                    reader = open_log(file)
+                    opened.append(_Opened(file, reader, self._name(reader)))
+                except OSError as error:
+                    notes.append(f"{source}: cannot read {file}: {error.strerror}")
+            if _listing(path) == before:
+                break
+        self.notes += notes
+        return opened
+
+    def _left_at(self, files: list[_Opened], stored: dict[str, Any]) -> tuple[int, int]:
         """Which file the last scan ended in, and where; the beginning when that file is gone."""
         offset = int(stored.get("offset", 0))
         for number in range(len(files) - 1, -1, -1):
-            if offset and self._name(files[number]) == stored["head"]:
-                zipped = _is_zipped(files[number])
-                if zipped or self._tail(files[number], offset) == stored["tail"]:
+            if offset and files[number].name == stored["head"]:
+                reader = files[number].reader
+                if isinstance(reader, GzipReader) or self._tail(reader, offset) == stored["tail"]:
                     return number, offset
         return 0, 0
 
-    def _scan_file(self, source: str, file: Path, kind: Kind, offset: int) -> dict[str, Any]:
-        try:
-            size = file.stat().st_size
-            if size == offset:
-                return {}
-            reader: Reader = GzipReader(file, offset) if _is_zipped(file) else FileReader(file, offset)
-        except OSError as error:
-            self.notes.append(f"{source}: cannot read {file}: {error.strerror}")
+    def _scan_file(self, source: str, file: _Opened, kind: Kind, offset: int) -> dict[str, Any]:
+        reader = file.reader
+        size = reader.size
+        if isinstance(reader, FileReader) and size == offset:
             return {}
-        log = Log(source, kind, reader, offset, max(size - offset, 0), self._name(file))
+        reader.start_at(offset)
+        log = Log(source, kind, reader, offset, max(size - offset, 0), file.name)
         end = self._scanner.scan(log).resume
-        if isinstance(reader, GzipReader) and reader.fault:
-            self.notes.append(f"{source}: {file} is damaged: {reader.fault}")
-        if isinstance(reader, FileReader) and reader.truncated:
-            self.notes.append(f"{source}: {file} was truncated while it was read; it has been read again")
-            end = self._scanner.scan(Log(source, kind, FileReader(file), 0, SIZE, log.origin)).resume
-        return {"head": self._name(file), "tail": self._tail(file, end), "offset": end}
+        if isinstance(reader, GzipReader):
+            if reader.fault:
+                self.notes.append(f"{source}: {file.path} is damaged: {reader.fault}")
+            return {"head": file.name, "tail": "", "offset": end}
+        if reader.truncated:
+            self.notes.append(f"{source}: {file.path} was truncated while it was read; it has been read again")
+            reader.start_at(0)
+            end = self._scanner.scan(Log(source, kind, reader, 0, SIZE, self._name(reader))).resume
+        return {"head": self._name(reader), "tail": self._tail(reader, end), "offset": end}
 
-    def _name(self, file: Path) -> str:
-        """Names a file by its first record, zipped or not, wherever rotation moved it; empty for no file."""
-        try:
-            head = _read(file, 0, HEAD)
-        except OSError:
-            return ""
+    def _name(self, reader: FileReader | GzipReader) -> str:
+        head = reader.head(HEAD)
         end = head.find(b"\n", _SHORTEST_HEAD)
         return self._state.digest(head[: end + 1] if end >= 0 else head)
 
-    def _tail(self, file: Path, offset: int) -> str:
+    def _tail(self, reader: FileReader, offset: int) -> str:
         """Names what stands before an offset: a file that was written anew has something else there."""
-        try:
-            start = max(0, offset - HEAD)
-            tail = _read(file, start, offset - start)
-        except OSError:
-            return ""
-        return self._state.digest(tail)
-
-
-def _is_zipped(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
-
-
-def _read(path: Path, offset: int, length: int) -> bytes:
-    reader = GzipReader(path, offset) if _is_zipped(path) else FileReader(path, offset)
-    buffer = bytearray(length)
-    with memoryview(buffer) as view:
-        return bytes(buffer[: reader.readinto(view)])
+        return self._state.digest(reader.before(offset, HEAD))

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from . import relax
+from .demands import Literals, required_literals
 from .known import KnownValues
 from .rules import Rule
 
@@ -20,11 +21,11 @@ KNOWN = 100_000
 
 KEYWORDS = ("password", "secret", "token")
 
-# A name, the rest of it, what assigns, and the first characters of a value; escapes and colours may be
-# between.
+# A name, the rest of it, what assigns, and five characters of a value or of the escape before it (u003e). Without
+# alternatives in a repeat, which make the compiled patterns ten times as large.
 _NEAR_TAIL = (
     r"[\w.\- \\\"'\])>`\[;&?!+]*(?:[:=>|]|%3[dD]|[\"'`] ?,)"
-    r"(?:[\s\\\"'`=>|:(\[{]|\\u00[0-9a-f]{2}|&quot;|%2[27])*[^\s\\\"'`,]{6}"
+    r"[\s\\\"'`=>|:(\[{]*[^\s\\\"'`,]{5}"
 )
 
 
@@ -34,7 +35,7 @@ class Term(NamedTuple):
     number: int
     owner: str
     expression: str
-    literals: relax.Literals
+    literals: Literals
 
 
 class Plan:
@@ -48,6 +49,8 @@ class Plan:
             for word in rule.near:
                 words.setdefault(word.lower(), []).append(rule)
         self.near = [(word, tuple(owners)) for word, owners in sorted(words.items())]
+        # The numbers of rules whose secrets go on in the next records.
+        self.multiline = {number for number, rule in enumerate(rules) if rule.multiline}
         self.literals = known.literals()
         self.keywords = KEYWORDS if keywords else ()
 
@@ -66,10 +69,10 @@ class Plan:
 
 
 def _rule_term(number: int, rule: Rule) -> Term:
-    pattern = rule.search_pattern
-    return Term(number, rule.id, relax.relaxed(pattern), relax.required_literals(pattern))
+    expression = rule.anchor or relax.relaxed(rule.pattern)
+    return Term(number, rule.id, expression, required_literals(expression))
 
 
 def _near_term(number: int, word: str) -> Term:
-    literals = relax.Literals(frozenset([word]), caseless=True, leading=True)
+    literals = Literals(frozenset([word]), caseless=True, leading=True)
     return Term(number, word, f"(?i){re.escape(word)}{_NEAR_TAIL}", literals)

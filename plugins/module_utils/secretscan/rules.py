@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import string
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ..errors import UserError, nearest
 from . import judge, relax
+from .demands import is_explosive, required_literals
 
 SEVERITIES = ("low", "medium", "high")
 _KEYS = frozenset(
@@ -32,13 +34,16 @@ _KEYS = frozenset(
         "examples",
     ]
 )
+_WORD_CHARS = string.ascii_letters + string.digits
 _START = r"(?<![A-Za-z0-9])"
+_FIXED_FIRST = re.compile(r"[\w-]{2}(?![?*+{|])")
 _END = r"(?![A-Za-z0-9_-])"
 _LONGEST_PATTERN = 1000
+_LOOK_AROUND = re.compile(r"\(\?<?[=!]")
 
-# What may stand between a name and the value assigned to it, in code, JSON, YAML, XML, headers and logs.
-_TAIL = (
-    r"(?P<rest>[\w.\- ]{0,40}?)[\"'`\])]{0,4}\s{0,4}"
+# What may stand between a word in a name and the value assigned to it, in code, JSON, YAML, XML, headers and logs.
+TAIL = re.compile(
+    r"(?i)(?P<rest>[\w.\- ]{0,40}?)[\"'`\])]{0,4}\s{0,4}"
     r"(?:=>|:{0,3}=|[?.+!]=|:|->|\|\||>|[\"'`]\s{0,3},|(?<=[\"'`]),)"
     r"[\s\"'`(\[{]{0,6}(?:value\s?=\s?[\"']?)?"
 )
@@ -68,7 +73,25 @@ class Rule:
         """What a secret is, boundaries included; compiled on the first hit only."""
         if self.near:
             return re.compile(f"(?:{self.pattern}){self.end}", re.IGNORECASE)
-        return re.compile(f"{self.start}(?:{self.pattern}){self.end}")
+        start = "" if self._starts_apart else self.start
+        return re.compile(f"{start}(?:{self.pattern}){self.end}")
+
+    @cached_property
+    def _starts_apart(self) -> bool:
+        """Whether to look at what stands before a match by hand: re searches for fixed first characters at the speed
+        of C, but not if a look-behind comes before them."""
+        return self.start == _START and bool(_FIXED_FIRST.match(self.pattern))
+
+    def matches(self, text: str) -> Iterator[re.Match[str]]:
+        """The places where the rule's own format stands."""
+        place = 0
+        while found := self.exact.search(text, place):
+            start = found.start()
+            if self._starts_apart and start and text[start - 1] in _WORD_CHARS:
+                place = start + 1
+            else:
+                yield found
+                place = max(found.end(), start + 1)
 
     @cached_property
     def has_group(self) -> bool:
@@ -84,16 +107,13 @@ class Rule:
         """Whether a text in the right form is a secret rather than a placeholder or a chance likeness."""
         if self.judge:
             return judge.JUDGES[self.judge](secret)
-        return judge.entropy(secret) >= self.entropy and not (self.entropy and judge.is_placeholder(secret))
+        if not self.entropy:
+            return bool(secret)
+        return judge.has_entropy(secret, self.entropy) and not judge.is_placeholder(secret)
 
     def is_verified(self, secret: str) -> bool | None:
         """Whether the secret's checksum is right; None for a format without one."""
         return judge.CHECKS[self.check](secret) if self.check else None
-
-
-def tail_pattern(word: str) -> re.Pattern[str]:
-    """What leads from a name that holds the word to the first character of its value."""
-    return re.compile(f"(?i){re.escape(word)}{_TAIL}")
 
 
 def load(user_rules: Iterable[Mapping[str, Any]] = (), disabled: Iterable[str] = ()) -> tuple[Rule, ...]:
@@ -166,15 +186,17 @@ def _fault(data: Mapping[str, Any]) -> str:
         if len(text) > _LONGEST_PATTERN:
             return f"has {key} of more than {_LONGEST_PATTERN} characters"
         relax.relaxed(text)
-        if relax.is_explosive(text):
+        if key == "anchor" and _LOOK_AROUND.search(text):
+            return "has an anchor with look-around, which a search in linear time cannot do"
+        if is_explosive(text):
             return f"has {key} that can take exponential time: a repeat within a repeat or beside one"
     for key in ("start", "end"):
-        if relax.is_explosive(str(data.get(key) or "")):
+        if is_explosive(str(data.get(key) or "")):
             return f"has {key} that can take exponential time"
     low, _high = relax.parse(data["pattern"]).getwidth()
     if low < 4:
         return "matches texts of less than 4 characters, down to nothing"
     search = str(data.get("anchor") or data["pattern"])
-    if not data.get("near") and relax.required_literals(search).shortest < 2:
+    if not data.get("near") and required_literals(search).shortest < 2:
         return "holds no fixed text of 2 characters to search for; add near or anchor"
     return ""

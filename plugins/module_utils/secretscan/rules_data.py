@@ -10,7 +10,8 @@ pattern   the secret itself, from the provider's published format, without ancho
           a secret stands in can be part of the pattern, which then has a group named secret
 near      words of which one must stand before the secret, as a name in an assignment (ADAFRUIT_KEY=..., "x": "..");
           the pattern then takes capitals for small letters
-anchor    what the fast search looks for, where the beginning of the pattern is too common or varies
+anchor    what the fast search looks for as it stands, escapes of JSON and URLs included, where the beginning of the
+          pattern is too common or varies
 multiline true where the secret goes on in the next records
 severity  high (default), medium, or low for what is merely not meant to be public
 entropy   least Shannon entropy of the secret in bits a character (default 2.0 keeps placeholders out)
@@ -29,6 +30,9 @@ from __future__ import annotations
 
 from typing import Any
 
+# A blank between two words of a log, written out, escaped, in a URL, or with a colour in it: the characters of all that.
+GAP = r"[\s+\\%nrtu0-9b\[;m]{1,16}"
+NEWLINE = r"(?:\s|\\{1,4}[nr])"
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 # Formats that a token shows by itself.
@@ -219,6 +223,7 @@ TOKENS: list[dict[str, Any]] = [
         "id": "clickhouse-cloud-key",
         "title": "ClickHouse Cloud API secret key",
         "pattern": "4b1d[A-Za-z0-9]{38}",
+        "anchor": "4b1d[A-Za-z0-9]{38}",
         "entropy": 3.0,
         "docs": "https://clickhouse.com/docs/cloud/manage/openapi",
         "examples": ["4b1d<alnum:38>"],
@@ -360,7 +365,7 @@ TOKENS: list[dict[str, Any]] = [
         "title": "Facebook app access token",
         "pattern": r"[0-9]{15,16}(?:\||%7[cC])[A-Za-z0-9_-]{27,40}",
         "entropy": 3.0,
-        "anchor": r"[0-9]{8}(?i:\||%7c|\\u007c)[\w-]{20}",
+        "anchor": r"(?:[0-9]{8}\||[0-9]{8}%7[cC]|[0-9]{8}\\u007[cC])[\w-]{20}",
         "docs": "https://developers.facebook.com/docs/facebook-login/guides/access-tokens/",
         "examples": ["<digit:16>|<word:27>"],
     },
@@ -438,6 +443,7 @@ TOKENS: list[dict[str, Any]] = [
         "title": "Google OAuth refresh token",
         "pattern": r"1//0[\w-]{60,110}",
         "entropy": 3.5,
+        "anchor": r"(?:1//0|1\\/\\/0|1\\\\/\\\\/0|1%2[fF]%2[fF]0)[\w-]{10}",
         "docs": "https://developers.google.com/identity/protocols/oauth2",
         "examples": ["1//0<word:100>"],
     },
@@ -953,11 +959,12 @@ TOKENS: list[dict[str, Any]] = [
     {
         "id": "private-key",
         "title": "Private key (PEM, OpenSSH, PGP)",
-        "pattern": "-----BEGIN (?:[A-Z0-9]{1,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?P<secret>[^-]{32,})",
+        # Headers such as Proc-Type may come before the lines of base64.
+        "pattern": rf"-----BEGIN (?:[A-Z0-9]{{1,10}} ){{0,3}}PRIVATE KEY(?: BLOCK)?-----{NEWLINE}{{0,4}}(?:[A-Za-z-]{{3,20}}: [^\n\\]{{0,80}}{NEWLINE}{{1,4}}){{0,4}}(?P<secret>[A-Za-z0-9+/=]{{24,}}(?:{NEWLINE}{{1,4}}[A-Za-z0-9+/=]{{24,}})*)",
         "entropy": 3.0,
         "start": "",
         "end": "",
-        "anchor": "-----BEGIN [A-Z0-9 ]{0,33}PRIVATE KEY",
+        "anchor": r"-----BEGIN(?:[ +]|%20|\\u0020)[A-Z0-9 +%]{0,40}PRIVATE",
         "multiline": True,
         "docs": "https://www.rfc-editor.org/rfc/rfc7468",
         "examples": ["-----BEGIN RSA PRIVATE KEY-----\nMIIE<b64:64>\n"],
@@ -1223,7 +1230,7 @@ TOKENS: list[dict[str, Any]] = [
         "id": "teams-webhook",
         "title": "Microsoft Teams incoming webhook",
         "pattern": rf"[a-z0-9-]{{3,30}}\.webhook\.office\.com/webhookb2/(?P<secret>{UUID}@{UUID}/IncomingWebhook/[0-9a-z]{{32}}/{UUID})",
-        "anchor": r"\.webhook\.office\.com/webhookb2/",
+        "anchor": r"\.webhook\.office\.com",
         "docs": "https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/",
         "examples": ["https://acme.webhook.office.com/webhookb2/<uuid>@<uuid>/IncomingWebhook/<hex:32>/<uuid>"],
     },
@@ -1233,7 +1240,7 @@ TOKENS: list[dict[str, Any]] = [
         "pattern": "[0-9]{5,16}:A[A-Za-z0-9_-]{34}",
         "entropy": 3.5,
         "start": "(?<![A-Za-z0-9:_.-])",
-        "anchor": r"[0-9]{4}:A[\w-]{20}",
+        "anchor": r"[0-9]{4}(?::|%3[aA]|\\u003[aA])A[\w-]{20}",
         "docs": "https://core.telegram.org/bots/api#authorizing-your-bot",
         "examples": ["<digit:10>:AA<word:33>"],
     },
@@ -1372,7 +1379,7 @@ TOKENS: list[dict[str, Any]] = [
         "severity": "medium",
         "entropy": 3.0,
         "end": "",
-        "anchor": r"eyJ[A-Za-z0-9_-]{10,1000}\.eyJ[\w-]{6}",
+        "anchor": r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[\w-]{6}",
         "docs": "https://www.rfc-editor.org/rfc/rfc7519",
         "examples": ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI<alnum:22>.<word:43>"],
     },
@@ -1393,7 +1400,7 @@ TOKENS: list[dict[str, Any]] = [
         "severity": "high",
         "judge": "url",
         "end": "",
-        "anchor": r"(?i:://|:\\/\\/|:\\\\/\\\\/|%3a%2f%2f)[^\s/@\"<>{}]{0,64}(?::|%3a)[^\s/@\"<>{}]{3,64}(?:@|%40)",
+        "anchor": r"""(?::(?://|\\/\\/|\\\\/\\\\/)|%3[aA]%2[fF]%2[fF])[^\s/@"<>{}]{4,}(?:@|%40|\\u0040)""",
         "docs": "https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1",
         "examples": ["postgres://app:<alnum:16>@db:5432/app"],
     },
@@ -1402,7 +1409,7 @@ TOKENS: list[dict[str, Any]] = [
         "title": "HTTP Basic credentials",
         "pattern": r"(?i:basic)\s{1,3}(?P<secret>[A-Za-z0-9+/]{8,400}={0,2})",
         "judge": "basic",
-        "anchor": r"(?i)basic(?:\\?\s|%20|\+){1,3}[A-Za-z0-9+/]{8}",
+        "anchor": rf"(?i)basic{GAP}[A-Za-z0-9+/\\\\%]{{8}}",
         "docs": "https://www.rfc-editor.org/rfc/rfc7617",
         "examples": ["Authorization: Basic <basic>"],
     },
@@ -1413,7 +1420,7 @@ TOKENS: list[dict[str, Any]] = [
         "start": "",
         "end": "",
         "judge": "token",
-        "anchor": r"(?i)--[\w-]{0,20}(?:passw(?:or)?d|token|secret|apikey|api-key)[\w-]{0,12} ",
+        "anchor": rf"(?i)--[\w-]{{0,20}}(?:passw(?:or)?d|token|secret|apikey|api-key)[\w-]{{0,12}}{GAP}",
         "docs": "https://cwe.mitre.org/data/definitions/214.html",
         "examples": ["deploy --api-token <alnum:24>"],
     },
@@ -1423,7 +1430,7 @@ TOKENS: list[dict[str, Any]] = [
         "pattern": r"""(?i:bearer|authorization['"\\]{0,3}\s{0,2}[:=]\s{0,2}['"]?token)\s{1,3}(?P<secret>[A-Za-z0-9._~+/=-]{12,2000})""",
         "severity": "high",
         "judge": "token",
-        "anchor": r"(?i:bearer|authorization['\"\\]{0,4}\s?[:=]\s?['\"\\]{0,3}token)(?:[ +\\]|%20){1,3}[A-Za-z0-9._~+/=-]{12}",
+        "anchor": rf"(?i)(?:bearer|authorization[^\n]{{1,12}}token){GAP}[A-Za-z0-9._~+/=%\\-]{{12}}",
         "docs": "https://www.rfc-editor.org/rfc/rfc6750",
         "examples": ["Authorization: Bearer <alnum:40>"],
     },

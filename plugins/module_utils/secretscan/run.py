@@ -35,6 +35,8 @@ def run(options: Options) -> Report:
     baseline = parse_baseline(options.ignore)
     if baseline and not (options.fingerprint_key or options.state_file):
         raise UserError("ignore: fingerprints last only with fingerprint_key or state_file; set one of them")
+    if options.threads < 0:
+        raise UserError(f"threads: {options.threads} is no number of threads; take 0 for one a processor, or more")
     secrets = {**_from_files(options.secret_files), **options.secrets}
     plan = Plan(rules.load(options.rules, options.disable_rules), KnownValues(secrets), options.keywords != "off")
     state = State(Path(options.state_file) if options.state_file else None)

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from . import records
-from .blocks import SIZE, Block, Cutter, Reader, entries
+from .blocks import SIZE, Block, Cutter, entries
 from .confirm import Confirmer, Match
 from .engines import Engine, Searcher
 from .findings import Collector
 from .plan import KEYWORD, KNOWN, Plan
+from .readers import Reader
 from .records import Kind, Record
 
 # A longer record is looked at through windows: a hit of bounded cost, however long the line.
@@ -133,7 +134,7 @@ class Scanner:
     def _record(self, log: Log, buffer: bytearray, block: Block, start: int, end: int, numbers: set[int]) -> None:
         if not numbers:
             return
-        words = {number for number in numbers if KEYWORD <= number < KNOWN}
+        words = {number for number in numbers if KEYWORD <= number < KNOWN} if self._plan.keywords else ()
         if words and words == numbers and not self._since and not self._until:
             self._count(words)
             return
@@ -144,7 +145,7 @@ class Scanner:
             self._count(words)
             numbers -= words
         text = record.text
-        if any(n < len(self._plan.rules) and self._plan.rules[n].multiline for n in numbers):
+        if not self._plan.multiline.isdisjoint(numbers):
             text += _following(log.kind, buffer, block.length, end)
         for match in self._confirmer.confirm(text, numbers):
             stream = record if record.stream else record._replace(stream=log.stream)

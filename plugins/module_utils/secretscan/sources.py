@@ -15,9 +15,10 @@ from urllib.parse import quote
 
 from ..errors import UserError
 from . import records
-from .blocks import SIZE, BytesReader
+from .blocks import SIZE
 from .docker_api import ApiError, DockerApi
 from .logfiles import FileChain
+from .readers import BytesReader
 from .scan import Log, Scanner
 from .state import State
 

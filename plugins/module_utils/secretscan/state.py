@@ -12,8 +12,6 @@ import hashlib
 import hmac
 import json
 import os
-import secrets
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,7 @@ class State:
         self._path = path
         data = _load(path) if path else {}
         self.is_kept = path is not None
-        self.key = bytes.fromhex(data["key"]) if data else secrets.token_bytes(32)
+        self.key = bytes.fromhex(data["key"]) if data else os.urandom(32)
         self._plan = str(data.get("plan", ""))
         self._sources: dict[str, dict[str, Any]] = data.get("sources", {})
         self._seen: dict[str, dict[str, Any]] = {}
@@ -71,14 +69,24 @@ class State:
         # Sources of another call with the same file stay; what grew old there is found out by that call.
         data["sources"] = {**self._sources, **self._seen}
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=self._path.parent, delete=False) as file:
-                json.dump(data, file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(file.name).replace(self._path)
+            write_whole(self._path, json.dumps(data).encode())
         except OSError as error:
             raise UserError(f"state_file: cannot write {self._path}: {error.strerror}")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, readable by its owner only, with its directory; raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def _load(path: Path) -> dict[str, Any]:

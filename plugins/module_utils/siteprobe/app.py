@@ -17,11 +17,15 @@ from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.wire impor
 _SCRIPT_TYPES = ("text/javascript", "application/javascript", "application/x-javascript")
 
 
-def checks(target: Target, health: Sequence[Mapping[str, Any]], front: Mapping[str, Any], max_ms: float) -> list[Check]:
-    """What the app answers."""
+def checks(
+    target: Target, health: Sequence[Mapping[str, Any]], front: Mapping[str, Any], api: str, max_ms: float
+) -> list[Check]:
+    """What the app answers; C(api) is a path at which its server answers, empty for none."""
     found = [_health_check(target, wanted) for wanted in health]
     if front.get("path"):
         found.append(Check("site.front", f"The app's page at {front['path']}", lambda: _front(target, front)))
+    if api:
+        found.append(Check("site.origin", "The app knows the site's address", lambda: _origin(target, api)))
     found.append(Check("site.speed", "Time to the first byte", lambda: _speed(target, max_ms)))
     return found
 
@@ -67,6 +71,24 @@ def _seen(body: Any, key: str) -> Any:
             return None
         body = body[part]
     return body[:80] if isinstance(body, str) else body
+
+
+def _origin(target: Target, path: str) -> Found:
+    """What a server says of origins shows the address that it was told, such as SERVER_URL, while / is green."""
+    headers = fetch(target, path, headers={"Origin": target.url}).headers
+    allowed = str(headers.get("Access-Control-Allow-Origin") or "")
+    if allowed in ("*", target.url):
+        return Found("pass", measured=allowed, limit=target.url)
+    chooses = "origin" in ",".join(str(value) for value in headers.get_all("Vary") or []).lower()
+    if not allowed and not chooses:
+        return Found("skip", evidence=(f"{path} says nothing about origins",))
+    return Found(
+        "fail",
+        measured=allowed or "another address",
+        limit=target.url,
+        evidence=(f"{path} was asked by a page of {target.url}, and does not take it for one of its own",),
+        advice=(f"set the address that the app was given, such as SERVER_URL, to {target.url}",),
+    )
 
 
 class _Scripts(HTMLParser):

@@ -25,7 +25,7 @@ MOST_REQUESTS = 1000
 
 def rate_limit(target: Target, path: str, requests: int) -> list[Check]:
     """Whether a burst meets a limit; none is sent unless asked for."""
-    title = f"Rate limit of {path} answers 429"
+    title = f"Rate limit of {path} answers 429" if requests > 0 else "Rate limit answers 429"
     return [Check("site.rate_limit", title, lambda: _burst(target, path, min(requests, MOST_REQUESTS)))]
 
 

@@ -97,7 +97,7 @@ class Login:
             limit="token",
             evidence=(f"{where} answered {answer.status}",),
             advice=(
-                "a wrong SERVER_URL or CORS setting breaks the login while / is green: compare them with the domain",
+                "see the log of the service behind that path: / being green says nothing about it",
                 "see that the account exists and its password is the one in the vault",
             ),
         )

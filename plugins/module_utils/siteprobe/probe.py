@@ -87,11 +87,12 @@ def probe(wishes: Wishes) -> list[GateResult]:
     reach = Check("site.reachable", f"{target.url} answers", lambda: web.reachable(target))
     first = reach.result()
     dns, *further = web.checks(target, wishes.addresses, wishes.headers)
+    api = str(wishes.login.steps[0]["path"]) if wishes.login.steps else ""
     checks = [
         # The longest wait first: a firewall lets connections run into their time-out.
         *guards.closed_ports(target, wishes.closed_ports),
         *further,
-        *app.checks(target, wishes.health, wishes.front, wishes.max_ms),
+        *app.checks(target, wishes.health, wishes.front, api, wishes.max_ms),
         *wishes.login.check(target),
         *encryption.checks(target, wishes.min_days),
     ]

@@ -95,8 +95,8 @@ def _headers(target: Target, wanted: Mapping[str, str]) -> Found:
     bad = len({fault.split(": ", 2)[1] for fault in faults})
     return Found(
         "fail" if faults else "warn" if telling else "pass",
-        measured=f"{len(wanted) - bad} of {len(wanted)} as they should be",
-        limit=f"{len(wanted)}",
+        measured=f"{len(wanted) - bad} of {len(wanted)}",
+        limit=f"{len(wanted)}, as they should be",
         evidence=tuple(faults) + ((f"Server tells its version: {server}",) if telling else ()),
         advice=("add each with always, in one place that every location includes",)
         if faults

@@ -15,7 +15,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues import 
 from ansible_collections.sluice.deploy.plugins.module_utils.vault import text as vault_text
 
 FORMS = ("hex", "urlsafe", "alphanumeric")
-_KEYS = ("form", "length", "dsn", "after_rotation")
+_KEYS = ("form", "length", "dsn", "after_rotation", "fixed")
 _LENGTH = 64
 _SHORTEST = 16
 _ALPHABET = string.ascii_letters + string.digits
@@ -30,7 +30,9 @@ class Form:
     dsn: Mapping[str, Any] = field(default_factory=dict)
     """Parts of a connection URL; C(password_from) names the secret that is its password."""
     after_rotation: str = ""
-    """What has to be done beside the new value."""
+    """What a new value means, or what has to be done beside it."""
+    fixed: str = ""
+    """Why it is never replaced."""
 
     def generate(self) -> str:
         if self.form == "hex":
@@ -88,14 +90,9 @@ def fill(text: str, forms: Mapping[str, Form], rotate: Iterable[str] = ()) -> Ou
     """Add what is missing, renew what is named, and compose what depends on it.
 
     Raises:
-        UserError: A name to rotate is unknown, or a URL that depends on it was written by hand.
+        UserError: A name to rotate is unknown or fixed, or a URL that depends on it was written by hand.
     """
-    rotate = list(rotate)
-    for name in rotate:
-        if name not in forms:
-            raise UserError(f"rotate: {name} is no secret of this inventory{nearest(name, forms)}")
-        if forms[name].dsn:
-            raise UserError(f"rotate: {name} is composed; rotate {forms[name].dsn['password_from']} instead")
+    rotate = [_rotatable(name, forms) for name in rotate]
     before = vault_text.read(text)
     outcome = Outcome(text or vault_text.HEADER)
     for name, form in forms.items():
@@ -105,13 +102,29 @@ def fill(text: str, forms: Mapping[str, Form], rotate: Iterable[str] = ()) -> Ou
             _put(outcome, name, form.generate(), outcome.added)
         elif name in rotate:
             _put(outcome, name, form.generate(), outcome.rotated)
-            outcome.notes += [form.after_rotation] if form.after_rotation else []
+            outcome.notes += [f"{name}: {form.after_rotation}"] if form.after_rotation else []
         elif not before[name].strip():
             outcome.notes.append(f"{name} is blank and was left so: give it a value, or take it out to have one made")
     for name, form in forms.items():
         if form.dsn:
             _compose(outcome, name, form, before)
     return outcome
+
+
+def _rotatable(asked: str, forms: Mapping[str, Form]) -> str:
+    """The whole name of a secret that may be replaced; its last part is enough where it is the only such one."""
+    found = [name for name in forms if asked in (name, name.rpartition(".")[2])]
+    if not found:
+        keys = {key for name in forms for key in (name, name.rpartition(".")[2])}
+        raise UserError(f"rotate: {asked} is no secret of this inventory{nearest(asked, keys)}")
+    if len(found) > 1:
+        raise UserError(f"rotate: {asked} is several secrets: {', '.join(found)}; write the whole name of one")
+    form = forms[found[0]]
+    if form.dsn:
+        raise UserError(f"rotate: {found[0]} is composed; rotate {form.dsn['password_from']} instead")
+    if form.fixed:
+        raise UserError(f"rotate: {found[0]} keeps its value: {form.fixed}")
+    return found[0]
 
 
 def _compose(outcome: Outcome, name: str, form: Form, before: Mapping[str, str]) -> None:

@@ -58,7 +58,7 @@ class Inventory:
             check=False,
             cwd=self.directory,
             env={
-                **os.environ,
+                **{name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_VAULT")},
                 "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
                 "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / ".collections"),
                 "ANSIBLE_LOCAL_TEMP": str(self.directory / "tmp"),
@@ -116,6 +116,29 @@ def test_a_vault_file_from_nothing_to_rotation(inventory):
             assert value not in output
     left = [path for path in inventory.directory.rglob("*") if path.is_file() and path != inventory.vault]
     assert not [path for path in left if first["vault_admin_password"] in path.read_text(errors="replace")]
+
+
+def test_a_stack_with_a_file_of_its_own_and_users_of_a_preview(inventory):
+    own = inventory.directory / "inventory/host_vars/wiki/vault.yml"
+    own.parent.mkdir(parents=True)
+    stack = {
+        "stack_services": {"web": {"secrets": ["WIKI_KEY"]}},
+        "secrets_forms": {},
+        "secrets_more": {"vault_preview_users.alice": {"form": "alphanumeric", "length": 20}},
+        "secrets_file": str(own),
+    }
+    (own.parent / "stack.yml").write_text(yaml.safe_dump(stack))
+    (inventory.directory / "inventory/hosts.yml").write_text("compose: {hosts: {crm-1: {}, wiki: {}}}\n")
+    made = inventory.play("--vault-id", "other@" + inventory.password[1].partition("@")[2])
+    assert made.returncode == 0, told(made)
+    assert "WIKI_KEY" not in inventory.values()["vault_stack_secrets"]
+    inventory.vault = own
+    found = inventory.values()
+    assert set(found) == {"vault_stack_secrets", "vault_preview_users"}
+    assert list(found["vault_stack_secrets"]) == ["WIKI_KEY"]
+    assert len(found["vault_preview_users"]["alice"]) == 20 and found["vault_preview_users"]["alice"].isalnum()
+    # Without a word to the contrary, the first id that was given is the one of new files.
+    assert own.read_text().startswith("$ANSIBLE_VAULT;1.2;AES256;prod\n")
 
 
 def test_the_file_opens_in_an_editor(inventory):

@@ -77,6 +77,15 @@ class Site:
         missing = "X-Frame-Options" if self.fault == "header" else ""
         return {name: value for name, value in HEADERS.items() if name != missing}
 
+    def cross_origin(self, asked: str) -> dict[str, str]:
+        """What a server that was told its own address says of the origin that asks."""
+        own = f"https://{DOMAIN}:{self.https_port}"
+        if self.fault == "origin_fixed":
+            return {"Access-Control-Allow-Origin": "http://localhost:3000"}
+        if self.fault == "origin_chosen" or asked != own:
+            return {"Vary": "Origin"}
+        return {"Access-Control-Allow-Origin": own, "Vary": "Origin"} if self.fault != "origin_untold" else {}
+
 
 def handler(site: Site, secure: bool) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
@@ -120,6 +129,8 @@ def handler(site: Site, secure: bool) -> type[BaseHTTPRequestHandler]:
                 return self.answer(200, b"0", "text/javascript")
             if site.fault == "down":
                 return self.answer(502)
+            if self.path == "/graphql":
+                return self.answer(400, **site.cross_origin(self.headers.get("Origin", "")))
             return self.answer(200, PAGE.encode())
 
         def do_POST(self) -> None:

@@ -72,6 +72,11 @@ Ask for help or search for solutions at https://community.letsencrypt.org.
             CHALLENGE.format(type="connection", detail="connection refused").replace("Domain:", "Identifier:"),
             ["could not check shop.test: connection refused", "port 80"],
         ),
+        # certbot 2.1, which Debian 12 has.
+        (
+            "usage: \n  certbot [SUBCOMMAND]\ncertbot: error: unrecognized arguments: --required-profile shortlived",
+            ["knows no profiles", "nginx_certbot_certbot_image"],
+        ),
         ("", ["no reason"]),
     ],
 )

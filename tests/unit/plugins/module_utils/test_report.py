@@ -120,14 +120,14 @@ def test_layers_are_drawn_against_the_limit():
     assert bar.limit == pytest.approx(100 * 500 / 620, abs=0.01)
     assert sum(segment.width for segment in bar.segments) == pytest.approx(100, abs=0.01)
     assert bar.segments[2].wasted == pytest.approx(100 * 180 / 620, abs=0.01)
-    assert bar.notes[0].startswith("layer 3: 380.0 MB")
+    assert bar.legend[0].label.startswith("layer 3: 380.0 MB")
 
 
 def test_an_expired_certificate_is_drawn_as_such():
     life = {"not_before": "2026-01-01T00:00:00+00:00", "not_after": "2026-04-01T00:00:00+00:00"}
     result = gate_result("a", "A", "fail", details={"certificate": {**life, "now": "2026-04-03T00:00:00+00:00"}})
     (bar,) = bars(result)
-    assert bar.segments[0].width == 100
+    assert (bar.segments[0].width, bar.limit) == (0, 100)
     assert "expired 2.0 days ago" in bar.caption
 
 

@@ -7,15 +7,47 @@ from __future__ import annotations
 import json
 import random
 import re
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, rules, run
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, engines, rules, run
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.plan import Plan
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.readers import FileReader
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.rules_data import RULES
-from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_samples import fill
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.scan import Log, Scanner
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_samples import docker, fill
 
 SAMPLES = 3
+ASSIGNMENTS = [
+    "APP_SECRET=VALUE",
+    "APP_SECRET='VALUE'",
+    "appSecret: VALUE",
+    '{"appSecret": "VALUE"}',
+    json.dumps(json.dumps({"app": {"secret": "VALUE"}})),
+    '  "appSecret" => "VALUE",',
+    "app_secret := 'VALUE'",
+    "set_secret('app', 'x'), app.secret = \"VALUE\"",
+    "<secret>VALUE</secret>",
+    "&quot;secret&quot;: &quot;VALUE&quot;",
+    "GET /callback?client_secret=VALUE&x=1",
+    "redirect=%2Fcallback%3Fclient_secret%3DVALUE",
+    "\x1b[33mAPP_SECRET\x1b[39m=\x1b[32mVALUE\x1b[39m",
+    "app-secret:\tVALUE",
+]
+# What a rule of its own finds, where Docker or a shell escapes what stands around it.
+IN_CONTEXT = [
+    ("azure-sas-signature", "https://demo.blob.core.windows.net/c?sv=2022-11-02&sig=<alnum:43>%3D"),
+    ("private-key", "-----BEGIN RSA PRIVATE KEY-----\\nMIIE<b64:60>\\n<b64:44>\\n"),
+    ("private-key", "-----BEGIN PRIVATE KEY-----\nMIIE<b64:60>\n<b64:44>\n-----END PRIVATE KEY-----"),
+    ("private-key", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: A-1,9F\n\nMIIE<b64:60>\n"),
+    ("private-key", "-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\n\nlQOY<b64:60>\n"),
+    ("url-password", "redis://:<alnum:16>@cache:6379/0"),
+    ("bearer-token", "\x1b[33mAuthorization\x1b[0m: Bearer \x1b[32m<alnum:40>\x1b[0m"),
+]
 # What the example of one rule is, in the eyes of a rule that knows as much.
 SAME = {
     "bitbucket-client-id": {"bittrex-key"},
@@ -117,6 +149,7 @@ def test_both_engines_find_the_same() -> None:
         ({"id": "acme", "title": "Acme", "pattern": "[a-z]{9}", "near": ["a"]}, "less than 3 characters"),
         ({"id": "github-pat", "title": "Mine", "pattern": "mine_[a-z]{9}"}, "is taken"),
         ({"id": "acme", "title": "Acme", "pattern": "acme_" + "[a-z]" * 400}, "1000 characters"),
+        ({"id": "acme", "title": "Acme", "pattern": "[a-z]{9}acme", "anchor": "(?<=z)acme"}, "anchor with look-around"),
     ],
 )
 def test_a_bad_rule_is_refused(rule: dict[str, object], reason: str) -> None:
@@ -124,6 +157,43 @@ def test_a_bad_rule_is_refused(rule: dict[str, object], reason: str) -> None:
         rules.load([rule])
     assert reason in str(refusal.value)
     assert str(rule.get("id") or "number 1") in str(refusal.value)
+
+
+def _rules_hit(log: Path, engine: str) -> list[str]:
+    """The rules that find something in a log that lies between harmless records."""
+    plan = Plan(rules.load(), KnownValues({}))
+    try:
+        made = engines.make(plan, engine)
+    except UserError as error:
+        pytest.skip(str(error))
+    collector = Collector(b"k" * 32)
+    Scanner(plan, lambda: made, collector).scan(Log("log", "json-file", FileReader(log)))
+    return [f.rule for f in collector.results()]
+
+
+@pytest.mark.parametrize("engine", ["libhs", "python"])
+def test_a_value_assigned_in_any_way_is_found_in_a_docker_log(tmp_path: Path, engine: str) -> None:
+    """Docker escapes quotes, tabs, colours and < > &, and the fast search has to see through that."""
+    missed = []
+    for number, line in enumerate(ASSIGNMENTS):
+        log = tmp_path / f"{number}-json.log"
+        log.write_bytes(docker(line.replace("VALUE", fill("<alnum:24>", random.Random(7)))))
+        if _rules_hit(log, engine) != ["secret-assignment"]:
+            missed.append(line)
+    assert not missed
+
+
+@pytest.mark.parametrize("engine", ["libhs", "python"])
+def test_what_stands_around_a_token_hides_it_from_no_engine(tmp_path: Path, engine: str) -> None:
+    """The next records, which a key of several lines goes on in, are harmless and hold a placeholder."""
+    missed = []
+    for number, (rule, template) in enumerate(IN_CONTEXT):
+        log = tmp_path / f"{number}-json.log"
+        lines = fill(template, random.Random(7)).split("\n")
+        log.write_bytes(b"".join(map(docker, [*lines, "GET https://crm.example.com/ 200", "all is well"])))
+        if _rules_hit(log, engine) != [rule]:
+            missed.append((rule, template, _rules_hit(log, engine)))
+    assert not missed
 
 
 @pytest.mark.parametrize("engine", ["libhs", "python"])

@@ -82,7 +82,7 @@ def test_a_good_site_passes_every_check(authority, certificate):
         results = probe(wishes(site, authority))
     assert all_of("skip", results) == {"site.dns"}, explain(results)
     assert all_of("fail", results) | all_of("warn", results) == set(), explain(results)
-    assert len(results) == 18
+    assert len(results) == 19
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,8 @@ def test_a_good_site_passes_every_check(authority, certificate):
         ("foreign", "site.foreign_host"),
         ("health", "site.health.api_health"),
         ("script", "site.front"),
+        ("origin_fixed", "site.origin"),
+        ("origin_chosen", "site.origin"),
         ("login", "site.login"),
         ("unlimited", "site.rate_limit"),
         ("http1", "site.http2"),
@@ -106,6 +108,12 @@ def test_one_fault_fails_one_check(fault, check, authority, certificate):
     expected = {check} | ({"site.redirect"} if fault == "foreign" else set())
     assert all_of("fail", results) == expected, explain(results)
     assert all(result["advice"] for result in results if result["status"] == "fail"), explain(results)
+
+
+def test_a_server_that_says_nothing_of_origins_is_not_judged_by_them(authority, certificate):
+    with served(Site("origin_untold"), certificate) as site:
+        results = probe(wishes(site, authority))
+    assert all_of("skip", results) == {"site.dns", "site.origin"}, explain(results)
 
 
 def test_a_server_that_tells_its_version_is_a_warning(authority, certificate):
@@ -166,7 +174,7 @@ def test_where_nothing_answers_one_check_fails_and_the_rest_say_why(authority):
     results = probe(wishes(site, authority))
     assert all_of("fail", results) == {"site.reachable"}
     assert next(r for r in results if r["id"] == "site.reachable")["measured"] == "connection refused"
-    assert len(results) == 18
+    assert len(results) == 19
     assert {r["evidence"][0] for r in results if r["id"].startswith("tls.")} == {
         f"https://{DOMAIN}:{site.https_port} does not answer"
     }

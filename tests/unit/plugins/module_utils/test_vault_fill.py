@@ -13,7 +13,14 @@ from ansible_collections.sluice.deploy.plugins.module_utils.vault.fill import fi
 from ansible_collections.sluice.deploy.plugins.module_utils.vault.text import put, read
 
 URL = {"dsn": {"scheme": "postgres", "user": "u", "password_from": "v.PW", "host": "db", "port": 5432, "database": "d"}}
-FORMS = read_forms(["v.APP"], {"v.PW": {"length": 48, "after_rotation": "change it in the database"}, "v.URL": URL})
+FORMS = read_forms(
+    ["v.APP", "w.TWICE", "x.TWICE"],
+    {
+        "v.PW": {"length": 48, "after_rotation": "change it in the database"},
+        "v.URL": URL,
+        "v.KEY": {"fixed": "it locks"},
+    },
+)
 
 
 def values(text):
@@ -23,7 +30,7 @@ def values(text):
 def test_a_new_file_holds_every_secret_in_its_form():
     outcome = fill("", FORMS)
     found = values(outcome.text)["v"]
-    assert outcome.added == ["v.APP", "v.PW", "v.URL"]
+    assert outcome.added == ["v.APP", "w.TWICE", "x.TWICE", "v.PW", "v.KEY", "v.URL"]
     assert re.fullmatch("[0-9a-f]{64}", found["APP"]) and re.fullmatch("[0-9a-f]{48}", found["PW"])
     assert found["URL"] == f"postgres://u:{found['PW']}@db:5432/d"
 
@@ -37,7 +44,7 @@ def test_a_second_run_changes_nothing():
 def test_what_a_person_wrote_stays_as_it_is():
     text = "---\n# mine\nv:  # the stack's\n    # from the provider\n    APP: 'kept # as it is'\n\nother: 1  # last\n"
     outcome = fill(text, FORMS)
-    assert outcome.added == ["v.PW", "v.URL"]
+    assert outcome.added == ["w.TWICE", "x.TWICE", "v.PW", "v.KEY", "v.URL"]
     kept = outcome.text.splitlines()
     assert [line for line in text.splitlines() if line not in kept] == []
     assert values(outcome.text)["v"]["APP"] == "kept # as it is"
@@ -45,10 +52,10 @@ def test_what_a_person_wrote_stays_as_it_is():
 
 def test_a_rotation_replaces_what_is_named_and_the_url_that_follows_it():
     text = fill("", FORMS).text
-    outcome = fill(text, FORMS, ["v.PW"])
+    outcome = fill(text, FORMS, ["PW"])
     before, after = values(text)["v"], values(outcome.text)["v"]
     assert outcome.rotated == ["v.PW", "v.URL"]
-    assert outcome.notes == ["change it in the database"]
+    assert outcome.notes == ["v.PW: change it in the database"]
     assert before["APP"] == after["APP"] and before["PW"] != after["PW"]
     assert urlsplit(after["URL"]).password == after["PW"]
 
@@ -71,7 +78,13 @@ def test_a_blank_value_is_told_and_left():
 
 
 @pytest.mark.parametrize(
-    ("rotate", "message"), [("v.APPP", "did you mean 'v.APP'"), ("v.URL", "is composed; rotate v.PW instead")]
+    ("rotate", "message"),
+    [
+        ("v.APPP", "did you mean 'v.APP'"),
+        ("v.URL", "is composed; rotate v.PW instead"),
+        ("KEY", "v.KEY keeps its value: it locks"),
+        ("TWICE", "several secrets: w.TWICE, x.TWICE; write the whole name"),
+    ],
 )
 def test_what_cannot_be_rotated(rotate, message):
     with pytest.raises(UserError, match=message):

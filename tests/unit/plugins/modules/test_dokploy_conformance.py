@@ -115,14 +115,20 @@ def test_the_stand_in_offers_only_what_exists_and_asks_for_what_is_required(desc
 
 SAMPLES = {
     "compose.create.txt": ("compose.create", {"name": "app", "environmentId": "{environment}", "sourceType": "raw"}),
+    "compose.one.git.json": ("compose.one", {"composeId": "{git}"}),
     "compose.one.raw.json": ("compose.one", {"composeId": "{compose}"}),
     "deployment.allByCompose.json": ("deployment.allByCompose", {"composeId": "{compose}"}),
+    "deployment.queueList.json": ("deployment.queueList", {}),
+    "deployment.readLogs.json": ("deployment.readLogs", {"deploymentId": "{deployment}"}),
     "domain.byComposeId.json": ("domain.byComposeId", {"composeId": "{compose}"}),
     "domain.create.txt": ("domain.create", {"host": "x", "composeId": "{compose}", "serviceName": "web"}),
     "environment.one.json": ("environment.one", {"environmentId": "{environment}"}),
     "project.all.json": ("project.all", {}),
     "project.create.txt": ("project.create", {"name": "crm", "description": "t"}),
+    "settings.getWebServerSettings.json": ("settings.getWebServerSettings", {}),
 }
+# The stand-in has only those of the server's settings that the modules read.
+IN_PART = ("settings.getWebServerSettings.json",)
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
@@ -132,14 +138,21 @@ def test_answers_have_the_shape_of_the_real_ones(dokploy, sample):
         "dokploy_compose", project="crm", name="app", compose_file=COMPOSE_FILE, secrets={"TOKEN": "bcde"}
     )
     dokploy.run("dokploy_domain", compose_id=made["compose_id"], domains=[DOMAIN])
-    dokploy.run("dokploy_deployment", compose_id=made["compose_id"])
+    deployed = dokploy.run("dokploy_deployment", compose_id=made["compose_id"])
+    git = dokploy.run("dokploy_compose", project="crm", name="git", git_url="https://git.example.com/a.git")
     store = dokploy.standin.store
-    ids = {"compose": made["compose_id"], "environment": next(iter(store.environments))}
+    ids = {
+        "compose": made["compose_id"],
+        "git": git["compose_id"],
+        "deployment": deployed["deployment_id"],
+        "environment": next(iter(store.environments)),
+    }
     procedure, values = SAMPLES[sample]
     filled = {key: value.format(**ids) for key, value in values.items()}
     answer = dokploy.standin.procedures.call(procedure, filled)
     text = (RECORDS / "samples" / sample).read_text().strip().removesuffix("[200]")
-    assert not differences(answer, json.loads(text), procedure)
+    found = differences(answer, json.loads(text), procedure)
+    assert not [line for line in found if sample not in IN_PART or not line.endswith("is missing")]
 
 
 def differences(ours: Any, real: Any, where: str) -> list[str]:

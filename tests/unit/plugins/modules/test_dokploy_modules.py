@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import pytest
 
@@ -301,6 +302,7 @@ def test_asked_for(dokploy, service):
 def test_check_mode_says_why_it_would_deploy(dokploy, service):
     planned = deploy(dokploy, service, check=True)
     assert planned["changed"] and planned["reasons"] == ["it was never deployed"]
+    assert planned["diff"]["after"]["because"] == planned["reasons"] and not planned["diff"]["before"]["deployed"]
     assert dokploy.posts == [] and not dokploy.engine.projects
     assert dokploy.run("dokploy_deployment", compose_id="", check=True)["changed"]
 
@@ -373,6 +375,22 @@ def test_a_restart_of_the_server_loses_the_queued_job(dokploy, service, monkeypa
     assert result["failed"] and "vanished" in result["msg"]
 
 
+def test_a_restart_of_the_server_cancels_the_running_deployment(dokploy, service, monkeypatch):
+    run = dokploy.engine.run
+
+    def restarted(argv, directory, log):
+        if "up" in argv:
+            dokploy.standin.deployer.restart()
+        return run(argv, directory, log)
+
+    monkeypatch.setattr(dokploy.engine, "run", restarted)
+    result = deploy(dokploy, service)
+    assert result["failed"] and "cancelled, by hand or by a restart of the Dokploy server; run again" in result["msg"]
+    monkeypatch.setattr(dokploy.engine, "run", run)
+    again = deploy(dokploy, service)
+    assert again["changed"] and again["reasons"][0] == "the last deployment ended as cancelled"
+
+
 def test_a_git_source_is_checked_before_it_is_deployed(dokploy, place):
     dokploy.engine.repository = "services:\n  web:\n    image: x\n    ports: ['443:443']\n"
     made = dokploy.run("dokploy_compose", project="crm", name="git", git_url="https://git.example.com/a.git")
@@ -405,7 +423,8 @@ def test_containers_on_another_server_are_asked_for_there(dokploy, service):
 def test_stopped_and_started_again(dokploy, service):
     deploy(dokploy, service)
     assert deploy(dokploy, service, state="stopped")["changed"]
-    assert not deploy(dokploy, service, state="stopped")["changed"]
+    again = deploy(dokploy, service, state="stopped")
+    assert not again["changed"] and "diff" not in again
     assert "it is stopped" in deploy(dokploy, service)["reasons"]
 
 
@@ -415,11 +434,49 @@ def test_stopped_and_started_again(dokploy, service):
 def test_info_finds_and_warns(dokploy, service):
     found = dokploy.run("dokploy_info", project="crm", name="app", letsencrypt=True, gather=["place", "settings"])
     assert found["compose_id"] == service and found["requests"] == {"reads": 2, "writes": 0}
-    assert {g["id"]: g["status"] for g in found["gates"]} == {
+    assert statuses(found) == {
+        "dokploy.transport": "pass",
         "dokploy.nightly_prune": "warn",
         "dokploy.acme_email": "warn",
     }
     assert dokploy.run("dokploy_info", gather=["version"])["version"] == "v0.30.2"
+
+
+def statuses(result) -> dict[str, str]:
+    return {gate["id"]: gate["status"] for gate in result["results"]}
+
+
+def checks(dokploy, **options):
+    return dokploy.run(
+        "dokploy_info", project="crm", name="app", gather=["place", "checks"], secrets=SECRETS, **options
+    )
+
+
+def test_checks_pass_on_a_sound_deployment_and_change_nothing(dokploy, service):
+    deploy(dokploy, service)
+    checked = checks(dokploy, services=["web", "cache"])
+    assert statuses(checked) == {
+        "dokploy.containers": "pass",
+        "dokploy.build_log": "pass",
+        "dokploy.container_logs": "pass",
+    }
+    assert not checked["changed"] and dokploy.posts == []
+    assert checked["app_name"].startswith("app-")
+
+
+def test_checks_find_what_the_server_does_not_say(dokploy, service):
+    deploy(dokploy, service)
+    dokploy.engine.states["web"] = ("exited", "Exited (1) 2 minutes ago")
+    dokploy.engine.logs = f"connecting with {SECRETS['DB_PASSWORD']}\n"
+    dokploy.standin.store.logs.update(dict.fromkeys(dokploy.standin.store.logs, "RUN echo it's a #1 $ecret\"\n"))
+    checked = checks(dokploy)
+    assert set(statuses(checked).values()) == {"fail"}
+    assert all(value not in dokploy.output for value in SECRETS.values())
+
+
+def test_checks_of_a_service_that_is_not_there(dokploy, place):
+    result = checks(dokploy)
+    assert result["failed"] and "no Compose service 'app' in environment 'production' of project 'crm'" in result["msg"]
 
 
 def test_first_set_up_makes_a_key_that_lasts(dokploy):
@@ -432,6 +489,27 @@ def test_first_set_up_makes_a_key_that_lasts(dokploy):
     assert not dokploy.run("dokploy_api_key", **admin)["signed_up"]
     wrong = dokploy.run("dokploy_api_key", **{**admin, "admin_password": "another-password"})
     assert wrong["failed"] and "refused admin_email and admin_password" in wrong["msg"]
+
+
+def test_a_sign_up_that_takes_too_long_to_answer_is_no_failure(dokploy, monkeypatch):
+    """Without egress the real server looks for its own address for over a minute, the administrator made already."""
+    from ansible_collections.sluice.deploy.plugins.module_utils.dokploy import bootstrap
+    from ansible_collections.sluice.deploy.tests.standin_dokploy.server import Handler
+
+    original = Handler._authenticate
+
+    def slow(self, procedure, values):
+        if procedure != "auth/sign-up/email":
+            original(self, procedure, values)
+            return
+        self.standin.store.admin = {key: values[key] for key in ("email", "password")}
+        time.sleep(0.5)
+        self.close_connection = True
+
+    monkeypatch.setattr(Handler, "_authenticate", slow)
+    monkeypatch.setattr(bootstrap, "SIGN_UP_TIMEOUT", 0.1)
+    made = dokploy.run("dokploy_api_key", admin_email="ops@example.com", admin_password="a-long-password")
+    assert made["key"] in dokploy.standin.store.keys and not made["signed_up"]
 
 
 def test_a_key_with_the_default_limit_dies_and_the_message_says_so(dokploy):

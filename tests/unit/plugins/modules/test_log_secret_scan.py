@@ -18,6 +18,15 @@ MODULE = "ansible_collections.sluice.deploy.plugins.modules.log_secret_scan"
 ROOT = Path(__file__).resolve().parents[4]
 
 
+# A scan that fails with a piece of the log in its message.
+DEFECT = """
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import scan
+def fail(self, log):
+    raise ValueError(log.reader._data.getvalue())
+scan.Scanner.scan = fail
+"""
+
+
 @pytest.fixture(scope="module")
 def call(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Run the module in a process of its own; answers its result and everything it printed."""
@@ -25,13 +34,13 @@ def call(tmp_path_factory: pytest.TempPathFactory) -> Any:
     paths = [path for path in sys.path if path] + [str(ROOT / ".collections")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "HOME": str(home)}
 
-    def run(**options: Any) -> tuple[dict[str, Any], str]:
+    def run(_defect: str = "", **options: Any) -> tuple[dict[str, Any], str]:
         basic = {"_ansible_remote_tmp": str(home), "_ansible_no_log": False, "_ansible_verbosity": 4}
         arguments = json.dumps({"ANSIBLE_MODULE_ARGS": {**options, **basic}})
         start = f"import runpy; runpy.run_module({MODULE!r}, run_name='__main__')"
-        profile = "import ansible.module_utils.basic as b; b._ANSIBLE_PROFILE = 'legacy'; "
+        profile = "import ansible.module_utils.basic as b; b._ANSIBLE_PROFILE = 'legacy'\n"
         done = subprocess.run(
-            [sys.executable, "-c", profile + start],
+            [sys.executable, "-c", profile + _defect + start],
             input=arguments,
             env=environment,
             capture_output=True,
@@ -91,6 +100,7 @@ def test_keywords_have_a_level_of_their_own(call: Any, level: str, status: str) 
         ({"rules": [{"id": "bad", "title": "Bad", "pattern": "bad_(a+)+"}]}, "rule 'bad'"),
         ({"since": "sometime"}, "since: 'sometime'"),
         ({"containers": ["web"], "docker_host": "unix:///nowhere.sock"}, "no engine answers"),
+        ({"threads": -1}, "threads: -1"),
         ({"disable_rules": ["github-pet"]}, "did you mean 'github-pat'"),
     ],
 )
@@ -110,3 +120,12 @@ def test_check_mode_writes_no_state(call: Any, tmp_path: Path) -> None:
     assert not state.exists()
     call(paths=[str(log)], state_file=str(state), engine="python")
     assert state.exists()
+
+
+def test_a_defect_shows_neither_its_text_nor_a_traceback(call: Any) -> None:
+    """Whatever breaks inside could have a piece of a log in its message."""
+    result, shown = call(texts={"t": f"connect {SECRETS['APP']}"}, secrets=SECRETS, _defect=DEFECT)
+    assert result["failed"]
+    assert "unexpected ValueError" in result["msg"]
+    assert "Traceback" not in shown
+    assert_hidden(shown)

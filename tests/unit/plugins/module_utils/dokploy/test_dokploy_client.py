@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -131,6 +133,28 @@ def test_plain_http_on_an_https_address(serve):
     client = Client(Server(f"https://127.0.0.1:{server.server_port}", KEY, timeout=2))
     with pytest.raises(ApiError, match="speaks plain HTTP; use http://"):
         client.post("project.create", name="x")
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS")
+def test_a_certificate_that_no_one_trusts(serve, tmp_path):
+    certificate = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    paths = ["-keyout", tmp_path / "key", "-out", tmp_path / "pem"]
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subprocess.run([*argv, *certificate, *paths], check=True, capture_output=True)
+    server, _ = serve((200, "[1]"), (200, "[2]"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "pem", tmp_path / "key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+
+    def client(verify):
+        return Client(Server(f"https://127.0.0.1:{server.server_port}", KEY, timeout=5, verify=verify))
+
+    with pytest.raises(ApiError, match=r"is not trusted \(.*self.signed certificate.*\); set ca_path to its CA"):
+        client(True).get("project.all")
+    with pytest.raises(ApiError, match="ca_path cannot be used"):
+        client(str(tmp_path / "nothing")).get("project.all")
+    assert client(str(tmp_path / "pem")).get("project.all") == [1]
+    assert client(False).get("project.all") == [2]
 
 
 @pytest.mark.parametrize(

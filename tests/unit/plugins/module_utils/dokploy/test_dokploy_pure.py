@@ -13,7 +13,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.fingerprint 
     join_description,
     split_description,
 )
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.logscan import scan_log
+from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.logscan import known_secrets, scan_logs
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.lookup import find_place
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.redaction import Redactor, looks_secret
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.render import render_stack, stack_domains
@@ -165,23 +165,31 @@ def test_names_that_say_secret():
 
 
 def test_log_scan_names_the_secret_and_never_its_value():
-    result, found = scan_log(f"a\nb {SECRET}\nc", {"APP": SECRET, "SHORT": "x1"}, fail=True)
+    result, found = scan_logs({"x": f"a\nb {SECRET}\nc"}, {"APP": SECRET, "SHORT": "x1"}, fail=True)
     assert result["status"] == "fail" and "Value of APP" in result["evidence"][0]
     assert SECRET not in str(result) and SECRET in found
-    assert scan_log("clean", {"APP": SECRET}, fail=True)[0]["status"] == "pass"
+    assert scan_logs({"x": "clean"}, {"APP": SECRET}, fail=True)[0]["status"] == "pass"
 
 
 def test_log_scan_finds_credentials_that_no_one_named():
-    result, found = scan_log("cloning https://bot:t0ken-9f8a7b6c@h/x", {}, fail=False)
+    result, found = scan_logs({"x": "cloning https://bot:t0ken-9f8a7b6c@h/x"}, {}, fail=False)
     assert result["status"] == "warn" and found == ["t0ken-9f8a7b6c"]
 
 
+def test_what_an_environment_calls_a_secret_is_one():
+    assert known_secrets("API_KEY=abcdef\nMODE=plain\nEMPTY_TOKEN=", {"X": "y"}) == {"API_KEY": "abcdef", "X": "y"}
+
+
+def settings(given: dict, url: str = "https://x", letsencrypt: bool = True) -> dict[str, str]:
+    return {gate["id"]: gate["status"] for gate in check_settings(given, url=url, letsencrypt=letsencrypt)}
+
+
 def test_settings_that_hurt():
-    bad = check_settings({"enableDockerCleanup": True, "letsEncryptEmail": "test@localhost.com"}, letsencrypt=True)
-    assert bad[0]["status"] == "warn" and bad[0]["advice"]
-    good = check_settings({"enableDockerCleanup": False, "letsEncryptEmail": "ops@acme.dev"}, letsencrypt=True)
-    assert [g["status"] for g in good] == ["pass", "pass"]
-    assert len(check_settings({}, letsencrypt=False)) == 1
+    bad = {"enableDockerCleanup": True, "letsEncryptEmail": "test@localhost.com"}
+    assert set(settings(bad, "http://dokploy.internal:3000").values()) == {"warn"}
+    good = {"enableDockerCleanup": False, "letsEncryptEmail": "ops@acme.dev"}
+    assert set(settings(good).values()) == set(settings(good, "http://127.0.0.1:3000").values()) == {"pass"}
+    assert "dokploy.acme_email" not in settings({}, letsencrypt=False)
 
 
 STACK = {

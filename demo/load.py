@@ -1,13 +1,18 @@
-"""A bounded load of the kinds of clients that a release hurts first.
+"""A bounded load on the demo app, of the kinds of clients that a release hurts first.
+
+    python demo/load.py ADDRESS DOMAIN CA COMMAND ...    HTTPS load while the command runs, then what became of it
 
 Keep-alive clients, clients that connect anew for each request, slow requests that span a switch, an event stream and
-a WebSocket. A request fails when its answer is not 200, is cut short, or never comes. A client whose idle connection the
-server closed just as it wrote may try again once, as browsers do; that is counted apart.
+a WebSocket. A request fails when its answer is not 200, is cut short, or never comes. A client whose idle connection
+the server closed just as it wrote may try again once, as browsers do; that is counted apart.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -53,10 +58,23 @@ class Stats:
 
 
 class Load:
-    """C(with Load(host) as stats:) sends requests for as long as the block runs."""
+    """C(with Load(host) as stats:) sends requests for as long as the block runs; over TLS with the CA's file."""
 
-    def __init__(self, host: str, port: int = 80, keepalive: int = 8, per_second: float = 5.0) -> None:
-        self.address = (host, port)
+    def __init__(
+        self,
+        host: str,
+        port: int = 80,
+        keepalive: int = 8,
+        per_second: float = 5.0,
+        domain: str = "crm.example.com",
+        ca_file: str = "",
+        kept_path: str = "/api/health",
+    ) -> None:
+        self.where = {"host": host, "port": port}
+        if ca_file:
+            self.where |= {"ssl": ssl.create_default_context(cafile=ca_file), "server_hostname": domain}
+        self.domain = domain
+        self.kept_path = kept_path
         self.keepalive = keepalive
         self.pause = 1 / per_second
         self.stats = Stats()
@@ -74,7 +92,7 @@ class Load:
         self._thread.join()
 
     async def _run(self) -> None:
-        clients = [self._client(keep=True, path="/api/health") for _ in range(self.keepalive)]
+        clients = [self._client(keep=True, path=self.kept_path) for _ in range(self.keepalive)]
         clients += [self._client(keep=False, path="/") for _ in range(4)]
         clients += [self._client(keep=False, path="/api/slow?ms=1500") for _ in range(4)]
         await asyncio.gather(*clients, self._again(*EVENTS, self._events), self._again(*ECHOES, self._echoes))
@@ -101,7 +119,7 @@ class Load:
         reused = connection is not None
         if reused and connection[0].at_eof():
             connection, reused = None, False
-        reader, writer = connection[:2] if connection else await asyncio.open_connection(*self.address)
+        reader, writer = connection[:2] if connection else await asyncio.open_connection(**self.where)
         try:
             return await self._exchange(reader, writer, path)
         except asyncio.IncompleteReadError as cut:
@@ -111,10 +129,10 @@ class Load:
             if not reused:
                 raise
         self.stats.retried += 1
-        return await self._exchange(*await asyncio.open_connection(*self.address), path)
+        return await self._exchange(*await asyncio.open_connection(**self.where), path)
 
     async def _exchange(self, reader, writer, path):
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: crm.example.com\r\n\r\n".encode())
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {self.domain}\r\n\r\n".encode())
         async with asyncio.timeout(20):
             head = await reader.readuntil(b"\r\n\r\n")
             headers = dict(line.split(b": ", 1) for line in head.lower().split(b"\r\n")[1:-2])
@@ -136,8 +154,8 @@ class Load:
         while not self._over.is_set():
             head, writer = b"", None
             try:
-                reader, writer = await asyncio.open_connection(*self.address)
-                writer.write(f"GET {path} HTTP/1.1\r\nHost: crm.example.com\r\n{headers}\r\n".encode())
+                reader, writer = await asyncio.open_connection(**self.where)
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: {self.domain}\r\n{headers}\r\n".encode())
                 async with asyncio.timeout(20):
                     head = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n", 1)[0]
                 if status in head:
@@ -171,3 +189,16 @@ class Load:
                 return
             self.stats.echoes += b"echo" in text
             await asyncio.sleep(0.2)
+
+
+def main() -> int:
+    address, domain, ca_file, *command = sys.argv[1:]
+    # Below every rate limit that the demo's routes set.
+    with Load(address, 443, domain=domain, ca_file=ca_file, kept_path="/healthz") as stats:
+        done = subprocess.run(command, check=False)
+    print(f"[load] {stats}", *stats.failures[:5], sep="\n[load] ", flush=True)
+    return 3 if stats.failures else done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A database's password follows the vault's.
+
+PostgreSQL reads its environment's password only when it makes an empty database. So a release that brings another one
+changes it in the database just before its first container asks for it, and puts it back when anything fails.
+Connections that are open live on; what the old release opens anew until the switch is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from ..stack import Secret, Service, Stack
+from . import postgres, render, scram
+from .engine import Project
+from .run import Run
+from .state import write_atomic
+
+_VARIABLES = ("POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE")
+
+
+def password_of(service: Service) -> Secret | None:
+    """The secret that is the password of the role that a PostgreSQL service was made with."""
+    if service.backup != "postgres":
+        return None
+    return next((secret for secret in service.secrets if secret.variable in _VARIABLES), None)
+
+
+def changeable(stack: Stack) -> set[str]:
+    """The secrets of stateful services that a release can change, as the fingerprints name them."""
+    found = ((service, password_of(service)) for service in stack.stateful)
+    return {f"{service.name}.{secret.variable}" for service, secret in found if secret}
+
+
+def apply(run: Run) -> None:
+    """Every database takes the password that the vault has; what it took before is noted first.
+
+    Raises:
+        StepError: A database does not tell or take it.
+    """
+    containers = _containers(run)
+    for service in run.stack.stateful:
+        secret = password_of(service)
+        if not secret or service.name not in containers:
+            continue
+        container, password = containers[service.name], run.secrets[secret.name]
+        kept = postgres.verifier(run, container)
+        if not scram.matches(kept, password):
+            write_atomic(_noted(run), json.dumps({service.name: kept, **_read(run)}) + "\n")
+            postgres.set_verifier(run, container, scram.verifier(password))
+            run.notes.append(f"The password of {service.name} was changed in the database.")
+
+
+def put_back(run: Run) -> None:
+    """The passwords from before an operation that failed are valid again.
+
+    Raises:
+        StepError: A database does not take it; the note stays for the next try.
+    """
+    noted, containers = _read(run), _containers(run)
+    for service, kept in noted.items():
+        if service in containers:
+            postgres.set_verifier(run, containers[service], kept)
+            run.notes.append(f"The password of {service} in the database is the old one again.")
+    settle(run)
+
+
+def settle(run: Run) -> None:
+    """The passwords as they are now stay."""
+    _noted(run).unlink(missing_ok=True)
+
+
+def renew_files(run: Run, project: Project, stack: Stack) -> None:
+    """A release from before a change knows the old password: what holds the database's gets today's value."""
+    secrets = [secret for secret in map(password_of, run.stack.stateful) if secret]
+    held = {form for secret in secrets for form in (run.secrets[secret.name], quote(run.secrets[secret.name], safe=""))}
+    names = {name for name, value in run.secrets.items() if any(form in value for form in held)}
+    override = project.directory / "secrets.yml"
+    for service in stack.released:
+        for secret in service.secrets:
+            if secret.name not in names:
+                continue
+            value = run.secrets[secret.name]
+            if secret.kind == "env":
+                text = render.with_value(override.read_text(encoding="utf-8"), service.name, secret.variable, value)
+                write_atomic(override, text)
+            else:
+                _rewrite(project.directory / "secrets" / service.name / secret.name, value)
+
+
+def _rewrite(place: Path, value: str) -> None:
+    owner = place.stat()
+    write_atomic(place, value, 0o400)
+    os.chown(place, owner.st_uid, owner.st_gid)
+
+
+def _containers(run: Run) -> dict[str, str]:
+    return {c.service: c.id for c in run.engine.containers(run.data_project.name) if c.running}
+
+
+def _noted(run: Run) -> Path:
+    return run.state.directory / "passwords.json"
+
+
+def _read(run: Run) -> dict[str, str]:
+    place = _noted(run)
+    found: dict[str, str] = json.loads(place.read_text(encoding="utf-8")) if place.exists() else {}
+    return found
