@@ -11,6 +11,10 @@ import pytest
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
 
+# Molecule asks for colours; tests read what plays print.
+os.environ.pop("ANSIBLE_FORCE_COLOR", None)
+os.environ["ANSIBLE_NOCOLOR"] = "1"
+
 
 @pytest.fixture(scope="session")
 def server():

@@ -43,7 +43,7 @@ class Play:
             argv += ["-i", SCENARIO / "files/inventory.yml", "--extra-vars", f"@{SCENARIO}/vars/stack.yml"]
         settings["molecule_cache"] = str(PROJECT / ".cache/compose_stack")
         argv += ["--extra-vars", json.dumps(settings), *arguments, playbook]
-        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "true"}
+        environment = {**os.environ, "ANSIBLE_PIPELINING": "true"}
         return subprocess.Popen(
             argv,
             stdout=subprocess.PIPE,

@@ -79,7 +79,7 @@ def test_no_secret_in_any_output(host, play, standing, secrets):
 
 def test_no_secret_on_a_command_line(host, play, standing, secrets):
     """Every command line on the server is noted while a release runs."""
-    host.check_output("rm -f /root/watched && printf %s > /root/watch.py", WATCHER)
+    host.check_output("rm -f /root/watched && printf %%s %s > /root/watch.py", WATCHER)
     host.check_output("setsid python3 /root/watch.py > /root/seen < /dev/null 2>&1 & echo started")
     try:
         play.well(demo_version=standing.there)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import subprocess
 
@@ -89,7 +88,6 @@ def play():
             text=True,
             check=False,
             cwd=PROJECT,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
         )
         return done.returncode, done.stdout + done.stderr
 

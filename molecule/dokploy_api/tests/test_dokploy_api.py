@@ -124,7 +124,7 @@ def play(*flags: str, tags: str = "dokploy_api", **variables) -> Run:
         text=True,
         check=False,
         cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "MOLECULE_PROJECT_DIRECTORY": str(PROJECT)},
+        env={**os.environ, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT)},
     )
     print(done.stdout[-6000:], done.stderr[-2000:])
     return Run(done.returncode, done.stdout + done.stderr)

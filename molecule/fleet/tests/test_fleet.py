@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import subprocess
 
@@ -28,7 +27,6 @@ def site(tmp_path):
         return subprocess.run(
             ["ansible-playbook", *inventories, "--skip-tags", "verify", *words, PROJECT / "playbooks/site.yml"],
             cwd=PROJECT,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
             capture_output=True,
             text=True,
             check=False,

@@ -97,8 +97,7 @@ def play(
     """Run a playbook, by default the scenario's converge, with other settings; answers its output."""
     inventory = PROJECT / "molecule/inventory"
     argv = ["ansible-playbook", "-i", str(inventory), str(playbook), "-e", json.dumps(settings), *arguments]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-    environment.pop("ANSIBLE_FORCE_COLOR", None)
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}
     done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=PROJECT, env=environment)
     assert not check or done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     # YAML folds long messages and doubles quotes.

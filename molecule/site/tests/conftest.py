@@ -37,7 +37,7 @@ def run(*argv, **environment) -> Ran:
         text=True,
         check=False,
         cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", **environment},
+        env={**os.environ, **environment},
     )
     return Ran(done.returncode, done.stdout)
 
