@@ -115,6 +115,11 @@ def whole(served, serving, host):
         running = {line.split()[1] for line in states if line.startswith("running ")}
         expected = {f"crm-{colour}-{s}" for s in ("server", "worker", "front")} | {"crm-postgres", "crm-redis"}
         assert running == expected
+        mounted = host.check_output(
+            f"docker inspect --format '{{{{range .Mounts}}}}{{{{println .Source}}}}{{{{end}}}}' {' '.join(sorted(running))}"
+        )
+        release = serving()["current"]["release"]
+        assert {s.split("/")[6] for s in mounted.split() if s.startswith(f"{STATE}/releases/")} == {release}
         stopped = {line.split()[1] for line in states} - running
         other = "green" if colour == "blue" else "blue"
         # The way back, under its own colour's names or under the fixed ones.

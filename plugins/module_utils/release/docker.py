@@ -22,6 +22,7 @@ from .engine import EngineError, Image, Project
 from .questions import Questions
 
 _LINES_OF_ERROR = 12
+_DIRECTORY = "com.docker.compose.project.working_dir"
 
 
 class Docker(Questions):
@@ -112,8 +113,15 @@ class Docker(Questions):
         self._run(["docker", "rm", "--force", "--volumes", name], timeout=60)
 
     def up(self, project: Project, services: Sequence[str]) -> None:
-        arguments = ("up", "--detach", "--no-deps", "--no-build", "--pull", "never")
+        arguments = ["up", "--detach", "--no-deps", "--no-build", "--pull", "never"]
+        # Compose keeps a container whose description is the same, and with it another release's files of secrets.
+        if any(labels.get(_DIRECTORY) != str(project.directory) for labels in self._labels(project.name, services)):
+            arguments.append("--force-recreate")
         self._compose(project, *arguments, *services)
+
+    def _labels(self, project: str, services: Sequence[str]) -> list[dict[str, str]]:
+        found = [c["Labels"] for c in self._listed(project)]
+        return [labels for labels in found if labels.get("com.docker.compose.service") in services]
 
     def stop(self, project: str, services: Sequence[str] | None = None) -> None:
         chosen = [c.id for c in self.containers(project) if services is None or c.service in services]
