@@ -41,14 +41,32 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stub:
     return Stub(tmp_path)
 
 
-def test_up_neither_pulls_nor_builds_nor_starts_what_was_not_named(stub: Stub, tmp_path: Path) -> None:
+def container(service: str, directory: Path) -> dict[str, dict[str, str]]:
+    prefix = "com.docker.compose"
+    return {"Labels": {f"{prefix}.service": service, f"{prefix}.project.working_dir": str(directory)}}
+
+
+@pytest.mark.parametrize(
+    ("there", "recreate"),
+    [
+        ([], ""),
+        ([("web", "."), ("idle", "../before")], ""),
+        ([("web", "."), ("jobs", "../before")], " --force-recreate"),
+    ],
+    ids=["a first start", "a release that rests", "a service that another release left"],
+)
+def test_up_neither_pulls_nor_builds_nor_starts_what_was_not_named(
+    stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: list[tuple[str, str]], recreate: str
+) -> None:
     project = Project("crm-blue", tmp_path, "blue")
     (tmp_path / "secrets.yml").touch()
+    listed = [container(service, tmp_path / directory) for service, directory in there]
+    monkeypatch.setattr(Docker, "_listed", lambda self, name: listed)
     Docker().up(project, ["web", "jobs"])
     assert stub.calls == [
         "blue|compose --progress quiet --project-name crm-blue"
         f" --project-directory {tmp_path} --file {tmp_path}/compose.yml --file {tmp_path}/secrets.yml"
-        " up --detach --no-deps --no-build --pull never web jobs"
+        f" up --detach --no-deps --no-build --pull never{recreate} web jobs"
     ]
 
 
