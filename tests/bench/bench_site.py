@@ -49,7 +49,7 @@ ONE_LOOK = """
 set -e
 curl --silent --fail --insecure --output /dev/null https://127.0.0.1/api/health
 curl --silent --fail --insecure --output /dev/null https://127.0.0.1/
-docker compose --project-directory /srv ps >/dev/null
+DEMO_SECRETS=/srv/secrets docker compose --project-directory /srv ps >/dev/null
 """
 
 

@@ -119,7 +119,8 @@ def whole(served, serving, host):
             f"docker inspect --format '{{{{range .Mounts}}}}{{{{println .Source}}}}{{{{end}}}}' {' '.join(sorted(running))}"
         )
         release = serving()["current"]["release"]
-        assert {s.split("/")[6] for s in mounted.split() if s.startswith(f"{STATE}/releases/")} == {release}
+        held = [s for s in mounted.split() if s.startswith(f"{STATE}/releases/")]
+        assert held and all(s.startswith(f"{STATE}/releases/{release}/") for s in held), held
         stopped = {line.split()[1] for line in states} - running
         other = "green" if colour == "blue" else "blue"
         # The way back, under its own colour's names or under the fixed ones.
