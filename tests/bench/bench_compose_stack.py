@@ -22,6 +22,7 @@ from load import Load, Stats  # noqa: E402
 
 PLAIN = "cd /srv/plain && DEMO_VERSION={version} DEMO_SECRETS=/srv/plain/secrets docker compose up --detach --wait {service}"
 SITE = """
+map $http_upgrade $plain_upgrade { default upgrade; '' ''; }
 server {
   listen 8081;
   proxy_http_version 1.1; proxy_buffering off;
@@ -29,7 +30,7 @@ server {
   location /api {
     proxy_pass http://127.0.0.1:3000;
     proxy_set_header Upgrade $http_upgrade;
-    proxy_set_header Connection $connection_upgrade;
+    proxy_set_header Connection $plain_upgrade;
   }
 }
 """
