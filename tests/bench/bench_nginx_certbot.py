@@ -203,16 +203,22 @@ def renewals(client: Client, roots: str) -> None:
 
 
 def switches(client: Client, roots: str) -> None:
-    seconds = []
+    """Timed on the server, as the release that calls it waits for it."""
+    milliseconds = []
     with Load(client.address, DOMAIN, roots, rate=350, path="/") as load:
         for turn in range(20):
             colour = "green" if turn % 2 == 0 else "blue"
-            begun = ssh("date +%s%N")
-            Apps(run_on_server).switch(colour)
-            seconds.append((int(ssh("date +%s%N")) - int(begun)) / 1e9)
+            milliseconds.append(timed_switch(colour))
             time.sleep(4.6)
     told("twenty switches at 350 requests/s", load, None, "")
-    row("  a switch, by SSH: median, longest", f"{sorted(seconds)[10]:.2f} s", f"{max(seconds):.2f} s", "both ours")
+    row("  a switch: median, longest, ms", sorted(milliseconds)[10], max(milliseconds), "both ours")
+    row("  the same without load", sorted(timed_switch(("green", "blue")[turn % 2]) for turn in range(10))[5], "-")
+
+
+def timed_switch(colour: str) -> int:
+    targets = {service: [f"shop-{colour}-{service}:{port}"] for service, port in (("server", 3000), ("front", 3001))}
+    command = "a=$(date +%s%N); /usr/local/lib/sluice/edge-switch to shop >&2; echo $((($(date +%s%N) - a) / 1000000))"
+    return int(ssh(command, json.dumps({"colour": colour, "upstreams": targets})))
 
 
 def told(what: str, ours: Load, peer: Load | None, note: str) -> None:

@@ -1,8 +1,13 @@
-"""A steady load over TLS: kept connections, and a new one for every fifth request. Nothing is tried twice."""
+"""A steady load over TLS: kept connections, and a new one for every fifth request. Nothing is tried twice.
+
+As any HTTP client does, it looks whether a kept connection was closed meanwhile before it sends a request there.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import re
+import select
 import socket
 import ssl
 import threading
@@ -59,10 +64,18 @@ class Load:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self._context.wrap_socket(raw, server_hostname=self._name)
 
+    def _kept(self) -> socket.socket | None:
+        with contextlib.suppress(IndexError):
+            while connection := self._idle.pop():
+                if not select.select([connection], [], [], 0)[0]:
+                    return connection
+                connection.close()
+        return None
+
     def _request(self, fresh: bool) -> None:
         begun = time.monotonic()
         try:
-            connection = self._connect() if fresh or not self._idle else self._idle.pop()
+            connection = self._connect() if fresh else self._kept() or self._connect()
             connection.sendall(f"GET {self._path} HTTP/1.1\r\nHost: {self._name}\r\n\r\n".encode())
             head, body = _answer(connection)
             if not head.startswith(b"HTTP/1.1 200"):

@@ -15,7 +15,9 @@ PAGE = f"<!doctype html><title>{COLOUR}</title><script>window.colour = '{COLOUR}
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = 5  # As Node: idle connections are closed.
+    # As Node: idle connections are closed, and an answer in two parts does not wait for an acknowledgement.
+    timeout = 5
+    disable_nagle_algorithm = True
 
     def log_message(self, *args):
         pass

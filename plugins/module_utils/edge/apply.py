@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from .engine import Engine
 from .model import State
-from .render import render
+from .render import Addresses, render
 from .store import Store, digest
 
 Pairs = Mapping[str, tuple[bytes, bytes]]
@@ -27,7 +27,14 @@ class Applied:
     """Readable files before and after, by name: for a diff. No keys, no hashes."""
 
 
-def apply(store: Store, engine: Engine, state: State, pairs: Pairs | None = None, check: bool = False) -> Applied:
+def apply(
+    store: Store,
+    engine: Engine,
+    state: State,
+    pairs: Pairs | None = None,
+    check: bool = False,
+    addresses: Addresses | None = None,
+) -> Applied:
     """Make the edge be what C(state) says; the caller holds the store's lock.
 
     Args:
@@ -36,12 +43,14 @@ def apply(store: Store, engine: Engine, state: State, pairs: Pairs | None = None
         state: What is wanted.
         pairs: Key pairs to put in place of the present ones.
         check: Only say what would change.
+        addresses: What the engine just said of them; asked for by default.
 
     Raises:
         UserError: nginx refused it; what served before serves on.
     """
     present = store.files()
-    wanted = _files(state, engine, present, pairs or {}, fetch=not check)
+    rendered = render(state, engine.addresses() if addresses is None else addresses, engine.features(not check))
+    wanted = _files(state, rendered, present, pairs or {})
     before, after = _readable(present), _readable(wanted)
     previous = store.current()
     if digest(wanted) == previous:
@@ -62,8 +71,7 @@ def apply(store: Store, engine: Engine, state: State, pairs: Pairs | None = None
     return Applied(True, state, before, after)
 
 
-def _files(state: State, engine: Engine, present: Mapping[str, bytes], pairs: Pairs, fetch: bool) -> dict[str, bytes]:
-    rendered = render(state, engine.addresses(), engine.features(fetch))
+def _files(state: State, rendered: Mapping[str, str], present: Mapping[str, bytes], pairs: Pairs) -> dict[str, bytes]:
     files = {name: text.encode() for name, text in rendered.items()}
     files["state.json"] = json.dumps(state.to_json(), indent=1, sort_keys=True).encode()
     for site in state.sites:

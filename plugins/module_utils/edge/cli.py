@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UserError
-from .renewal import maintain
 from .store import ROOT, Store
 from .switch import status, switch
 from .watch import refresh, watch
@@ -41,6 +40,9 @@ def _do(options: argparse.Namespace, store: Store) -> int:
         watch(store, _say)
         return 1  # The engine went away; systemd starts the watcher again.
     else:
+        # Here, so that a switch does not wait for what only certificates need.
+        from .renewal import maintain
+
         troubles = maintain(store, _say)
         for trouble in troubles:
             print(trouble, file=sys.stderr)

@@ -20,6 +20,8 @@ from .nginx_features import Features, features_of
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 _RELOAD_SECONDS = 10.0
+# Now and then an engine under load fails to start a command, without a fault of the command's.
+_ASK_AGAIN = (0.2, 1.0)
 _NGINX = ("nginx", "-e", "stderr")
 
 
@@ -113,7 +115,7 @@ class Engine:
         """Have nginx read the configuration.
 
         Raises:
-            UserError: nginx refuses it.
+            UserError: nginx refuses it, or cannot be asked.
         """
         test = nginx_test_argv(generation)
         if self.master():
@@ -123,11 +125,17 @@ class Engine:
             mounts += ["--tmpfs=/tmp:mode=1777", "--tmpfs=/var/cache/edge:mode=1777"]
             isolated = [*confinement(self._edge), "--network=none", *mounts, f"--entrypoint={test[0]}"]
             argv = ["docker", "run", "--rm", *isolated, self._edge.image, *test[1:]]
-        done = self._run(argv)
-        if done.returncode:
-            raise UserError(
-                f"nginx refuses the new configuration, the old one keeps serving: {_emergency(done.stderr)}"
-            )
+        for pause in (*_ASK_AGAIN, None):
+            done = self._run(argv)
+            if not done.returncode:
+                return
+            if "[emerg]" in done.stderr:
+                refused = f"nginx refuses the new configuration, the old one keeps serving: {_emergency(done.stderr)}"
+                raise UserError(refused)
+            if pause:
+                time.sleep(pause)
+        said = _last_line(done.stderr or done.stdout)
+        raise UserError(f"nginx cannot be asked about the new configuration, the old one keeps serving: {said}")
 
     def reload(self) -> None:
         """Have nginx take the current configuration up, and wait until new workers serve.

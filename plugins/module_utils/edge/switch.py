@@ -45,7 +45,7 @@ def switch(store: Store, stack: str, request: str, runner: Run = run) -> dict[st
         _check(site, wanted, addresses)
         previous = former.previous if former.colour == wanted.colour else former.colour
         serving = replace(wanted, previous=previous, script_hashes=_script_hashes(site, wanted, addresses))
-        applied = apply(store, engine, state.with_serving(stack, serving))
+        applied = apply(store, engine, state.with_serving(stack, serving), addresses=addresses)
         return _answer(stack, serving, applied.changed)
 
 

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 from .run import Run, StepError
 
 _SCRATCH_START = 60
+# Docker's status for a command that it failed to start, as an engine under load does now and then.
+_NOT_STARTED = 128
 
 # The container knows its own user and database; local connections need no password in the images in use.
 _SETTINGS = """\
@@ -124,7 +127,7 @@ def swap_in(run: Run, container: str, archive: Path) -> None:
         raise StepError(f"the database cannot be restored: {said}; it is as it was")
 
 
-def _sql(run: Run, container: str, statement: str, **streams: object) -> str:
+def _sql(run: Run, container: str, statement: str, **streams: BinaryIO) -> str:
     """Like C(_execute); the statement stands on no command line and in no file that has a name."""
     with tempfile.TemporaryFile() as script:
         script.write(statement.encode())
@@ -141,10 +144,16 @@ def _wait_ready(run: Run, container: str) -> None:
         run.sleep(0.3)
 
 
-def _execute(run: Run, container: str, script: str, **streams: object) -> str:
-    """Run a script in the container; what it complained of, empty when it succeeded."""
+def _execute(run: Run, container: str, script: str, **streams: BinaryIO) -> str:
+    """Run a script in the container, between files; what it complained of, empty when it succeeded."""
     with tempfile.TemporaryFile() as errors:
         status = run.engine.execute(container, ["sh", "-c", _SETTINGS + script], stderr=errors, **streams)
+        if status == _NOT_STARTED:
+            for name, stream in {"stderr": errors, **streams}.items():
+                stream.seek(0)
+                if name != "stdin":
+                    stream.truncate()
+            status = run.engine.execute(container, ["sh", "-c", _SETTINGS + script], stderr=errors, **streams)
         errors.seek(0)
         said = errors.read().decode(errors="replace").strip()
     if not status:

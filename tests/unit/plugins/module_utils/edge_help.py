@@ -57,6 +57,7 @@ class FakeDocker:
     def __init__(self, **addresses: str) -> None:
         self.addresses = {name.replace("_", "-"): address for name, address in addresses.items()}
         self.refusal = ""
+        self.stumbles = 0
         self.calls: list[list[str]] = []
 
     def __call__(self, argv: list[str], timeout: float = 0) -> subprocess.CompletedProcess[str]:
@@ -75,6 +76,9 @@ class FakeDocker:
             return 1, "", "No such object"
         if command.startswith("docker inspect"):
             return 0, json.dumps([self._container(*item) for item in self.addresses.items()]), ""
+        if " -t " in command and self.stumbles:
+            self.stumbles -= 1
+            return 128, "OCI runtime exec failed: unable to start container process\r\n", ""
         if " -t " in command and self.refusal:
             return 1, "", f"2026/11/23 09:00:00 [emerg] 1#1: {self.refusal}\nnginx: configuration file test failed\n"
         return 0, "", ""

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from ansible_collections.sluice.deploy.plugins.module_utils.edge import engine
 from ansible_collections.sluice.deploy.plugins.module_utils.edge import switch as switching
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.apply import apply
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.engine import Engine, aliases_of, workers
@@ -106,6 +107,16 @@ def test_what_nginx_refuses_never_becomes_current(store, docker):
         switching.switch(store, "shop", request("blue"), docker)
     assert store.current() == before
     assert set(store.conf.iterdir()) == kept
+
+
+def test_an_engine_that_cannot_ask_nginx_is_asked_again(store, docker, monkeypatch):
+    monkeypatch.setattr(engine, "_ASK_AGAIN", (0, 0))
+    docker.stumbles = 2
+    assert switching.switch(store, "shop", request("blue"), docker)["serving"] == "blue"
+    docker.stumbles = 3
+    with pytest.raises(UserError, match=r"cannot be asked .*, the old one keeps serving: OCI runtime exec failed"):
+        switching.switch(store, "shop", request("green"), docker)
+    assert switching.status(store, "shop")["serving"] == "blue"
 
 
 def test_a_failed_reload_brings_the_old_generation_back(store, docker, monkeypatch):

@@ -32,8 +32,14 @@ class Engine(FakeEngine):
 
     data = b"PGDMP rows"
     volume: Path
+    stumbles = 0
 
     def execute(self, container, command, **streams):  # type: ignore[no-untyped-def]
+        if self.stumbles:
+            self.stumbles -= 1
+            if "stdout" in streams:
+                streams["stdout"].write(b"OCI runtime exec failed: unable to start container process\r\n")
+            return 128
         if "pg_dump" in command[-1]:
             streams["stdout"].write(self.data)
         elif "pg_restore --file" in command[-1] and b"rows" not in streams["stdin"].read():
@@ -68,6 +74,15 @@ def test_a_backup_holds_database_and_volume(run: Run) -> None:
     assert {oct(p.stat().st_mode & 0o777) for p in place.iterdir()} == {"0o600"}
     manifest = json.loads((place / "manifest.json").read_text())
     assert manifest["files"]["db.pgdump"]["bytes"] == 10
+
+
+def test_a_command_that_the_engine_did_not_start_is_started_again(run: Run) -> None:
+    run.engine.stumbles = 1
+    place = backup.back_up(run)
+    assert (place / "db.pgdump").read_bytes() == Engine.data
+    run.engine.stumbles = 2
+    with pytest.raises(StepError, match="cannot be dumped"):
+        backup.back_up(run)
 
 
 def test_a_dump_that_cannot_be_read_leaves_nothing(run: Run) -> None:

@@ -1,0 +1,74 @@
+"""A closed preview, from the user that `make secrets` makes to a verified site, and open again."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+import urllib.error
+import urllib.request
+
+import pytest
+import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
+from conftest import SECRETS, run
+
+SITE = ("ansible-playbook", "playbooks/site.yml", "-i", "inventories/demo")
+MORE = """
+secrets_file: VAULT
+secrets_more: {vault_preview_users.alice: {form: alphanumeric, length: 20}}
+nginx_certbot_basic_auth: "{{ vault_preview_users }}"
+"""
+
+
+@pytest.fixture
+def preview(tmp_path):
+    """What a user adds to the inventory, and the file with the vault's password."""
+    settings = tmp_path / "inventory/group_vars/all"
+    settings.mkdir(parents=True)
+    (settings.parent.parent / "hosts.yml").write_text("compose: {hosts: {demo: }}\n")
+    (settings / "edge.yml").write_text(MORE.replace("VAULT", str(settings / "vault.yml")))
+    (tmp_path / "password").write_text("open sesame")
+    return settings, tmp_path / "password"
+
+
+@pytest.fixture
+def status(server):
+    """The answer's status at the public name, by a client that trusts the authority alone."""
+    address = server("ip", "demo")
+    context = ssl.create_default_context(cafile=str(SECRETS / "ca.pem"))
+    context.check_hostname = False
+
+    def ask(user: str = "", password: str = "") -> int:
+        headers = {"Host": "crm.demo.test"}
+        if user:
+            headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        request = urllib.request.Request(f"https://{address}/api/health", headers=headers)
+        try:
+            with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    return ask
+
+
+def test_only_who_has_the_password_gets_in(deployed, server, preview, status):
+    settings, password = preview
+    more = ("-i", str(settings.parent.parent), "--vault-password-file", str(password))
+    address = server("ip", "demo")
+    made = run("ansible-playbook", "playbooks/secrets.yml", "-i", "inventories/demo", *more)
+    assert made.status == 0, made.output
+    vault = (settings / "vault.yml").read_bytes()
+    opened = yaml.safe_load(VaultLib([("default", VaultSecret(b"open sesame"))]).decrypt(vault))
+    alice = opened["vault_preview_users"]["alice"]
+    assert len(alice) == 20
+    try:
+        # The checks get in by themselves, the login among them.
+        closed = run(*SITE, *more, "--tags", "nginx_certbot,verify", "-vvv", "--diff", DEMO_ADDRESS=address)
+        assert closed.status == 0, closed.output[-8000:]
+        assert alice not in closed.output
+        assert (status(), status("alice", "wrong"), status("alice", alice)) == (401, 401, 200)
+    finally:
+        again = run(*SITE, "--tags", "nginx_certbot", DEMO_ADDRESS=address)
+    assert again.status == 0, again.output[-8000:]
+    assert status() == 200
