@@ -59,9 +59,10 @@ def apply(
         return Applied(True, state, before, after)
     name = store.write(wanted, state.edge.uid)
     try:
-        engine.test(name)
+        master = engine.master()
+        engine.test(name, master)
         store.make_current(name)
-        engine.reload()
+        engine.reload(master)
     except BaseException:
         if previous:
             store.make_current(previous)

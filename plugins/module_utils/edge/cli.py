@@ -14,7 +14,6 @@ from pathlib import Path
 from ..errors import UserError
 from .store import ROOT, Store
 from .switch import status, switch
-from .watch import refresh, watch
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,20 +33,26 @@ def _do(options: argparse.Namespace, store: Store) -> int:
         print(json.dumps(status(store, options.stack)))
     elif options.command == "to":
         print(json.dumps(switch(store, options.stack, sys.stdin.read())))
-    elif options.command == "refresh":
+    else:
+        return _look_after(options.command, store)
+    return 0
+
+
+def _look_after(command: str, store: Store) -> int:
+    # Here, so that a switch does not wait for what only these need.
+    from .renewal import maintain
+    from .watch import refresh, watch
+
+    if command == "refresh":
         print(json.dumps({"changed": refresh(store)}))
-    elif options.command == "watch":
+        return 0
+    if command == "watch":
         watch(store, _say)
         return 1  # The engine went away; systemd starts the watcher again.
-    else:
-        # Here, so that a switch does not wait for what only certificates need.
-        from .renewal import maintain
-
-        troubles = maintain(store, _say)
-        for trouble in troubles:
-            print(trouble, file=sys.stderr)
-        return 1 if troubles else 0
-    return 0
+    troubles = maintain(store, _say)
+    for trouble in troubles:
+        print(trouble, file=sys.stderr)
+    return 1 if troubles else 0
 
 
 def _say(text: str) -> None:

@@ -111,14 +111,18 @@ class Engine:
         pid, _, image = done.stdout.strip().partition(" ")
         return int(pid) if image == self._edge.image else 0
 
-    def test(self, generation: str) -> None:
+    def test(self, generation: str, master: int) -> None:
         """Have nginx read the configuration.
+
+        Args:
+            generation: The configuration's name.
+            master: The process id of the nginx that would serve it; 0 when none runs yet.
 
         Raises:
             UserError: nginx refuses it, or cannot be asked.
         """
         test = nginx_test_argv(generation)
-        if self.master():
+        if master:
             argv = ["docker", "exec", container_name(self._edge), *test]
         else:
             mounts = [f"--volume={self._root}/conf:/etc/edge:ro"]
@@ -137,13 +141,15 @@ class Engine:
         said = _last_line(done.stderr or done.stdout)
         raise UserError(f"nginx cannot be asked about the new configuration, the old one keeps serving: {said}")
 
-    def reload(self) -> None:
+    def reload(self, master: int) -> None:
         """Have nginx take the current configuration up, and wait until new workers serve.
+
+        Args:
+            master: Its process id; with 0 there is nothing to do.
 
         Raises:
             UserError: No new worker appeared.
         """
-        master = self.master()
         if not master:
             return
         before = workers(master)

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -97,6 +95,10 @@ def _script_hashes(site: Site, serving: Serving, addresses: Addresses) -> tuple[
     fitting = [route for route in site.routes if route.path == "/"]
     if not fitting:
         return ()
+    # Here, because it is a good part of a switch's time, and most stacks have no use for it.
+    import urllib.error
+    import urllib.request
+
     alias, port = serving.upstreams[fitting[0].service][0].rsplit(":", 1)
     request = urllib.request.Request(
         f"http://{addresses[alias][0]}:{port}/",

@@ -122,7 +122,7 @@ def test_an_engine_that_cannot_ask_nginx_is_asked_again(store, docker, monkeypat
 def test_a_failed_reload_brings_the_old_generation_back(store, docker, monkeypatch):
     before = store.current()
 
-    def fail(self):
+    def fail(self, master):
         raise UserError("nginx did not take it up")
 
     monkeypatch.setattr(Engine, "reload", fail)
