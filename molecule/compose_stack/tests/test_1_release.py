@@ -91,6 +91,22 @@ def test_a_rollback_under_load_loses_no_request_either(play, whole, address, sta
     whole(standing.there)
 
 
+def test_an_unknown_release_is_refused_with_those_that_are_there(play, whole, standing):
+    played = play(state="rollback", compose_stack_release="ffff")
+    assert played.status != 0
+    assert "release 'ffff' is not on the server" in played.output
+    assert "The releases on the server are:" in played.output
+    whole(standing.here)
+
+
+def test_an_edge_that_is_not_there_is_named(play, whole, standing):
+    played = play(compose_stack_edge_switch=["/nowhere/switch"], demo_version=standing.there)
+    assert played.status != 0
+    assert "the edge's switch /nowhere/switch did not run" in played.output
+    play.well(demo_version=standing.here)
+    whole(standing.here)
+
+
 def test_a_named_release_comes_back(play, whole, serving):
     """Neither the one that serves nor the one before it, and the hook after the switch runs for a release alone."""
     oldest = serving()["previous"]["release"]
@@ -105,14 +121,6 @@ def test_a_named_release_comes_back(play, whole, serving):
     assert serving()["current"]["release"] == oldest
 
 
-def test_an_unknown_release_is_refused_with_those_that_are_there(play, whole, standing):
-    played = play(state="rollback", compose_stack_release="ffff")
-    assert played.status != 0
-    assert "release 'ffff' is not on the server" in played.output
-    assert "The releases on the server are:" in played.output
-    whole(standing.here)
-
-
 def test_fixed_names_for_those_who_want_them(play, host, served, standing):
     play.well(stack_strategy="recreate", demo_version=standing.there)
     names = set(host.check_output("docker ps --format '{{.Names}}'").split())
@@ -121,11 +129,3 @@ def test_fixed_names_for_those_who_want_them(play, host, served, standing):
     broken = play(stack_strategy="recreate", demo_version=standing.here, demo_break="crash")
     assert broken.status != 0
     assert served() == standing.there
-
-
-def test_an_edge_that_is_not_there_is_named(play, whole, standing):
-    played = play(compose_stack_edge_switch=["/nowhere/switch"], demo_version=standing.there)
-    assert played.status != 0
-    assert "the edge's switch /nowhere/switch did not run" in played.output
-    play.well(demo_version=standing.here)
-    whole(standing.here)

@@ -56,6 +56,45 @@ def registry(host):
     )
 
 
+def test_an_image_too_large_for_the_engine_s_disk(host, play, whole, standing, registry):
+    """The engine keeps what it fetches in a directory that a small file system covers."""
+    host.check_output(
+        "head -c 4000000 /dev/urandom > /root/bulk && tar -C /root -c bulk | docker import - localhost:5000/front:big"
+        " && docker push -q localhost:5000/front:big && docker rmi localhost:5000/front:big && rm /root/bulk"
+    )
+    host.check_output("mount -t tmpfs -o size=1m tmpfs /var/lib/docker/tmp")
+    try:
+        played = play(demo_changes={"front": {"image": f"{registry}:big"}}, demo_version=standing.here)
+    finally:
+        host.check_output("umount /var/lib/docker/tmp")
+    assert played.status != 0
+    for text in ("failed at step images", "front:big cannot be pulled", "no space left on device", "serves as before"):
+        assert text in played.output
+    whole(standing.here)
+
+
+def test_hadolint_s_rules_count_where_it_is_installed(host, play, whole, standing):
+    ssh = [
+        "ssh",
+        "-F",
+        PROJECT / ".cache/ssh/config",
+        "debian13",
+        "cat > /usr/local/bin/hadolint && chmod 755 /usr/local/bin/hadolint",
+    ]
+    subprocess.run(ssh, input=pathlib.Path(shutil.which("hadolint")).read_bytes(), check=True)
+    host.check_output("mkdir -p /srv/trial && touch /srv/trial/.dockerignore")
+    content = "FROM local/sluice-demo-front:1 AS a\nFROM a\nRUN cd /app\nUSER 1000\nENTRYPOINT node serve.js\n"
+    host.check_output("printf %s > /srv/trial/Dockerfile", content)
+    played = play(
+        demo_changes={"front": {"build": {"context": "/srv/trial"}, "image": None}}, demo_version=standing.here
+    )
+    host.check_output("rm /usr/local/bin/hadolint")
+    assert played.status != 0
+    assert "gate dockerfile.front failed" in played.output
+    assert "DL3025" in played.output
+    whole(standing.here)
+
+
 def test_a_registry_s_tag_is_pinned_and_needed_no_more(host, play, whole, serving, front_in_use, standing, registry):
     play.well(demo_changes={"front": {"image": f"{registry}:1"}}, demo_version=standing.there)
     first = front_in_use()
@@ -84,23 +123,6 @@ def test_a_registry_s_tag_is_pinned_and_needed_no_more(host, play, whole, servin
     assert gone.status != 0
     assert f"the images of release {before} are gone from the server (server, worker)" in gone.output
     whole(standing.there)
-
-
-def test_an_image_too_large_for_the_engine_s_disk(host, play, whole, standing, registry):
-    """The engine keeps what it fetches in a directory that a small file system covers."""
-    host.check_output(
-        "head -c 4000000 /dev/urandom > /root/bulk && tar -C /root -c bulk | docker import - localhost:5000/front:big"
-        " && docker push -q localhost:5000/front:big && docker rmi localhost:5000/front:big && rm /root/bulk"
-    )
-    host.check_output("mount -t tmpfs -o size=1m tmpfs /var/lib/docker/tmp")
-    try:
-        played = play(demo_changes={"front": {"image": f"{registry}:big"}}, demo_version=standing.here)
-    finally:
-        host.check_output("umount /var/lib/docker/tmp")
-    assert played.status != 0
-    for text in ("failed at step images", "front:big cannot be pulled", "no space left on device", "serves as before"):
-        assert text in played.output
-    whole(standing.here)
 
 
 def test_a_build_from_a_git_repository(host, play, whole, serving, standing):
@@ -134,28 +156,6 @@ def test_a_build_from_a_git_repository(host, play, whole, serving, standing):
 
 
 @pytest.mark.skipif(not shutil.which("hadolint"), reason="hadolint is not installed here")
-def test_hadolint_s_rules_count_where_it_is_installed(host, play, whole, standing):
-    ssh = [
-        "ssh",
-        "-F",
-        PROJECT / ".cache/ssh/config",
-        "debian13",
-        "cat > /usr/local/bin/hadolint && chmod 755 /usr/local/bin/hadolint",
-    ]
-    subprocess.run(ssh, input=pathlib.Path(shutil.which("hadolint")).read_bytes(), check=True)
-    host.check_output("mkdir -p /srv/trial && touch /srv/trial/.dockerignore")
-    content = "FROM local/sluice-demo-front:1 AS a\nFROM a\nRUN cd /app\nUSER 1000\nENTRYPOINT node serve.js\n"
-    host.check_output("printf %s > /srv/trial/Dockerfile", content)
-    played = play(
-        demo_changes={"front": {"build": {"context": "/srv/trial"}, "image": None}}, demo_version=standing.here
-    )
-    host.check_output("rm /usr/local/bin/hadolint")
-    assert played.status != 0
-    assert "gate dockerfile.front failed" in played.output
-    assert "DL3025" in played.output
-    whole(standing.here)
-
-
 def test_old_releases_and_their_images_are_gone(host, serving, standing):
     kept = set(host.check_output(f"ls {STATE}/releases").split())
     records = [json.loads(line) for line in host.check_output(f"cat {STATE}/releases.jsonl").splitlines()]

@@ -25,7 +25,9 @@ def lets_in(host):
 def test_a_new_password_fails_with_its_release_serves_with_it_and_stays_for_the_way_back(
     host, play, standing, served, whole, lets_in
 ):
-    failed = play(demo_version=standing.here, demo_seed="a-seed-that-never-served", demo_break="unhealthy")
+    impatient = {"server": {"health": {"start_period": "2s", "interval": "1s"}}}
+    never = {"demo_seed": "a-seed-that-never-served", "demo_break": "unhealthy", "demo_changes": impatient}
+    failed = play(demo_version=standing.here, **never)
     assert failed.status != 0
     assert "The password of postgres in the database is the old one again." in failed.output
     assert served() == standing.here and not lets_in("a-seed-that-never-served")
