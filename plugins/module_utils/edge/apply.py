@@ -8,9 +8,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from .engine import Engine
+from .engine import Engine, Look
 from .model import State
-from .render import Addresses, render
+from .render import render
 from .store import Store, digest
 
 Pairs = Mapping[str, tuple[bytes, bytes]]
@@ -33,7 +33,7 @@ def apply(
     state: State,
     pairs: Pairs | None = None,
     check: bool = False,
-    addresses: Addresses | None = None,
+    look: Look | None = None,
 ) -> Applied:
     """Make the edge be what C(state) says; the caller holds the store's lock.
 
@@ -43,13 +43,14 @@ def apply(
         state: What is wanted.
         pairs: Key pairs to put in place of the present ones.
         check: Only say what would change.
-        addresses: What the engine just said of them; asked for by default.
+        look: What the engine just said; asked for by default.
 
     Raises:
         UserError: nginx refused it; what served before serves on.
     """
     present = store.files()
-    rendered = render(state, engine.addresses() if addresses is None else addresses, engine.features(not check))
+    look = look or engine.look()
+    rendered = render(state, look.addresses, engine.features(look.image, fetch=not check))
     wanted = _files(state, rendered, present, pairs or {})
     before, after = _readable(present), _readable(wanted)
     previous = store.current()
@@ -59,10 +60,9 @@ def apply(
         return Applied(True, state, before, after)
     name = store.write(wanted, state.edge.uid)
     try:
-        master = engine.master()
-        engine.test(name, master)
+        engine.test(name, look.master)
         store.make_current(name)
-        engine.reload(master)
+        engine.reload(look.master)
     except BaseException:
         if previous:
             store.make_current(previous)

@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import UserError
 from .model import Edge
@@ -59,6 +59,17 @@ def confinement(edge: Edge) -> list[str]:
     ]
 
 
+class Look(NamedTuple):
+    """What runs at one moment."""
+
+    addresses: dict[str, tuple[str, ...]]
+    """Alias on the edge network → addresses of the running containers that carry it."""
+    master: int = 0
+    """The process id of nginx's master on the host; 0 when it does not run, or runs from another image."""
+    image: str = ""
+    """The id of the image that it runs from; empty likewise."""
+
+
 class Engine:
     """The host's engine and the edge's container in it."""
 
@@ -71,12 +82,25 @@ class Engine:
             raise UserError(f"docker {argv[0]} failed: {_last_line(done.stderr)}")
         return done.stdout.strip()
 
-    def features(self, fetch: bool = True) -> Features:
+    def look(self) -> Look:
+        """What runs now."""
+        ids = self._docker("ps", "-q", f"--filter=network={self._edge.network}").split()
+        name = container_name(self._edge)
+        # A container may go between the two commands, and nginx's be missing; the others are printed all the same.
+        found = self._run(["docker", "inspect", "--type=container", *ids, name]).stdout
+        return look_at(json.loads(found or "[]"), self._edge, name)
+
+    def features(self, running: str, fetch: bool = True) -> Features:
         """What the image's nginx can do; asked once per image.
 
         Args:
+            running: The id of the image that nginx runs from, if it does.
             fetch: Pull an image that is not there; else it is taken for a current one.
         """
+        cache = self._root / "nginx-build.json"
+        stored = json.loads(cache.read_text()) if cache.exists() else {}
+        if running and stored.get("id") == running:
+            return features_of(stored["build"])
         image = self._edge.image
         known = self._run(["docker", "image", "inspect", "-f", "{{.Id}}", image])
         if known.returncode and not fetch:
@@ -84,8 +108,6 @@ class Engine:
         if known.returncode:
             self._docker("pull", "-q", image, timeout=600)
             known = self._run(["docker", "image", "inspect", "-f", "{{.Id}}", image])
-        cache = self._root / "nginx-build.json"
-        stored = json.loads(cache.read_text()) if cache.exists() else {}
         if stored.get("id") != known.stdout.strip():
             isolated = [*confinement(self._edge), "--network=none", "--entrypoint=nginx"]
             done = self._run(["docker", "run", "--rm", *isolated, image, "-V"])
@@ -94,22 +116,6 @@ class Engine:
             if self._root.is_dir():
                 cache.write_text(json.dumps(stored))
         return features_of(stored["build"])
-
-    def addresses(self) -> dict[str, tuple[str, ...]]:
-        """Alias on the edge network → addresses of the running containers that carry it."""
-        ids = self._docker("ps", "-q", f"--filter=network={self._edge.network}").split()
-        if not ids:
-            return {}
-        # A container may go between the two commands; the others are printed all the same.
-        found = self._run(["docker", "inspect", *ids]).stdout
-        return aliases_of(json.loads(found or "[]"), self._edge.network)
-
-    def master(self) -> int:
-        """The process id of nginx's master on the host; 0 when it does not run, or runs from another image."""
-        form = "{{.State.Pid}} {{.Config.Image}}"
-        done = self._run(["docker", "inspect", "-f", form, container_name(self._edge)])
-        pid, _, image = done.stdout.strip().partition(" ")
-        return int(pid) if image == self._edge.image else 0
 
     def test(self, generation: str, master: int) -> None:
         """Have nginx read the configuration.
@@ -165,6 +171,21 @@ class Engine:
             f"nginx did not take the new configuration up within {_RELOAD_SECONDS:g} s, "
             f"the old one keeps serving: {_emergency(logs.stderr)}"
         )
+
+
+def look_at(containers: list[dict[str, Any]], edge: Edge, name: str) -> Look:
+    """Read C(docker inspect).
+
+    Args:
+        containers: What it printed.
+        edge: The edge, with its network and image.
+        name: nginx's container.
+    """
+    addresses = aliases_of(containers, edge.network)
+    for container in containers:
+        if container.get("Name") == f"/{name}" and container["Config"]["Image"] == edge.image:
+            return Look(addresses, container["State"]["Pid"], container["Image"])
+    return Look(addresses)
 
 
 def aliases_of(containers: list[dict[str, Any]], network: str) -> dict[str, tuple[str, ...]]:

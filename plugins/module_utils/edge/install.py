@@ -52,7 +52,7 @@ def put(
         present = store.state() or State(edge)
         check_beside(site, present.sites)
         pair = choose(site, own, live_pair(root, site.name), present_pair(store.files(), site.name))
-        running = bool(engine.master())
+        running = bool(engine.look().master)
         if not running:
             host.check_ports()
         planned = [plan for plan in _planned(host, edge, site, dns_credentials, root) if plan.differs()]

@@ -39,11 +39,11 @@ def switch(store: Store, stack: str, request: str, runner: Run = run) -> dict[st
         state = _known(store, stack)
         site, former = state.sites[stack], state.serving_of(stack)
         engine = Engine(state.edge, store.root, runner)
-        addresses = engine.addresses()
-        _check(site, wanted, addresses)
+        look = engine.look()
+        _check(site, wanted, look.addresses)
         previous = former.previous if former.colour == wanted.colour else former.colour
-        serving = replace(wanted, previous=previous, script_hashes=_script_hashes(site, wanted, addresses))
-        applied = apply(store, engine, state.with_serving(stack, serving), addresses=addresses)
+        serving = replace(wanted, previous=previous, script_hashes=_script_hashes(site, wanted, look.addresses))
+        applied = apply(store, engine, state.with_serving(stack, serving), look=look)
         return _answer(stack, serving, applied.changed)
 
 

@@ -34,7 +34,7 @@ def refresh(store: Store) -> bool:
 def start(store: Store) -> None:
     """Start nginx if it does not run."""
     state = store.state()
-    if state is not None and not Engine(state.edge, store.root).master():
+    if state is not None and not Engine(state.edge, store.root).look().master:
         done = run(["docker", "start", container_name(state.edge)])
         if done.returncode:
             raise UserError(f"nginx does not start: {done.stderr.strip()}")

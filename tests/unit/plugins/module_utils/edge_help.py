@@ -72,8 +72,6 @@ class FakeDocker:
             return 0, "", BUILD
         if command.startswith("docker ps -q"):
             return 0, "\n".join(self.addresses), ""
-        if command.startswith("docker inspect -f"):
-            return 1, "", "No such object"
         if command.startswith("docker inspect"):
             return 0, json.dumps([self._container(*item) for item in self.addresses.items()]), ""
         if " -t " in command and self.stumbles:

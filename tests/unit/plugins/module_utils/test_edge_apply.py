@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.sluice.deploy.plugins.module_utils.edge import engine
 from ansible_collections.sluice.deploy.plugins.module_utils.edge import switch as switching
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.apply import apply
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.engine import Engine, aliases_of, workers
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.engine import Engine, aliases_of, look_at, workers
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.store import Store
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.edge_help import EDGE, FakeDocker, site, state
@@ -192,6 +192,19 @@ def test_aliases_of_other_networks_do_not_count():
         {"NetworkSettings": {"Networks": {"edge": {"IPAddress": "10.0.0.3", "Aliases": None}}}},
     ]
     assert aliases_of(containers, "edge") == {"c": ("10.0.0.1", "10.0.0.2")}
+
+
+@pytest.mark.parametrize(("image", "master"), [(EDGE.image, 42), ("nginx:older", 0)])
+def test_an_nginx_from_another_image_is_none(image, master):
+    nginx = {
+        "Name": "/sluice-edge-nginx",
+        "Config": {"Image": image},
+        "Image": "sha256:1",
+        "State": {"Pid": 42},
+        "NetworkSettings": {"Networks": {}},
+    }
+    look = look_at([nginx], EDGE, "sluice-edge-nginx")
+    assert (look.master, look.image) == (master, "sha256:1" if master else "")
 
 
 def test_workers_that_shut_down_do_not_count(tmp_path):
