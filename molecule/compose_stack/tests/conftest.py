@@ -60,8 +60,9 @@ class Play:
         begin = time.monotonic()
         process = self.start(*arguments, state=state, **settings)
         output = process.communicate()[0]
-        released = re.search(r"Release (\w+) serves as", output)
-        if released and not state and set(settings) - {"molecule_cache"} <= {"demo_version", "stack_drain"}:
+        plain = not state and set(settings) - {"molecule_cache"} <= {"demo_version", "stack_drain"}
+        released = re.search(r"Release (\w+) serves as (?:blue|green)", output)
+        if process.returncode == 0 and plain and released:
             self.plain[released[1]] = settings.get("demo_version", "1")
         return Played(process.returncode, output, time.monotonic() - begin)
 

@@ -73,6 +73,7 @@ def test_an_image_too_large_for_the_engine_s_disk(host, play, whole, standing, r
     whole(standing.here)
 
 
+@pytest.mark.skipif(not shutil.which("hadolint"), reason="hadolint is not installed here")
 def test_hadolint_s_rules_count_where_it_is_installed(host, play, whole, standing):
     ssh = [
         "ssh",
@@ -155,7 +156,6 @@ def test_a_build_from_a_git_repository(host, play, whole, serving, standing):
     whole(standing.here)
 
 
-@pytest.mark.skipif(not shutil.which("hadolint"), reason="hadolint is not installed here")
 def test_old_releases_and_their_images_are_gone(host, serving, standing):
     kept = set(host.check_output(f"ls {STATE}/releases").split())
     records = [json.loads(line) for line in host.check_output(f"cat {STATE}/releases.jsonl").splitlines()]
