@@ -35,6 +35,11 @@ def required_literals(pattern: str) -> Literals:
     return Literals(frozenset(text.lower() for text in texts) if caseless else texts, caseless, leading)
 
 
+def fixed_texts(pattern: str) -> frozenset[str]:
+    """All texts that a pattern matches, when they are few; none for any other pattern."""
+    return frozenset(_sequence_alternatives(parse(pattern)))
+
+
 def _head(nodes: Any) -> list[str]:
     """The fixed texts with which a sequence begins."""
     runs = [""]

@@ -13,6 +13,7 @@ DOTALL = 2
 MULTILINE = 4
 _MODE_BLOCK = 1
 _SUCCESS = 0
+_STOPPED = -3
 
 _ON_MATCH = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.c_uint, ctypes.c_ulonglong, ctypes.c_ulonglong, ctypes.c_uint, ctypes.c_void_p
@@ -47,6 +48,8 @@ def load() -> ctypes.CDLL | None:
     except OSError:
         return None
     library.hs_version.restype = ctypes.c_char_p
+    pointer, number = ctypes.c_void_p, ctypes.c_uint
+    library.hs_scan.argtypes = [pointer, pointer, number, number, pointer, _ON_MATCH, pointer]
     try:
         if library.hs_valid_platform() != _SUCCESS:
             return None
@@ -111,25 +114,28 @@ class Database:
 
 
 class Searcher:
-    """Searches blocks for a database's patterns; one for each thread, as libhs's scratch space demands."""
+    """Searches blocks for a database's patterns; one for each thread, as libhs's scratch space demands.
 
-    def __init__(self, library: ctypes.CDLL, database: Database) -> None:
+    With most, a search stops at so many hits.
+    """
+
+    def __init__(self, library: ctypes.CDLL, database: Database, most: int = 0) -> None:
         self._library = library
         self._database = database
         self._scratch = ctypes.c_void_p()
         if library.hs_alloc_scratch(database.handle, ctypes.byref(self._scratch)) != _SUCCESS:
             raise MemoryError("libhs cannot allocate its scratch space")
         self._hits: list[tuple[int, int]] = []
-        append = self._hits.append
-        self._on_match = _ON_MATCH(lambda number, _start, end, _flags, _context: append((end, number)) or 0)
-
-    def search(self, address: int, length: int) -> list[tuple[int, int]]:
-        """All hits in a block of memory as (end, number), in the order found."""
-        self._hits.clear()
-        status = self._library.hs_scan(
-            self._database.handle, ctypes.c_void_p(address), length, 0, self._scratch, self._on_match, None
+        hits, append = self._hits, self._hits.append
+        self._on_match = _ON_MATCH(
+            lambda number, _start, end, _flags, _context: append((end, number)) or len(hits) == most
         )
-        if status != _SUCCESS:
+
+    def search(self, text: int | bytes, length: int) -> list[tuple[int, int]]:
+        """The hits in a text, or at an address, as (end, number); the list is the next search's as well."""
+        self._hits.clear()
+        status = self._library.hs_scan(self._database.handle, text, length, 0, self._scratch, self._on_match, None)
+        if status not in (_SUCCESS, _STOPPED):
             raise RuntimeError(f"libhs stopped with status {status}")
         return self._hits
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from . import relax
-from .demands import Literals, required_literals
+from .demands import Literals, fixed_texts, required_literals
 from .known import KnownValues
 from .rules import Rule
 
@@ -36,6 +36,16 @@ class Term(NamedTuple):
     owner: str
     expression: str
     literals: Literals
+    sieve: str = ""
+
+    def first_look(self) -> tuple[frozenset[str], str]:
+        """Fixed texts, and a pattern or none: whatever holds neither holds no match."""
+        if not self.sieve:
+            return self.literals.texts, ""
+        covered = required_literals(self.sieve).texts
+        rest = frozenset(text for text in self.literals.texts if not any(text in other for other in covered))
+        fixed = fixed_texts(self.sieve)
+        return (rest | fixed, "") if fixed else (rest, self.sieve)
 
 
 class Plan:
@@ -63,14 +73,14 @@ class Plan:
     @property
     def digest(self) -> str:
         """Names the terms without making them; changes with the rules and with how they are relaxed."""
-        tokens = [(rule.id, rule.search_pattern) for rule in self.rules if not rule.near]
+        tokens = [(rule.id, rule.search_pattern, rule.sieve) for rule in self.rules if not rule.near]
         content = repr((relax.VERSION, _NEAR_TAIL, tokens, [word for word, _rules in self.near]))
         return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _rule_term(number: int, rule: Rule) -> Term:
     expression = rule.anchor or relax.relaxed(rule.pattern)
-    return Term(number, rule.id, expression, required_literals(expression))
+    return Term(number, rule.id, expression, required_literals(expression), rule.sieve)
 
 
 def _near_term(number: int, word: str) -> Term:

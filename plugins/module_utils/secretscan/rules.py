@@ -25,6 +25,7 @@ _KEYS = frozenset(
         "start",
         "end",
         "anchor",
+        "sieve",
         "multiline",
         "severity",
         "entropy",
@@ -60,6 +61,7 @@ class Rule:
     start: str = _START
     end: str = _END
     anchor: str = ""
+    sieve: str = ""
     multiline: bool = False
     severity: str = "high"
     entropy: float = 2.0
@@ -181,13 +183,13 @@ def _checked(data: Mapping[str, Any], number: int) -> Rule:
 
 def _fault(data: Mapping[str, Any]) -> str:
     """Why a rule would match nothing, everything, or take for ever; empty if it would not."""
-    for key in ("pattern", "anchor"):
+    for key in ("pattern", "anchor", "sieve"):
         text = str(data.get(key) or "")
         if len(text) > _LONGEST_PATTERN:
             return f"has {key} of more than {_LONGEST_PATTERN} characters"
         relax.relaxed(text)
-        if key == "anchor" and _LOOK_AROUND.search(text):
-            return "has an anchor with look-around, which a search in linear time cannot do"
+        if key != "pattern" and _LOOK_AROUND.search(text):
+            return f"has {key} with look-around, which a search in linear time cannot do"
         if is_explosive(text):
             return f"has {key} that can take exponential time: a repeat within a repeat or beside one"
     for key in ("start", "end"):

@@ -12,6 +12,9 @@ near      words of which one must stand before the secret, as a name in an assig
           the pattern then takes capitals for small letters
 anchor    what the fast search looks for as it stands, escapes of JSON and URLs included, where the beginning of the
           pattern is too common or varies
+sieve     what a first, quick look searches for as it stands, without escapes, where every text that a match must hold
+          stands in most logs (path, https://); what holds no sieve, and none of those texts with escapes, is not
+          looked at again
 multiline true where the secret goes on in the next records
 severity  high (default), medium, or low for what is merely not meant to be public
 entropy   least Shannon entropy of the secret in bits a character (default 2.0 keeps placeholders out)
@@ -33,6 +36,8 @@ from typing import Any
 # A blank between two words of a log, written out, escaped, in a URL, or with a colour in it: the characters of all that.
 GAP = r"[\s+\\%nrtu0-9b\[;m]{1,16}"
 NEWLINE = r"(?:\s|\\{1,4}[nr])"
+# In a URL, up to the @ that ends them; written out or with URLs' or JSON's escapes.
+USER_AND_PASSWORD = r"""[^\s/:@"<>{}]*(?::|%3[aA]|\\u003[aA])[^\s/@"<>{}]{3,}(?:@|%40|\\u0040)"""
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 # Formats that a token shows by itself.
@@ -72,6 +77,7 @@ TOKENS: list[dict[str, Any]] = [
         "id": "airtable-pat",
         "title": "Airtable personal access token",
         "pattern": r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}",
+        "sieve": "pat[A-Za-z0-9]{14}",
         "docs": "https://airtable.com/developers/web/guides/personal-access-tokens",
         "examples": ["pat<alnum:14>.<hex:64>"],
     },
@@ -366,6 +372,7 @@ TOKENS: list[dict[str, Any]] = [
         "pattern": r"[0-9]{15,16}(?:\||%7[cC])[A-Za-z0-9_-]{27,40}",
         "entropy": 3.0,
         "anchor": r"(?:[0-9]{8}\||[0-9]{8}%7[cC]|[0-9]{8}\\u007[cC])[\w-]{20}",
+        "sieve": r"[0123456789]\|",
         "docs": "https://developers.facebook.com/docs/facebook-login/guides/access-tokens/",
         "examples": ["<digit:16>|<word:27>"],
     },
@@ -796,6 +803,7 @@ TOKENS: list[dict[str, Any]] = [
         "pattern": r"(?:pk|sk|tk)\.(?:eyJ[\w-]{40,220}\.[\w-]{20,30}|[a-z0-9]{60}\.[a-z0-9]{22})",
         "entropy": 3.0,
         "anchor": r"[pst]k\.[\w-]{12}",
+        "sieve": r"[pst]k\.[\w-]{12}",
         "docs": "https://docs.mapbox.com/help/getting-started/access-tokens/",
         "examples": ["sk.eyJ<word:80>.<word:22>"],
     },
@@ -1023,6 +1031,7 @@ TOKENS: list[dict[str, Any]] = [
         "title": "Resend API key",
         "pattern": "re_[A-Za-z0-9]{8}_[A-Za-z0-9]{24}",
         "entropy": 3.5,
+        "sieve": "re_[A-Za-z0-9]{8}_",
         "docs": "https://resend.com/docs/api-reference/introduction",
         "examples": ["re_<alnum:8>_<alnum:24>"],
     },
@@ -1319,6 +1328,7 @@ TOKENS: list[dict[str, Any]] = [
         "entropy": 3.7,
         "start": "(?<![A-Za-z0-9_.)-])",
         "anchor": r"s\.[A-Za-z0-9]{24}",
+        "sieve": r"s\.[A-Za-z0-9]{24}",
         "docs": "https://developer.hashicorp.com/vault/docs/concepts/tokens",
         "examples": ["s.<alnum:23>7"],
     },
@@ -1400,7 +1410,8 @@ TOKENS: list[dict[str, Any]] = [
         "severity": "high",
         "judge": "url",
         "end": "",
-        "anchor": r"""(?::(?://|\\/\\/|\\\\/\\\\/)|%3[aA]%2[fF]%2[fF])[^\s/@"<>{}]{4,}(?:@|%40|\\u0040)""",
+        "anchor": rf"(?::(?://|\\/\\/|\\\\/\\\\/)|%3[aA]%2[fF]%2[fF]){USER_AND_PASSWORD}",
+        "sieve": f"://{USER_AND_PASSWORD}",
         "docs": "https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1",
         "examples": ["postgres://app:<alnum:16>@db:5432/app"],
     },
