@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -17,5 +16,8 @@ class UserError(Exception):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint such as C( (did you mean 'port'?)) for a misspelt word; empty when nothing is near."""
+    # Slow to import, and seldom needed.
+    import difflib
+
     match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" (did you mean {match[0]!r}?)" if match else ""

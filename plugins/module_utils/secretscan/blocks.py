@@ -9,7 +9,6 @@ of a long line goes on in which record.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from . import records
@@ -32,17 +31,16 @@ class Seam(NamedTuple):
     offset: int
 
 
-@dataclass
-class Block:
+class Block(NamedTuple):
     """Bytes in the buffer given, their place in the log, and what spans this block and the last."""
 
-    length: int = 0
-    offset: int = 0
+    length: int
+    offset: int
     # Hits that end before this were already seen at the end of the last block, those after `fresh` come
     # again.
-    stale: int = 0
-    fresh: int = 0
-    seams: list[Seam] = field(default_factory=list)
+    stale: int
+    fresh: int
+    seams: list[Seam]
 
 
 class Cutter:
@@ -76,7 +74,7 @@ class Cutter:
                 return None
             block = self._cut(buffer, total)
             if self._kind in ("json-file", "local"):
-                block.seams = self._seams(buffer, block)
+                block.seams.extend(self._seams(buffer, block))
             return block
 
     def _fill(self, buffer: bytearray) -> int:
@@ -98,11 +96,11 @@ class Cutter:
         stale = OVERLAP // 2 if self._overlapping else 0
         end = total if self._ended else self._last_end(buffer, total)
         whole = self._last_end(buffer, total) if self._ended else end
-        block = Block(end or total, self._offset, stale, end or total)
+        # Of a line longer than the block, the next one repeats the end.
+        fresh = end or total - OVERLAP // 2
+        block = Block(end or total, self._offset, stale, fresh, [])
         self._overlapping = end == 0
         if end == 0:
-            # A line longer than the block: the next one repeats its end.
-            block.fresh = total - OVERLAP // 2
             end = total - OVERLAP
         else:
             self._complete = self._offset + whole

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from . import decode
+from .known import Literal
 from .plan import KNOWN, NEAR, Plan
 from .rules import TAIL, Rule
 
@@ -40,38 +42,48 @@ class Match(NamedTuple):
     rank: int = _ANY
 
 
+# Logs repeat themselves: the records last judged, unless they are long.
+_REMEMBERED = 4096
+_LONGEST_REMEMBERED = 1024
+
+
 class Confirmer:
     """Judges records by a plan."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._judged_before = lru_cache(_REMEMBERED)(self._judge)
 
     def confirm(self, text: str, numbers: Iterable[int]) -> list[Match]:
         """The secrets in a record that was hit under these numbers, the most telling first, each once."""
+        judge = self._judged_before if len(text) <= _LONGEST_REMEMBERED else self._judge
+        return judge(text, frozenset(numbers))
+
+    def _judge(self, text: str, numbers: frozenset[int]) -> list[Match]:
         plan = self._plan
         texts = _Texts(text)
         matches: list[Match] = []
-        # Whether a secret was hit in a form of base64 or hex alone.
-        secrets: dict[int, bool] = {}
-        for number in sorted(set(numbers), reverse=True):
+        # The literals by which each secret was hit.
+        secrets: dict[int, list[Literal]] = {}
+        for number in sorted(numbers, reverse=True):
             if number >= KNOWN:
                 literal = plan.literals[number - KNOWN]
                 for secret in literal.secrets:
-                    secrets[secret] = literal.encoded and secrets.get(secret, True)
+                    secrets.setdefault(secret, []).append(literal)
             elif number < NEAR:
                 matches.extend(_by_itself(texts, plan.rules[number]))
             elif number - NEAR < len(plan.near):
                 word, rules = plan.near[number - NEAR]
                 matches.extend(_assigned(texts, word, rules))
-        for secret, encoded in sorted(secrets.items()):
-            match = self._known(secret, text, encoded)
+        for secret, literals in sorted(secrets.items()):
+            match = self._known(secret, text, literals)
             if match:
                 matches.append(match)
         return _without_overlaps(matches) if len(matches) > 1 else matches
 
-    def _known(self, secret: int, text: str, encoded: bool) -> Match | None:
+    def _known(self, secret: int, text: str, literals: list[Literal]) -> Match | None:
         known = self._plan.known
-        plain = known.find(secret, text, encoded)
+        plain = known.find(secret, text, literals)
         if plain is None:
             return None
         value = known.value_in(secret, plain)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import html
 import re
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote, unquote_plus
@@ -17,6 +16,7 @@ _MOST_TEXTS = 16
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _JSON = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')
 _JSON_CHARS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _URL = re.compile(r"%[0-9a-fA-F]{2}")
 _HTML = re.compile(r"&(?:#\d|#x[0-9a-fA-F]|[a-zA-Z]{2,8};)")
 _SHELL = re.compile(r"'\\''|'\"'\"'|\\(.)", re.DOTALL)
@@ -35,7 +35,7 @@ def unescape_json(text: str) -> str:
     if "\\" not in text:
         return text
     text = _JSON.sub(_json_char, text)
-    if any("\ud800" <= char <= "\udfff" for char in text):
+    if not text.isascii() and _SURROGATE.search(text):
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
 
@@ -50,7 +50,12 @@ def _unescape_url(text: str) -> str:
 
 
 def _unescape_html(text: str) -> str:
-    return html.unescape(text) if "&" in text and _HTML.search(text) else text
+    if "&" not in text or not _HTML.search(text):
+        return text
+    # Its table of names takes as long to load as a megabyte to scan.
+    import html
+
+    return html.unescape(text)
 
 
 def _unescape_form(text: str) -> str:

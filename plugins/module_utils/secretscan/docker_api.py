@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -33,14 +32,14 @@ class DockerApi:
                 " server with unix:///var/run/docker.sock"
             )
 
-    def get(self, path: str, **query: str) -> Any:
-        """The engine's answer to a question, from JSON.
+    def get(self, path: str, *names: str, **query: str) -> Any:
+        """The engine's answer to a question, from JSON; names take the places of {} in the path.
 
         Raises:
             ApiError: The engine refuses, for instance because there is no such container.
             UserError: The engine does not answer.
         """
-        with self._request(path, query) as response:
+        with self._request(path, names, query) as response:
             return json.loads(response.read())
 
     def containers(self, filters: dict[str, list[str]]) -> list[dict[str, Any]]:
@@ -49,9 +48,9 @@ class DockerApi:
 
     def logs(self, container: str, since: str) -> Iterator[tuple[str, bytes]]:
         """A container's log as (stream, bytes), each a record or a piece of one, with its time in front."""
-        inspected = self.get(f"/containers/{quote(container)}/json")
+        inspected = self.get("/containers/{}/json", container)
         query = {"stdout": "1", "stderr": "1", "timestamps": "1"} | ({"since": since} if since else {})
-        with self._request(f"/containers/{quote(container)}/logs", query) as response:
+        with self._request("/containers/{}/logs", (container,), query) as response:
             if inspected["Config"].get("Tty"):
                 while line := response.readline(1 << 16):
                     yield "stdout", line
@@ -60,10 +59,12 @@ class DockerApi:
                 stream = "stderr" if header[0] == 2 else "stdout"
                 yield stream, response.read(int.from_bytes(header[4:], "big"))
 
-    def _request(self, path: str, query: dict[str, str]) -> http.client.HTTPResponse:
-        # Takes as long to import as ten megabytes to scan: only who asks an engine pays for it.
+    def _request(self, path: str, names: tuple[str, ...], query: dict[str, str]) -> http.client.HTTPResponse:
+        # They take as long to import as ten megabytes to scan: only who asks an engine pays for it.
         import http.client
+        import socket
 
+        path = path.format(*(quote(name, safe="") for name in names)) if names else path
         connection = http.client.HTTPConnection("docker", timeout=self._timeout)
         connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.sock.settimeout(self._timeout)

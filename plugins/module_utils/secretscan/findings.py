@@ -4,13 +4,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import threading
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from .confirm import Match
 from .records import Record
@@ -20,8 +18,7 @@ from .redact import Redactor
 _MOST_KEPT = 1000
 
 
-@dataclass
-class Finding:
+class Finding(NamedTuple):
     """One secret in one source; the place is that of its first record."""
 
     rule: str
@@ -37,20 +34,42 @@ class Finding:
     last_time: str = ""
     verified: bool | None = None
     new: bool = True
+    # The file it was found in, for the state; and for other parts of the collection to hide, what was found.
     origin: str = ""
-    secret: str = field(default="", repr=False, compare=False)
-    before: tuple[str, int, int] = field(default=("", 0, 0), repr=False, compare=False)
+    secret: str = ""
 
     def public(self) -> dict[str, Any]:
         """The finding as plain data, safe to show."""
-        data = asdict(self)
-        for private in ("secret", "before", "origin"):
-            del data[private]
+        data = self.stored()
+        del data["origin"]
         return data
 
     def stored(self) -> dict[str, Any]:
         """The finding for the state file: as shown, and the file it was found in."""
-        return {**self.public(), "origin": self.origin}
+        data = self._asdict()
+        del data["secret"]
+        return data
+
+    def __repr__(self) -> str:
+        """Without the secret, so that no traceback shows it."""
+        return f"Finding({self.public()})"
+
+
+class _Seen:
+    """A secret in a source while the logs are read: how often, and where first."""
+
+    __slots__ = ("count", "excerpt", "last_time", "match", "offset", "origin", "record")
+
+    def __init__(self, match: Match, record: Record, offset: int, origin: str) -> None:
+        self.count = 1
+        self.last_time = record.time
+        self.begins(match, record, offset, origin)
+
+    def begins(self, match: Match, record: Record, offset: int, origin: str) -> None:
+        """The earliest record so far; long ones need not be kept."""
+        self.offset, self.origin = offset, origin
+        self.excerpt = _excerpt(match)
+        self.match, self.record = match._replace(text=""), record._replace(text="")
 
 
 class Collector:
@@ -59,59 +78,57 @@ class Collector:
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._lock = threading.Lock()
-        self._found: dict[tuple[str, str, str], Finding] = {}
+        # By source, title and secret.
+        self._seen: dict[tuple[str, str, str], _Seen] = {}
         self._kept: Counter[tuple[str, str]] = Counter()
         self.uncounted = 0
         self.redactor = Redactor()
 
     def fingerprint(self, secret: str) -> str:
         """Names a secret without telling it: only who has the key can check a guess."""
-        return hmac.new(self._key, secret.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:24]
+        return hmac.digest(self._key, secret.encode("utf-8", "replace"), "sha256").hex()[:24]
 
     def add(self, match: Match, record: Record, source: str, offset: int, origin: str = "") -> None:
         """Count a match; the earliest record of a secret is the one described."""
         with self._lock:
             # The secret itself is the key: cheaper than its fingerprint, and it stays in memory.
             key = (source, match.title, match.secret)
-            known = self._found.get(key)
-            if known is not None:
-                known.count += 1
-                known.last_time = max(known.last_time, record.time)
-                if offset >= known.offset:
-                    return
+            seen = self._seen.get(key)
+            if seen is not None:
+                seen.count += 1
+                seen.last_time = max(seen.last_time, record.time)
+                if offset < seen.offset:
+                    seen.begins(match, record, offset, origin)
             elif self._kept[source, match.severity] >= _MOST_KEPT:
                 self.uncounted += 1
-                return
             else:
                 self._kept[source, match.severity] += 1
-            self._found[key] = Finding(
-                match.rule,
-                match.title,
-                match.severity,
-                source,
-                record.stream,
-                record.time,
-                offset,
-                "",
-                "",
-                known.count if known else 1,
-                known.last_time if known else record.time,
-                match.verified,
-                True,
-                origin,
-                match.secret,
-                _excerpt(match),
-            )
+                self._seen[key] = _Seen(match, record, offset, origin)
 
     def results(self) -> list[Finding]:
         """All findings, gravest first, with the lines redacted against every secret found."""
-        findings = list(self._found.values())
-        for finding in findings:
-            self.redactor.learn(finding.secret)
-        for finding in findings:
-            finding.fingerprint = self.fingerprint(finding.secret)
-            finding.line = self.redactor.line(*finding.before)
-        return by_gravity(findings)
+        for _source, _title, secret in self._seen:
+            self.redactor.learn(secret)
+        return by_gravity(self._finding(source, seen) for (source, _title, _secret), seen in self._seen.items())
+
+    def _finding(self, source: str, seen: _Seen) -> Finding:
+        match, record = seen.match, seen.record
+        return Finding(
+            match.rule,
+            match.title,
+            match.severity,
+            source,
+            record.stream,
+            record.time,
+            seen.offset,
+            self.redactor.line(*seen.excerpt),
+            self.fingerprint(match.secret),
+            seen.count,
+            seen.last_time,
+            match.verified,
+            origin=seen.origin,
+            secret=match.secret,
+        )
 
 
 def by_gravity(findings: Iterable[Finding]) -> list[Finding]:

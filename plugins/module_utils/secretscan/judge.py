@@ -27,16 +27,17 @@ _PLACEHOLDER = re.compile(
     """
 )
 # Whatever that pattern matches holds one of these, and if it is all letters and digits, one of the words: to see
-# that nothing can match takes a tenth of the pattern's time.
+# that nothing can match takes a fraction of the pattern's time.
 _WORDS = (
     *("xxxxx", "change", "place", "redacted", "hidden", "masked", "filtered", "sanitized", "example", "dummy", "todo"),
     "abcdefghijkl",
 )
-_HINTS = (
-    *_WORDS,
+_MARKS = (
     *("***", "•", "#####", "x#", "#x", "...", "<", "[", "{", "$", "%"),
     *(f"{word}{joint}" for word in ("your", "my", "some", "the", "put", "insert", "enter") for joint in "_-"),
 )
+_HINT_IN_WORD = re.compile("|".join(_WORDS))
+_HINT = re.compile("|".join(map(re.escape, _WORDS + _MARKS)))
 _RUN = re.compile(r"(.)\1{4,}", re.DOTALL)
 _WORD = re.compile(r"(?i)^[a-z]+(?:'[a-z]+)?[.,:;!?)\]]*$")
 # Code, not data: a call, an attribute, a path, an address, a number, a version, a date.
@@ -75,8 +76,8 @@ def is_placeholder(text: str) -> bool:
     """Whether the text is what documentation and masking put in a secret's place."""
     if _is_repetition(text):
         return True
-    hints = _WORDS if text.isalnum() else _HINTS
-    return any(map(text.lower().__contains__, hints)) and bool(_PLACEHOLDER.search(text))
+    hint = _HINT_IN_WORD if text.isalnum() else _HINT
+    return bool(hint.search(text.lower())) and bool(_PLACEHOLDER.search(text))
 
 
 def _is_repetition(text: str) -> bool:

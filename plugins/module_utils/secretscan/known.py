@@ -5,12 +5,10 @@
 from __future__ import annotations
 
 import base64
-import html
-import itertools
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus
 
@@ -22,6 +20,8 @@ SHORTEST = 8
 _SHORTEST_LINE = 16
 _MOST_LINES = 4
 _LONGEST_LITERAL = 64
+# Characters that one of a value may take, its escapes within base64 or hex included.
+_MOST_ENCODED = 12
 _RUN = re.compile(r"[A-Za-z0-9]+")
 
 
@@ -29,8 +29,9 @@ class Literal(NamedTuple):
     """Bytes that stand in a log whenever a secret does, in one of its forms."""
 
     text: bytes
+    # Hex, in either case.
     caseless: bool
-    # Whether it is base64 or hex, which one must decode to see the secret.
+    # Base64 or hex, which one must decode to see the secret.
     encoded: bool
     secrets: tuple[int, ...]
 
@@ -60,20 +61,20 @@ class KnownValues:
                 found.setdefault(form, []).append(number)
         return [Literal(*form, tuple(secrets)) for form, secrets in sorted(found.items())]
 
-    def find(self, secret: int, text: str, encoded: bool = False) -> str | None:
+    def find(self, secret: int, text: str, literals: Iterable[Literal]) -> str | None:
         """The text, freed of as many escapes as it takes, in which the value stands; None for a chance hit.
 
         Args:
             secret: The value's number.
             text: What was logged.
-            encoded: Whether to look into base64 and hex first.
+            literals: Those of the value that were found there.
         """
         parts = self._parts[secret]
         for part in parts:
             if part in text:
                 return text
-        ways = (_find_encoded, _find_escaped) if encoded else (_find_escaped, _find_encoded)
-        return ways[0](parts, text) or ways[1](parts, text)
+        encoded = [literal for literal in literals if literal.encoded]
+        return (_find_encoded(parts, text, encoded) if encoded else None) or _find_escaped(parts, text)
 
     def value_in(self, secret: int, text: str) -> str:
         """The value or line of it that stands plainly in a text; the whole value if none does."""
@@ -87,13 +88,20 @@ def _find_escaped(parts: list[str], text: str) -> str | None:
     return None
 
 
-def _find_encoded(parts: list[str], text: str) -> str | None:
+def _find_encoded(parts: list[str], text: str, literals: list[Literal]) -> str | None:
+    # What of a long text to decode: as much around a literal as the value takes in any of its forms.
+    reach = _MOST_ENCODED * max(map(len, parts))
     for plain in decode.texts(text):
         contents = []
-        for content in itertools.chain(decode.from_hex(plain), decode.from_base64(plain)):
-            if any(part in content for part in parts):
-                return plain
-            contents.append(content)
+        for literal in literals:
+            place = (plain.lower() if literal.caseless else plain).find(literal.text.decode())
+            if place < 0:
+                continue
+            near = plain[max(0, place - reach) : place + len(literal.text) + reach]
+            for content in decode.from_hex(near) if literal.caseless else decode.from_base64(near):
+                if any(part in content for part in parts):
+                    return plain
+                contents.append(content)
         for content in contents:
             if _find_escaped(parts, content):
                 return plain
@@ -128,6 +136,9 @@ def _forms(value: str) -> Iterator[tuple[bytes, bool, bool]]:
 
 def _spellings(value: str) -> set[str]:
     """A value without a long run, written out as each kind of log writes it."""
+    # Slow to import, and few values need it.
+    import html
+
     shell = shlex.quote(value)
     once = {
         value,

@@ -5,43 +5,52 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from ..errors import UserError
 from . import records
 
 _AGO = re.compile(r"(\d+)\s*([smhd])")
+_HIDDEN = ("texts", "secrets", "fingerprint_key")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-@dataclass
-class Options:
+_NO_TEXTS: Mapping[str, str] = MappingProxyType({})
+
+
+class Options(NamedTuple):
     """The settings of a scan, by the names that the module gives them."""
 
     project: str = ""
-    containers: list[str] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
-    journal_units: list[str] = field(default_factory=list)
-    images: list[str] = field(default_factory=list)
-    paths: list[str] = field(default_factory=list)
-    texts: dict[str, str] = field(default_factory=dict, repr=False)
-    secrets: dict[str, str] = field(default_factory=dict, repr=False)
-    secret_files: list[str] = field(default_factory=list)
+    containers: Sequence[str] = ()
+    labels: Sequence[str] = ()
+    journal_units: Sequence[str] = ()
+    images: Sequence[str] = ()
+    paths: Sequence[str] = ()
+    texts: Mapping[str, str] = _NO_TEXTS
+    secrets: Mapping[str, str] = _NO_TEXTS
+    secret_files: Sequence[str] = ()
     since: str = ""
     until: str = ""
     state_file: str = ""
-    fingerprint_key: str = field(default="", repr=False)
-    ignore: list[dict[str, Any]] = field(default_factory=list)
-    rules: list[dict[str, Any]] = field(default_factory=list)
-    disable_rules: list[str] = field(default_factory=list)
+    fingerprint_key: str = ""
+    ignore: Sequence[Mapping[str, Any]] = ()
+    rules: Sequence[Mapping[str, Any]] = ()
+    disable_rules: Sequence[str] = ()
     keywords: str = "off"
     engine: str = "auto"
     threads: int = 0
     docker_host: str = "unix:///var/run/docker.sock"
     cache: str = "/var/cache/sluice/secretscan"
     write: bool = True
+
+    def __repr__(self) -> str:
+        """Without texts and secrets, so that no traceback shows them."""
+        shown = {name: value for name, value in self._asdict().items() if name not in _HIDDEN}
+        return f"Options({shown})"
 
 
 def parse_moment(text: str, setting: str, now: datetime | None = None) -> str:

@@ -40,7 +40,8 @@ class Redactor:
 
     def clean(self, text: str) -> str:
         """The text without any word that could be, or be a piece of, a secret."""
-        text = "".join(char if char.isprintable() else " " for char in text)
+        if not text.isprintable():
+            text = "".join(char if char.isprintable() else " " for char in text)
         shown = _WORD.sub(self._word, text)
         return self._without_grams(shown)
 

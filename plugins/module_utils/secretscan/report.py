@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import UserError
 from ..gates import GateResult, Status, gate_result
@@ -18,8 +17,7 @@ TITLE = "No secret in logs"
 _MOST_EVIDENCE = 20
 
 
-@dataclass(frozen=True)
-class Excuse:
+class Excuse(NamedTuple):
     """A finding that someone took responsibility for, until a day."""
 
     fingerprint: str
@@ -27,21 +25,20 @@ class Excuse:
     expires: date
 
 
-@dataclass
-class Report:
+class Report(NamedTuple):
     """Everything a scan yields, safe to print."""
 
     findings: list[Finding]
-    ignored: list[dict[str, Any]] = field(default_factory=list)
-    uncounted: int = 0
-    scanned: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    too_short: list[str] = field(default_factory=list)
-    keyword_lines: int = 0
-    keywords: dict[str, int] = field(default_factory=dict)
-    bytes_scanned: int = 0
-    seconds: float = 0.0
-    engine: str = ""
+    ignored: list[dict[str, Any]]
+    uncounted: int
+    scanned: list[str]
+    notes: list[str]
+    too_short: list[str]
+    keyword_lines: int
+    keywords: dict[str, int]
+    bytes_scanned: int
+    seconds: float
+    engine: str
 
 
 def parse_baseline(entries: Iterable[Mapping[str, Any]]) -> list[Excuse]:
@@ -63,23 +60,31 @@ def parse_baseline(entries: Iterable[Mapping[str, Any]]) -> list[Excuse]:
     return parsed
 
 
-def apply_baseline(report: Report, baseline: list[Excuse], today: date) -> None:
+class Judged(NamedTuple):
+    """Findings that count, those that are excused, and what to say of the excuses."""
+
+    findings: list[Finding]
+    ignored: list[dict[str, Any]]
+    notes: list[str]
+
+
+def apply_baseline(findings: list[Finding], baseline: list[Excuse], today: date) -> Judged:
     """Take out what the baseline excuses; what has expired counts again, and that is said."""
     excuses = {entry.fingerprint: entry for entry in baseline}
-    kept = []
-    for finding in report.findings:
+    judged = Judged([], [], [])
+    for finding in findings:
         excuse = excuses.get(finding.fingerprint)
         if excuse and today <= excuse.expires:
-            report.ignored.append({**finding.public(), "reason": excuse.reason, "expires": excuse.expires.isoformat()})
+            judged.ignored.append({**finding.public(), "reason": excuse.reason, "expires": excuse.expires.isoformat()})
             continue
         if excuse:
-            report.notes.append(f"the exception for {excuse.fingerprint} expired on {excuse.expires}")
-        kept.append(finding)
-    report.findings = kept
-    seen = {finding["fingerprint"] for finding in report.ignored} | {f.fingerprint for f in kept}
+            judged.notes.append(f"the exception for {excuse.fingerprint} expired on {excuse.expires}")
+        judged.findings.append(finding)
+    seen = {finding.fingerprint for finding in findings}
     for entry in baseline:
         if entry.fingerprint not in seen:
-            report.notes.append(f"the exception for {entry.fingerprint} is not needed any more")
+            judged.notes.append(f"the exception for {entry.fingerprint} is not needed any more")
+    return judged
 
 
 def gate(report: Report, gate_id: str, fail_on: str, keywords: str) -> GateResult:

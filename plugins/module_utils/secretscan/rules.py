@@ -7,34 +7,14 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import UserError, nearest
 from . import judge, relax
 from .demands import is_explosive, required_literals
 
 SEVERITIES = ("low", "medium", "high")
-_KEYS = frozenset(
-    [
-        "id",
-        "title",
-        "pattern",
-        "near",
-        "start",
-        "end",
-        "anchor",
-        "sieve",
-        "multiline",
-        "severity",
-        "entropy",
-        "judge",
-        "check",
-        "docs",
-        "examples",
-    ]
-)
 _WORD_CHARS = string.ascii_letters + string.digits
 _START = r"(?<![A-Za-z0-9])"
 _FIXED_FIRST = re.compile(r"[\w-]{2}(?![?*+{|])")
@@ -50,9 +30,8 @@ TAIL = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Rule:
-    """One rule; rules_data.py describes the fields."""
+class _Fields(NamedTuple):
+    """What rules_data.py describes."""
 
     id: str
     title: str
@@ -70,13 +49,17 @@ class Rule:
     docs: str = ""
     examples: tuple[str, ...] = ()
 
+
+class Rule(_Fields):
+    """One rule, ready to match."""
+
     @cached_property
     def exact(self) -> re.Pattern[str]:
         """What a secret is, boundaries included; compiled on the first hit only."""
         if self.near:
-            return re.compile(f"(?:{self.pattern}){self.end}", re.IGNORECASE)
+            return re.compile(f"(?:{self.pattern}){self.end}", re.IGNORECASE | re.ASCII)
         start = "" if self._starts_apart else self.start
-        return re.compile(f"{start}(?:{self.pattern}){self.end}")
+        return re.compile(f"{start}(?:{self.pattern}){self.end}", re.ASCII)
 
     @cached_property
     def _starts_apart(self) -> bool:
@@ -154,8 +137,8 @@ def _checked(data: Mapping[str, Any], number: int) -> Rule:
         return UserError(f"rules: rule {name!r} {reason}")
 
     for key in data:
-        if key not in _KEYS:
-            raise refuse(f"has an unknown key {key!r}{nearest(key, _KEYS)}")
+        if key not in _Fields._fields:
+            raise refuse(f"has an unknown key {key!r}{nearest(key, _Fields._fields)}")
     for key in ("id", "title", "pattern"):
         if not isinstance(data.get(key), str) or not data[key].strip():
             raise refuse(f"has no {key}")

@@ -8,8 +8,8 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from . import records
 from .blocks import SIZE, Block, Cutter, entries
@@ -29,17 +29,7 @@ _WORTH_A_THREAD = 8 << 20
 _MOST_THREADS = 4
 
 
-@dataclass
-class Tally:
-    """What was read, and the keywords seen in it."""
-
-    bytes_read: int = 0
-    keyword_lines: int = 0
-    keywords: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass
-class Log:
+class Log(NamedTuple):
     """One log to scan."""
 
     source: str
@@ -73,7 +63,9 @@ class Scanner:
         self._searchers: list[Searcher] = []
         self._buffers: list[bytearray] = []
         self.engine_name = "no engine: nothing new to read"
-        self.tally = Tally()
+        self.bytes_read = 0
+        self.keyword_lines = 0
+        self.keywords: Counter[str] = Counter()
         for value in plan.known.parts():
             collector.redactor.learn(value)
 
@@ -101,7 +93,7 @@ class Scanner:
             worker.join()
         if failures:
             raise failures[0]
-        self.tally.bytes_read += cutter.read
+        self.bytes_read += cutter.read
         return cutter
 
     def _work(self, log: Log, cutter: Cutter, number: int, failures: list[BaseException]) -> None:
@@ -168,9 +160,9 @@ class Scanner:
         return self._confirmer.confirm(text, {n for n in numbers if not KEYWORD <= n < KNOWN}) if numbers else []
 
     def _count(self, words: set[int]) -> None:
-        self.tally.keyword_lines += 1
+        self.keyword_lines += 1
         for number in words:
-            self.tally.keywords[self._plan.keywords[number - KEYWORD]] += 1
+            self.keywords[self._plan.keywords[number - KEYWORD]] += 1
 
     def _in_time(self, record: Record) -> bool:
         """Whether a record lies in the span asked for; one without a time does."""

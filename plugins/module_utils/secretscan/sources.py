@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import glob
 import json
-import subprocess
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from ..errors import UserError
 from . import records
@@ -52,7 +50,7 @@ class Sources:
                 self.notes.append(f"labels {', '.join(labels)}: no container has them")
         for name in names:
             try:
-                found[self._api.get(f"/containers/{quote(name, safe='')}/json")["Id"]] = name
+                found[self._api.get("/containers/{}/json", name)["Id"]] = name
             except ApiError:
                 raise UserError(f"containers: there is no container {name!r} on this host")
         for identifier in found:
@@ -63,7 +61,7 @@ class Sources:
 
     def _container(self, identifier: str) -> None:
         try:
-            data = self._api.get(f"/containers/{identifier}/json")
+            data = self._api.get("/containers/{}/json", identifier)
         except ApiError as error:
             # It may have been removed since it was listed.
             self.notes.append(f"container {identifier[:12]}: {error}")
@@ -133,6 +131,9 @@ class Sources:
     def _journal_records(self, source: str, unit: str, cursor: str) -> Iterator[tuple[str, str, bytes]]:
         command = ["journalctl", "--quiet", "--no-pager", "--output=json", f"--unit={unit}"]
         command += [f"--after-cursor={cursor}"] if cursor else []
+        # As slow to import as a few megabytes to scan.
+        import subprocess
+
         try:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         except FileNotFoundError:
@@ -152,8 +153,8 @@ class Sources:
         """What an image's history and configuration say."""
         for image in images:
             try:
-                history = self._api.get(f"/images/{quote(image, safe='')}/history")
-                config = self._api.get(f"/images/{quote(image, safe='')}/json").get("Config") or {}
+                history = self._api.get("/images/{}/history", image)
+                config = self._api.get("/images/{}/json", image).get("Config") or {}
             except ApiError:
                 raise UserError(f"images: there is no image {image!r} on this host")
             lines = [f"{layer.get('CreatedBy', '')} {layer.get('Comment', '')}" for layer in history]

@@ -12,6 +12,7 @@ import shlex
 import string
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -19,8 +20,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, Report, engines, run
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, engines, run
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector, Finding
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.plan import Plan
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.readers import BytesReader, FileReader
@@ -60,7 +61,14 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 ENGINES = ["libhs", "python"]
 
 
-def _findings(engine: str, log: Log, secrets: dict[str, str]) -> Report:
+class _Report(NamedTuple):
+    """What these tests ask of a scan's report."""
+
+    findings: list[Finding]
+    too_short: list[str]
+
+
+def _findings(engine: str, log: Log, secrets: dict[str, str]) -> _Report:
     """Scan for known values alone, which needs no rules compiled."""
     plan = Plan((), KnownValues(secrets))
     collector = Collector(b"k" * 32)
@@ -70,18 +78,18 @@ def _findings(engine: str, log: Log, secrets: dict[str, str]) -> Report:
         pytest.skip(str(error))
     scanner = Scanner(plan, lambda: made, collector)
     scanner.scan(log)
-    return Report(collector.results(), too_short=plan.known.too_short)
+    return _Report(collector.results(), plan.known.too_short)
 
 
-def _scan(engine: str, text: str, secrets: dict[str, str]) -> Report:
+def _scan(engine: str, text: str, secrets: dict[str, str]) -> _Report:
     return _findings(engine, Log("text log", "text", BytesReader(text.encode())), secrets)
 
 
-def _scan_file(engine: str, path: Path, secrets: dict[str, str], kind: Kind = "json-file") -> Report:
+def _scan_file(engine: str, path: Path, secrets: dict[str, str], kind: Kind = "json-file") -> _Report:
     return _findings(engine, Log("container x", kind, FileReader(path)), secrets)
 
 
-def _known(report: Report) -> list[str]:
+def _known(report: _Report) -> list[str]:
     return [f.title for f in report.findings if f.rule == "known-value"]
 
 
@@ -98,11 +106,9 @@ def test_every_encoding_is_found(encoding: str, value: str) -> None:
         _assert_hidden(report, value)
 
 
-def _assert_hidden(report: Report, secret: str) -> None:
+def _assert_hidden(report: _Report, secret: str) -> None:
     """No six characters of the secret in a row stand in anything that is printed."""
-    shown = repr([report.notes, report.scanned, [list(f.public().values()) for f in report.findings]]).replace(
-        "KEY", ""
-    )
+    shown = repr([list(f.public().values()) for f in report.findings]).replace("KEY", "")
     for start in range(len(secret) - 5):
         piece = secret[start : start + 6]
         assert piece not in shown or piece in repr(_TEMPLATE), f"characters {start} to {start + 6} are shown"

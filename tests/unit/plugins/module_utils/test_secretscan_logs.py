@@ -70,7 +70,7 @@ class Watch:
         self.stored = chained.scan("log", self.log, self.kind, self.stored)
         self.notes = chained.notes
         self.count = sum(finding.count for finding in collector.results())
-        return [f.title for f in collector.results()], scanner.tally.bytes_read
+        return [f.title for f in collector.results()], scanner.bytes_read
 
 
 def test_a_second_scan_reads_only_what_is_new(tmp_path: Path) -> None:
