@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from . import decode
-from .known import Literal
+from .known import KnownValues, Literal
 from .plan import KNOWN, NEAR, Plan
 from .rules import TAIL, Rule
 
@@ -51,7 +51,7 @@ class Confirmer:
     """Judges records by a plan."""
 
     def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+        self._judge = partial(_judge, plan)
         self._judged_before = lru_cache(_REMEMBERED)(self._judge)
 
     def confirm(self, text: str, numbers: Iterable[int]) -> list[Match]:
@@ -59,39 +59,39 @@ class Confirmer:
         judge = self._judged_before if len(text) <= _LONGEST_REMEMBERED else self._judge
         return judge(text, frozenset(numbers))
 
-    def _judge(self, text: str, numbers: frozenset[int]) -> list[Match]:
-        plan = self._plan
-        texts = _Texts(text)
-        matches: list[Match] = []
-        # The literals by which each secret was hit.
-        secrets: dict[int, list[Literal]] = {}
-        for number in sorted(numbers, reverse=True):
-            if number >= KNOWN:
-                literal = plan.literals[number - KNOWN]
-                for secret in literal.secrets:
-                    secrets.setdefault(secret, []).append(literal)
-            elif number < NEAR:
-                matches.extend(_by_itself(texts, plan.rules[number]))
-            elif number - NEAR < len(plan.near):
-                word, rules = plan.near[number - NEAR]
-                matches.extend(_assigned(texts, word, rules))
-        for secret, literals in sorted(secrets.items()):
-            match = self._known(secret, text, literals)
-            if match:
-                matches.append(match)
-        return _without_overlaps(matches) if len(matches) > 1 else matches
 
-    def _known(self, secret: int, text: str, literals: list[Literal]) -> Match | None:
-        known = self._plan.known
-        plain = known.find(secret, text, literals)
-        if plain is None:
-            return None
-        value = known.value_in(secret, plain)
-        start = max(plain.find(value), 0)
-        name = known.names[secret]
-        # In an encoded form nobody can say where it begins: the whole text counts as secret.
-        end = start + len(value) if value in plain else len(plain)
-        return Match("known-value", f"Value of {name}", "high", value, plain, start, end, True, rank=_KNOWN)
+def _judge(plan: Plan, text: str, numbers: frozenset[int]) -> list[Match]:
+    texts = _Texts(text)
+    matches: list[Match] = []
+    # The literals by which each secret was hit.
+    secrets: dict[int, list[Literal]] = {}
+    for number in sorted(numbers, reverse=True):
+        if number >= KNOWN:
+            literal = plan.literals[number - KNOWN]
+            for secret in literal.secrets:
+                secrets.setdefault(secret, []).append(literal)
+        elif number < NEAR:
+            matches.extend(_by_itself(texts, plan.rules[number]))
+        elif number - NEAR < len(plan.near):
+            word, rules = plan.near[number - NEAR]
+            matches.extend(_assigned(texts, word, rules))
+    for secret, literals in sorted(secrets.items()):
+        match = _known(plan.known, secret, text, literals)
+        if match:
+            matches.append(match)
+    return _without_overlaps(matches) if len(matches) > 1 else matches
+
+
+def _known(known: KnownValues, secret: int, text: str, literals: list[Literal]) -> Match | None:
+    plain = known.find(secret, text, literals)
+    if plain is None:
+        return None
+    value = known.value_in(secret, plain)
+    start = max(plain.find(value), 0)
+    name = known.names[secret]
+    # In an encoded form nobody can say where it begins: the whole text counts as secret.
+    end = start + len(value) if value in plain else len(plain)
+    return Match("known-value", f"Value of {name}", "high", value, plain, start, end, True, rank=_KNOWN)
 
 
 class _Texts:

@@ -8,6 +8,7 @@ relaxed patterns and literals end.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +25,10 @@ class Searcher(Protocol):
     """Searches one block after another, in one thread."""
 
     def search(self, block: bytearray, length: int) -> list[Hit]:
-        """Hits as (end, number), in the order of their ends."""
+        """Hits as (end, number), in the order of their ends; from MAYBE on to KNOWN where a closer look is needed."""
+
+    def look_closer(self, texts: Sequence[bytes | bytearray]) -> list[set[int]]:
+        """The rules that are hit in each of some texts."""
 
 
 class Engine(Protocol):

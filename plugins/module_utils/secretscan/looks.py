@@ -11,7 +11,9 @@ which that would be most lines are searched for everything at once.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import accumulate
 
 from . import hslib
 from .plan import KEYWORD, KNOWN, Plan
@@ -19,16 +21,12 @@ from .rulebase import RuleBase
 
 Hit = tuple[int, int]
 
-# From this number on to KNOWN, hits that only say that a line is worth the second look.
-_CANDIDATE = 50_000
 # From so many hits of the first look in a block on, two looks cost more than one at everything.
 _MANY = 256
 # How many blocks are then searched at once before two looks are tried again.
 _PATIENCE = 32
 # And how many before they are tried for the first time.
 _SMALL = 8
-# On both sides of a hit, how much of an endless line the second look sees.
-_REACH = 4096
 
 
 class LibhsEngine:
@@ -55,8 +53,8 @@ class LibhsEngine:
     def first(self) -> hslib.Database | None:
         """The known values, the keywords, and the texts that a rule's match must hold."""
         texts = [
-            hslib.Pattern(text.encode(), hslib.CASELESS if caseless else 0, _CANDIDATE + number)
-            for number, (text, caseless) in enumerate(self.rules.texts if self.rules else ())
+            hslib.Pattern(text.encode(), hslib.CASELESS if caseless else 0, number)
+            for text, caseless, number in (self.rules.texts if self.rules else ())
         ]
         return hslib.Database.compile(self.library, self._literals + texts, literal=True) if texts else self.known
 
@@ -90,8 +88,8 @@ class _Searcher:
     def search(self, block: bytearray, length: int) -> list[Hit]:
         """Hits as (end, number), in the order of their ends."""
         # The address stays valid: nothing resizes the block while the export lives.
-        address = ctypes.addressof((ctypes.c_char * len(block)).from_buffer(block))
-        hits = None if self._blocks_at_once else self._in_two_looks(block, address, length)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(block))
+        hits = None if self._blocks_at_once else self._first_look(address, length)
         if hits is None:
             self._blocks_at_once = (self._blocks_at_once or _PATIENCE) - 1
             hits = self._at_once(address, length)
@@ -103,44 +101,23 @@ class _Searcher:
             hits += searcher.search(address, length) if searcher else ()
         return hits
 
-    def _in_two_looks(self, block: bytearray, address: int, length: int) -> list[Hit] | None:
-        """The hits, or None where the first look sees too much."""
-        hits, places = [], []
+    def _first_look(self, address: int, length: int) -> list[Hit] | None:
+        """The hits, or None for more than are worth another look."""
+        hits: list[Hit] = []
         for searcher in self._first:
-            seen = searcher.search(address, length)
-            if len(seen) >= _MANY:
+            hits += searcher.search(address, length)
+            if len(hits) >= _MANY:
                 return None
-            for hit in seen:
-                if hit[1] >= KNOWN or KEYWORD <= hit[1] < _CANDIDATE:
-                    hits.append(hit)
-                else:
-                    places.append(hit[0])
-        if places and self._rules:
-            hits += self._in_lines(self._rules, block, length, sorted(places))
         return hits
 
-    def _in_lines(self, rules: hslib.Searcher, block: bytearray, length: int, places: list[int]) -> list[Hit]:
-        """The hits of the rules in the lines of these places, all lines searched as one text."""
-        lines: list[bytearray] = []
-        # Where each line ends in that text, and how far from it the line stands in the block.
-        ends: list[tuple[int, int]] = []
-        size = covered = 0
-        cut = False
-        for place in places:
-            if place <= covered and not cut:
-                continue
-            start = block.rfind(b"\n", max(covered, place - _REACH), place - 1) + 1 or max(covered, place - _REACH)
-            stop = min(place + _REACH, length)
-            end = block.find(b"\n", max(place - 1, covered), stop) + 1
-            cut = not end and stop < length
-            covered = end or stop
-            lines.append(block[start:covered])
-            size += covered - start
-            ends.append((size, covered - size))
-        hits = []
-        line = 0
-        for end, number in sorted(rules.search(b"".join(lines), size)):
-            while end > ends[line][0]:
-                line += 1
-            hits.append((end + ends[line][1], number))
-        return hits
+    def look_closer(self, texts: Sequence[bytes | bytearray]) -> list[set[int]]:
+        """The rules that are hit in each of some texts, all searched as one."""
+        found: list[set[int]] = [set() for _text in texts]
+        ends = list(accumulate(map(len, texts)))
+        place = 0
+        if self._rules and texts:
+            for end, number in sorted(self._rules.search(b"".join(texts), ends[-1])):
+                while end > ends[place]:
+                    place += 1
+                found[place].add(number)
+        return found

@@ -17,6 +17,8 @@ from .rules import Rule
 # Numbers under which an engine reports a hit; what lies below NEAR is the index of a rule.
 NEAR = 10_000
 KEYWORD = 20_000
+# From here to KNOWN: the record may hold a match of some rule, and the engine must be asked about it again.
+MAYBE = 50_000
 KNOWN = 100_000
 
 KEYWORDS = ("password", "secret", "token")

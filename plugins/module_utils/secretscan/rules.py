@@ -94,7 +94,7 @@ class Rule(_Fields):
             return judge.JUDGES[self.judge](secret)
         if not self.entropy:
             return bool(secret)
-        return judge.has_entropy(secret, self.entropy) and not judge.is_placeholder(secret)
+        return judge.is_random(secret, self.entropy)
 
     def is_verified(self, secret: str) -> bool | None:
         """Whether the secret's checksum is right; None for a format without one."""

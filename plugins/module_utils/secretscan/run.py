@@ -28,6 +28,19 @@ from .sources import Sources
 from .state import State
 
 
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """A scan makes many small objects and no cycles; to look for cycles would take a sixth of its time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_without_garbage_collection()
 def run(options: Options) -> Report:
     """Scan what the options name.
 
@@ -55,8 +68,7 @@ def run(options: Options) -> Report:
         until=parse_moment(options.until, "until"),
     )
     sources = Sources(scanner, state, DockerApi(options.docker_host), since)
-    with _without_garbage_collection():
-        _feed(sources, options)
+    _feed(sources, options)
     findings = collector.results()
     if state.is_kept:
         findings = _with_open(findings, state)
@@ -76,18 +88,6 @@ def run(options: Options) -> Report:
         seconds=round(time.monotonic() - started, 3),
         engine=scanner.engine_name,
     )
-
-
-@contextlib.contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """A scan makes many small objects and no cycles; to look for cycles would take a sixth of its time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _feed(sources: Sources, options: Options) -> None:

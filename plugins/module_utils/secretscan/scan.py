@@ -12,18 +12,17 @@ from functools import cached_property
 from typing import NamedTuple
 
 from . import records
-from .blocks import SIZE, Block, Cutter, entries
+from .blocks import SIZE, Cutter
 from .confirm import Confirmer, Match
 from .engines import Engine, Searcher
 from .findings import Collector
-from .plan import KEYWORD, KNOWN, Plan
+from .hits import HitRecord, hit_records
+from .plan import KEYWORD, KNOWN, MAYBE, Plan
 from .readers import Reader
 from .records import Kind, Record
 
-# A longer record is looked at through windows: a hit of bounded cost, however long the line.
-_LONGEST_RECORD = 1 << 15
-_WINDOW = 1 << 13
-_MARGIN = 1 << 12
+# So many bytes of records that were hit are looked at together: faster than each between two blocks.
+_BATCH = 1 << 18
 # Below this much to read, a second thread costs more than it brings.
 _WORTH_A_THREAD = 8 << 20
 _MOST_THREADS = 4
@@ -99,65 +98,68 @@ class Scanner:
     def _work(self, log: Log, cutter: Cutter, number: int, failures: list[BaseException]) -> None:
         searcher, buffer = self._searchers[number], self._buffers[number]
         try:
+            batch: list[HitRecord] = []
+            size = 0
             while (block := cutter.next(buffer)) is not None and not failures:
                 hits = searcher.search(buffer, block.length)
-                if hits:
-                    self._block(log, buffer, block, hits)
+                for record in hit_records(buffer, block, log.kind, hits, self._plan.multiline) if hits else ():
+                    batch.append(record)
+                    size += len(record.raw)
                 for seam in block.seams:
                     self._seam(log, seam.text, seam.cut, seam.record, seam.offset, searcher)
+                if size > _BATCH:
+                    self._records(log, batch, searcher)
+                    batch, size = [], 0
+            self._records(log, batch, searcher)
         except BaseException as error:
             failures.append(error)
 
-    def _block(self, log: Log, buffer: bytearray, block: Block, hits: list[tuple[int, int]]) -> None:
-        """Look at the records of a block that were hit, each once."""
-        bounds = _Bounds(buffer, block, log.kind)
-        start = end = -1
-        numbers: set[int] = set()
-        for place, number in hits:
-            if not block.stale < place <= block.fresh:
+    def _records(self, log: Log, batch: list[HitRecord], searcher: Searcher) -> None:
+        """Look at records that were hit."""
+        maybe = [record for record in batch if MAYBE in record.numbers]
+        for record, hit in zip(maybe, searcher.look_closer([record.raw for record in maybe]), strict=True):
+            record.numbers.remove(MAYBE)
+            record.numbers.update(hit)
+        for raw, offset, numbers, following in batch:
+            if not numbers:
                 continue
-            if not start < place <= end:
-                self._record(log, buffer, block, start, end, numbers)
-                start, end = bounds.around(place)
-                numbers = set()
-            numbers.add(number)
-        self._record(log, buffer, block, start, end, numbers)
-
-    def _record(self, log: Log, buffer: bytearray, block: Block, start: int, end: int, numbers: set[int]) -> None:
-        if not numbers:
-            return
-        words = {number for number in numbers if KEYWORD <= number < KNOWN} if self._plan.keywords else ()
-        if words and words == numbers and not self._since and not self._until:
-            self._count(words)
-            return
-        record = records.parse(log.kind, bytes(buffer[start:end]))
-        if not self._in_time(record):
-            return
-        if words:
-            self._count(words)
-            numbers -= words
-        text = record.text
-        if not self._plan.multiline.isdisjoint(numbers):
-            text += _following(log.kind, buffer, block.length, end)
-        for match in self._confirmer.confirm(text, numbers):
-            stream = record if record.stream else record._replace(stream=log.stream)
-            self._collector.add(match, stream, log.source, block.offset + start, log.origin)
+            words = {number for number in numbers if KEYWORD <= number < KNOWN} if self._plan.keywords else set()
+            if words and words == numbers and not self._since and not self._until:
+                self._count(words)
+                continue
+            record = records.parse(log.kind, raw)
+            if not self._in_time(record):
+                continue
+            if words:
+                self._count(words)
+            text = record.text
+            if following:
+                text += "".join(_lines(log.kind, following))
+            for match in self._confirmer.confirm(text, numbers - words if words else numbers):
+                stream = record if record.stream else record._replace(stream=log.stream)
+                self._collector.add(match, stream, log.source, offset, log.origin)
 
     def _seam(self, log: Log, text: str, cut: int, record: Record, offset: int, searcher: Searcher) -> None:
         """Look at what two pieces of a line say together and neither says alone."""
         if not self._in_time(record):
             return
-        found = self._search_text(text, searcher)
-        if found:
-            alone = {m.secret for part in (text[:cut], text[cut:]) for m in self._search_text(part, searcher)}
-            for match in found:
-                if match.secret not in alone:
-                    self._collector.add(match, record, log.source, offset, log.origin)
+        alone: set[str] | None = None
+        for match in self._search_text(text, searcher):
+            plain = text[match.start : match.end] == match.secret
+            if not (plain and match.start < cut < match.end):
+                if alone is None:
+                    alone = {m.secret for part in (text[:cut], text[cut:]) for m in self._search_text(part, searcher)}
+                if match.secret in alone:
+                    continue
+            self._collector.add(match, record, log.source, offset, log.origin)
 
     def _search_text(self, text: str, searcher: Searcher) -> list[Match]:
-        data = bytearray(text.encode("utf-8", "replace"))
-        numbers = {number for _end, number in searcher.search(data, len(data))}
-        return self._confirmer.confirm(text, {n for n in numbers if not KEYWORD <= n < KNOWN}) if numbers else []
+        data = text.encode("utf-8", "replace")
+        numbers = {number for _end, number in searcher.search(bytearray(data), len(data))}
+        if any(MAYBE <= number < KNOWN for number in numbers):
+            numbers |= searcher.look_closer([data])[0]
+        numbers = {number for number in numbers if not KEYWORD <= number < KNOWN}
+        return self._confirmer.confirm(text, numbers) if numbers else []
 
     def _count(self, words: set[int]) -> None:
         self.keyword_lines += 1
@@ -174,40 +176,8 @@ class Scanner:
         return self._since <= moment and (not self._until or moment < self._until)
 
 
-class _Bounds:
-    """Finds the record, or the window on a very long one, around a place in a block."""
-
-    def __init__(self, buffer: bytearray, block: Block, kind: Kind) -> None:
-        self._buffer = buffer
-        self._block = block
-        self._entries: Iterator[tuple[int, int]] | None = (
-            iter(entries(buffer, block.length)) if kind == "local" else None
-        )
-
-    def around(self, place: int) -> tuple[int, int]:
-        """Start and end of the record whose bytes end the hit; places come in order."""
-        if self._entries is not None:
-            for start, end in self._entries:
-                if place <= end:
-                    return start, end
-        # A hit may take the newline with it.
-        start = self._buffer.rfind(b"\n", 0, place - 1) + 1
-        end = self._buffer.find(b"\n", place - 1, self._block.length)
-        end = self._block.length if end < 0 else end + 1
-        if end - start <= _LONGEST_RECORD:
-            return start, end
-        # Fixed places of the log, so that the windows are the same whatever the blocks.
-        grid = (self._block.offset + place) // _WINDOW * _WINDOW - self._block.offset
-        return max(start, grid - _MARGIN), min(end, grid + _WINDOW + _MARGIN)
-
-
-def _following(kind: Kind, buffer: bytearray, length: int, end: int) -> str:
-    """What the next records of a block say, for a secret of several lines."""
-    lines = []
-    for _line in range(4):
-        stop = buffer.find(b"\n", end, length) + 1
-        if stop <= 0 or kind == "local" or stop - end > _LONGEST_RECORD:
-            break
-        lines.append(records.parse(kind, bytes(buffer[end:stop])).text)
-        end = stop
-    return "".join(line if line.endswith("\n") else line + "\n" for line in lines)
+def _lines(kind: Kind, raw: bytes) -> Iterator[str]:
+    """What records say that follow one another, a line for each."""
+    for line in raw.split(b"\n")[:-1]:
+        text = records.parse(kind, line).text
+        yield text if text.endswith("\n") else text + "\n"

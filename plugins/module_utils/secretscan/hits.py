@@ -1,0 +1,93 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From the hits in a block to the records that they lie in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .blocks import Block, entries
+from .plan import KNOWN, MAYBE
+from .records import Kind
+
+# A longer record is looked at through windows: a hit of bounded cost, however long the line.
+_LONGEST_RECORD = 1 << 15
+_WINDOW = 1 << 13
+_MARGIN = 1 << 12
+# How many of the next records may hold the rest of a secret.
+_MOST_FOLLOWING = 4
+
+
+class HitRecord(NamedTuple):
+    """A record's bytes and place, the numbers under which it was hit, and the records after it if they matter."""
+
+    raw: bytes | bytearray
+    offset: int
+    numbers: set[int]
+    following: bytes
+
+
+def hit_records(
+    buffer: bytearray, block: Block, kind: Kind, hits: list[tuple[int, int]], multiline: set[int]
+) -> list[HitRecord]:
+    """The records of a block that were hit, each once.
+
+    Args:
+        buffer: Holds the block.
+        block: The block's place.
+        kind: What separates the records.
+        hits: Ends and numbers, by their ends.
+        multiline: The numbers whose secrets go on in the next records.
+    """
+    found: list[HitRecord] = []
+    bounds = _Bounds(buffer, block, kind)
+    start = end = -1
+    for place, number in hits:
+        if not block.stale < place <= block.fresh:
+            continue
+        if not start < place <= end:
+            start, end = bounds.around(place)
+            found.append(HitRecord(buffer[start:end], block.offset + start, set(), b""))
+        found[-1].numbers.add(MAYBE if MAYBE <= number < KNOWN else number)
+        if number in multiline and kind != "local":
+            found[-1] = found[-1]._replace(following=_following(buffer, block.length, end))
+    return found
+
+
+class _Bounds:
+    """Finds the record, or the window on a very long one, around a place in a block."""
+
+    def __init__(self, buffer: bytearray, block: Block, kind: Kind) -> None:
+        self._buffer = buffer
+        self._block = block
+        self._entries: Iterator[tuple[int, int]] | None = (
+            iter(entries(buffer, block.length)) if kind == "local" else None
+        )
+
+    def around(self, place: int) -> tuple[int, int]:
+        """Start and end of the record whose bytes end the hit; places come in order."""
+        if self._entries is not None:
+            for start, end in self._entries:
+                if place <= end:
+                    return start, end
+        # A hit may take the newline with it.
+        start = self._buffer.rfind(b"\n", 0, place - 1) + 1
+        end = self._buffer.find(b"\n", place - 1, self._block.length)
+        end = self._block.length if end < 0 else end + 1
+        if end - start <= _LONGEST_RECORD:
+            return start, end
+        # Fixed places of the log, so that the windows are the same whatever the blocks.
+        grid = (self._block.offset + place) // _WINDOW * _WINDOW - self._block.offset
+        return max(start, grid - _MARGIN), min(end, grid + _WINDOW + _MARGIN)
+
+
+def _following(buffer: bytearray, length: int, end: int) -> bytes:
+    """The next records of a block, each with its newline."""
+    stop = end
+    for _record in range(_MOST_FOLLOWING):
+        after = buffer.find(b"\n", stop, length) + 1
+        if after <= 0 or after - stop > _LONGEST_RECORD:
+            break
+        stop = after
+    return bytes(buffer[end:stop])
