@@ -3,7 +3,8 @@
 """How fast and how right log_secret_scan is, beside other tools on the same logs in the same run.
 
 The logs are made up from a seed: 256 MB as Docker's json-file driver writes them, once clean, once with a secret
-in every hundredth line. What was planted where is known, and so are recall and precision.
+in every hundredth line, and once with a line that only looks like a leak in every tenth. What was planted where is
+known, and so are recall and precision.
 """
 
 from __future__ import annotations
@@ -142,8 +143,13 @@ def known_values(source: random.Random) -> list[str]:
     return [value + source.choice(["", "#$", "/+=", '"!']) for value in values]
 
 
-def build(path: Path, size: int, share: float, source: random.Random, known: list[str]) -> dict[int, Planted]:
-    """Write a log; returns what was planted at which byte. Clean stretches repeat with new times only."""
+def build(
+    path: Path, size: int, leaks: float, decoys: float, source: random.Random, known: list[str]
+) -> dict[int, Planted]:
+    """Write a log with these shares of leaking and of suspicious lines; returns what was planted at which byte.
+
+    Clean stretches repeat with new times only.
+    """
     pool = [clean_line(source) for _ in range(20_000)]
     planted: dict[int, Planted] = {}
     offset = 0
@@ -151,9 +157,9 @@ def build(path: Path, size: int, share: float, source: random.Random, known: lis
         for number in range(10**9):
             moment = f"2026-01-02T{number // 3_600_000 % 24:02d}:{number // 60_000 % 60:02d}:{number // 1000 % 60:02d}.{number % 1000:03d}000001Z"
             item = None
-            if share and source.random() < share:
+            if leaks and source.random() < leaks:
                 item = leak(source, known)
-            elif share and source.random() < share:
+            elif decoys and source.random() < decoys:
                 item = Planted("decoy", decoy(source))
             line = item.line if item else source.choice(pool)
             if item and item.kind.startswith("known") and source.random() < 0.05:
@@ -241,11 +247,11 @@ def row(title: str, size: int, timing: Timing, base: float = 0.0, more: str = ""
 
 
 def speed(directory: Path, size: int, known: list[str], cache: str, source: random.Random) -> None:
-    """Throughput on clean and on leaking logs."""
-    clean, leaking = directory / "clean.log", directory / "leaking.log"
-    for path, share in ((clean, 0.0), (leaking, 0.01)):
-        build(path, size, share, source, known)
-    for path in (clean, leaking):
+    """Throughput on clean, leaking and suspicious logs."""
+    clean, leaking, suspicious = (directory / f"{name}.log" for name in ("clean", "leaking", "suspicious"))
+    for path, leaks, decoys in ((clean, 0.0, 0.0), (leaking, 0.01, 0.01), (suspicious, 0.0, 0.1)):
+        build(path, size, leaks, decoys, source, known)
+    for path in (clean, leaking, suspicious):
         total = path.stat().st_size
         path.read_bytes()
         gitleaks = 0.0
@@ -291,7 +297,7 @@ def speed(directory: Path, size: int, known: list[str], cache: str, source: rand
 def accuracy(directory: Path, known: list[str], source: random.Random) -> None:
     """Recall by class and precision, for both engines."""
     path = directory / "truth.log"
-    planted = build(path, 12 << 20, 0.05, source, known)
+    planted = build(path, 12 << 20, 0.05, 0.05, source, known)
     for engine in ("libhs", "python"):
         hits = records_hit(path, known, engine)
         if hits is None:

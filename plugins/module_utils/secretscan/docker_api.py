@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -42,7 +42,7 @@ class DockerApi:
         with self._request(path, names, query) as response:
             return json.loads(response.read())
 
-    def containers(self, filters: dict[str, list[str]]) -> list[dict[str, Any]]:
+    def containers(self, filters: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
         """The containers, running or not, that pass the filters."""
         return list(self.get("/containers/json", all="1", filters=json.dumps(filters)))
 

@@ -30,7 +30,7 @@ class Finding(NamedTuple):
     offset: int
     line: str
     fingerprint: str
-    count: int = 1
+    count: int = 1  # type: ignore[assignment]
     last_time: str = ""
     verified: bool | None = None
     new: bool = True

@@ -10,7 +10,7 @@ import glob
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -104,7 +104,7 @@ def _key(options: Options, state: State) -> bytes:
     return state.key
 
 
-def _from_files(patterns: list[str]) -> dict[str, str]:
+def _from_files(patterns: Sequence[str]) -> dict[str, str]:
     """Secrets from the files they already lie in on this host, by file name."""
     secrets = {}
     for pattern in patterns:

@@ -116,28 +116,32 @@ class Scanner:
 
     def _records(self, log: Log, batch: list[HitRecord], searcher: Searcher) -> None:
         """Look at records that were hit."""
-        maybe = [record for record in batch if MAYBE in record.numbers]
-        for record, hit in zip(maybe, searcher.look_closer([record.raw for record in maybe]), strict=True):
-            record.numbers.remove(MAYBE)
-            record.numbers.update(hit)
-        for raw, offset, numbers, following in batch:
-            if not numbers:
-                continue
-            words = {number for number in numbers if KEYWORD <= number < KNOWN} if self._plan.keywords else set()
-            if words and words == numbers and not self._since and not self._until:
-                self._count(words)
-                continue
-            record = records.parse(log.kind, raw)
-            if not self._in_time(record):
-                continue
-            if words:
-                self._count(words)
-            text = record.text
-            if following:
-                text += "".join(_lines(log.kind, following))
-            for match in self._confirmer.confirm(text, numbers - words if words else numbers):
-                stream = record if record.stream else record._replace(stream=log.stream)
-                self._collector.add(match, stream, log.source, offset, log.origin)
+        maybe = [hit for hit in batch if MAYBE in hit.numbers]
+        for hit, numbers in zip(maybe, searcher.look_closer([hit.raw for hit in maybe]), strict=True):
+            hit.numbers.remove(MAYBE)
+            hit.numbers.update(numbers)
+        for hit in batch:
+            if hit.numbers:
+                self._record(log, hit)
+
+    def _record(self, log: Log, hit: HitRecord) -> None:
+        numbers = hit.numbers
+        words = {number for number in numbers if KEYWORD <= number < MAYBE} if self._plan.keywords else set()
+        if words and words == numbers and not self._since and not self._until:
+            self._count(words)
+            return
+        record = records.parse(log.kind, hit.raw)
+        if not self._in_time(record):
+            return
+        if words:
+            self._count(words)
+            numbers -= words
+        text = record.text
+        if hit.following:
+            text += "".join(_lines(log.kind, hit.following))
+        for match in self._confirmer.confirm(text, numbers):
+            stream = record if record.stream else record._replace(stream=log.stream)
+            self._collector.add(match, stream, log.source, hit.offset, log.origin)
 
     def _seam(self, log: Log, text: str, cut: int, record: Record, offset: int, searcher: Searcher) -> None:
         """Look at what two pieces of a line say together and neither says alone."""

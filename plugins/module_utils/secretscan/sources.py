@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Sources:
         self.scanned: list[str] = []
         self.notes = self._chain.notes
 
-    def containers(self, project: str, names: list[str], labels: list[str]) -> None:
+    def containers(self, project: str, names: Sequence[str], labels: Sequence[str]) -> None:
         """The containers of a Compose project, those named, and those with all the labels."""
         found: dict[str, str] = {}
         if project:
@@ -56,7 +56,7 @@ class Sources:
         for identifier in found:
             self._container(identifier)
 
-    def _listed(self, filters: dict[str, list[str]]) -> dict[str, str]:
+    def _listed(self, filters: dict[str, Sequence[str]]) -> dict[str, str]:
         return {item["Id"]: item["Names"][0] for item in self._api.containers(filters)}
 
     def _container(self, identifier: str) -> None:
@@ -117,7 +117,7 @@ class Sources:
             time, _space, text = line.partition(b" ")
             yield stream, time.decode("ascii", "replace"), text
 
-    def journal(self, units: list[str]) -> None:
+    def journal(self, units: Sequence[str]) -> None:
         """The journal's records of systemd units."""
         for unit in units:
             source = f"journal {unit}"
@@ -149,7 +149,7 @@ class Sources:
         if process.returncode:
             self.notes.append(f"{source}: journalctl failed: {error.splitlines()[0] if error else 'no reason given'}")
 
-    def images(self, images: list[str]) -> None:
+    def images(self, images: Sequence[str]) -> None:
         """What an image's history and configuration say."""
         for image in images:
             try:
@@ -163,7 +163,7 @@ class Sources:
             lines += [f"{name}={value}" for name, value in (config.get("Labels") or {}).items()]
             self._text(f"image {image}", "\n".join(line.replace("\n", " ") for line in lines).encode())
 
-    def files(self, patterns: list[str]) -> None:
+    def files(self, patterns: Sequence[str]) -> None:
         """Files and globs, with what was rotated away from them."""
         for pattern in patterns:
             paths = sorted(glob.glob(pattern, recursive=True)) or [pattern]
@@ -180,7 +180,7 @@ class Sources:
                 position = self._chain.scan(source, path, "text", self._state.source(source))
                 self._state.remember(source, {"source": source, **position})
 
-    def texts(self, texts: dict[str, str]) -> None:
+    def texts(self, texts: Mapping[str, str]) -> None:
         """Texts handed over."""
         for name, text in texts.items():
             self._text(f"text {name}", text.encode("utf-8", "replace"))

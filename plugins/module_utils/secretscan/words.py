@@ -4,7 +4,7 @@
 
 Logs repeat themselves: a megabyte of 160,000 words has 10,000 different ones, and most of those stood in
 the megabyte before. So a block is split into words at the speed of C, and only words not seen before are
-searched for the literals that a match must hold. Blocks with such a word are then searched for the literal's
+searched for the literals that a match must hold. Stretches with such a word are then searched for the literal's
 places, and the relaxed patterns run on the lines there.
 """
 
@@ -24,9 +24,12 @@ _MOST_WORDS = 80_000
 # On both sides of a literal, what the patterns see of an endless line.
 _REACH = 4096
 
-_WORD_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+# So much is searched when a word in it tells; in a whole block, too many would.
+_STRETCH = 1 << 16
+
+_WORD_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-%~|"
 _TO_WORDS = bytes(byte if byte in _WORD_BYTES else 0x20 for byte in range(256))
-_PIECE = re.compile(rb"[A-Za-z0-9_-]{3,}")
+_PIECE = re.compile(rb"[A-Za-z0-9_%~|-]{2,}|\|")
 
 
 class _Probe:
@@ -84,8 +87,8 @@ class _WordSearcher:
         lower = data.lower()
         hits: set[Hit] = set()
         done: set[tuple[int, int]] = set()
-        for probe in self._present(data):
-            for place in _places(lower if probe.caseless else data, probe.text):
+        for start, end in _stretches(data):
+            for probe, place in self._places(data, lower, start, end):
                 for number, pattern, leading in probe.targets:
                     if pattern is None:
                         hits.add((place + len(probe.text), number))
@@ -94,18 +97,27 @@ class _WordSearcher:
                         if match:
                             hits.add((match.end(), number))
                     else:
-                        start, end = _surroundings(data, place)
-                        if (number, start) not in done:
-                            done.add((number, start))
-                            hits.update((match.end(), number) for match in pattern.finditer(data, start, end))
+                        first, last = _surroundings(data, place)
+                        if (number, first) not in done:
+                            done.add((number, first))
+                            hits.update((match.end(), number) for match in pattern.finditer(data, first, last))
         return sorted(hits)
 
     def look_closer(self, texts: Sequence[bytes | bytearray]) -> list[set[int]]:
         """Never needed: what search() finds has been looked at closely."""
         return [set() for _text in texts]
 
+    def _places(self, data: bytes, lower: bytes, start: int, end: int) -> Iterator[tuple[_Probe, int]]:
+        """Where in a stretch of the block the literals stand."""
+        for probe in self._present(data[start:end]):
+            text = lower if probe.caseless else data
+            place = text.find(probe.text, start, end)
+            while place >= 0:
+                yield probe, place
+                place = text.find(probe.text, place + 1, end)
+
     def _present(self, data: bytes) -> Iterable[_Probe]:
-        """The probes whose piece stands in one of the block's words."""
+        """The probes whose piece stands in one of the words."""
         words = set(data.translate(_TO_WORDS).split())
         new = words - self._dull
         new.difference_update(self._telling)
@@ -142,11 +154,13 @@ def _words_with(pattern: re.Pattern[bytes] | None, text: bytes, original: bytes)
         yield original[start:place]
 
 
-def _places(data: bytes, text: bytes) -> Iterator[int]:
-    place = data.find(text)
-    while place >= 0:
-        yield place
-        place = data.find(text, place + 1)
+def _stretches(data: bytes) -> Iterator[tuple[int, int]]:
+    """Pieces of a block that end where a line does."""
+    start = 0
+    while start < len(data):
+        end = data.rfind(b"\n", start, start + _STRETCH) + 1 or len(data)
+        yield start, end
+        start = end
 
 
 def _surroundings(data: bytes, place: int) -> tuple[int, int]:
