@@ -8,7 +8,6 @@ relaxed patterns and literals end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -27,7 +26,7 @@ class Searcher(Protocol):
     def search(self, block: bytearray, length: int) -> list[Hit]:
         """Hits as (end, number), in the order of their ends; from MAYBE on to KNOWN where a closer look is needed."""
 
-    def look_closer(self, texts: Sequence[bytes | bytearray]) -> list[set[int]]:
+    def look_closer(self, texts: list[bytes]) -> list[set[int]]:
         """The rules that are hit in each of some texts."""
 
 

@@ -22,7 +22,7 @@ _MOST_FOLLOWING = 4
 class HitRecord(NamedTuple):
     """A record's bytes and place, the numbers under which it was hit, and the records after it if they matter."""
 
-    raw: bytes | bytearray
+    raw: bytes
     offset: int
     numbers: set[int]
     following: bytes
@@ -48,7 +48,7 @@ def hit_records(
             continue
         if not start < place <= end:
             start, end = bounds.around(place)
-            found.append(HitRecord(buffer[start:end], block.offset + start, set(), b""))
+            found.append(HitRecord(bytes(buffer[start:end]), block.offset + start, set(), b""))
         found[-1].numbers.add(MAYBE if MAYBE <= number < KNOWN else number)
         if number in multiline and kind != "local":
             found[-1] = found[-1]._replace(following=_following(buffer, block.length, end))

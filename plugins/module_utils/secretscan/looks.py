@@ -11,7 +11,6 @@ which that would be most lines are searched for everything at once.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate
 
@@ -110,7 +109,7 @@ class _Searcher:
                 return None
         return hits
 
-    def look_closer(self, texts: Sequence[bytes | bytearray]) -> list[set[int]]:
+    def look_closer(self, texts: list[bytes]) -> list[set[int]]:
         """The rules that are hit in each of some texts, all searched as one."""
         found: list[set[int]] = [set() for _text in texts]
         ends = list(accumulate(map(len, texts)))

@@ -18,7 +18,7 @@ SEVERITIES = ("low", "medium", "high")
 _WORD_CHARS = string.ascii_letters + string.digits
 _START = r"(?<![A-Za-z0-9])"
 _FIXED_FIRST = re.compile(r"[\w-]{2}(?![?*+{|])")
-_END = r"(?![A-Za-z0-9_-])"
+_END = r"(?![\w-])"
 _LONGEST_PATTERN = 1000
 _LOOK_AROUND = re.compile(r"\(\?<?[=!]")
 
@@ -56,10 +56,12 @@ class Rule(_Fields):
     @cached_property
     def exact(self) -> re.Pattern[str]:
         """What a secret is, boundaries included; compiled on the first hit only."""
+        # Without what re would do for Unicode, it compiles in half the time.
+        pattern = f"(?:{self.pattern})" if "|" in self.pattern else self.pattern
         if self.near:
-            return re.compile(f"(?:{self.pattern}){self.end}", re.IGNORECASE | re.ASCII)
+            return re.compile(pattern + self.end, re.IGNORECASE | re.ASCII)
         start = "" if self._starts_apart else self.start
-        return re.compile(f"{start}(?:{self.pattern}){self.end}", re.ASCII)
+        return re.compile(start + pattern + self.end, re.ASCII)
 
     @cached_property
     def _starts_apart(self) -> bool:

@@ -11,7 +11,7 @@ places, and the relaxed patterns run on the lines there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from .plan import KEYWORD, KNOWN, Plan
 
@@ -103,7 +103,7 @@ class _WordSearcher:
                             hits.update((match.end(), number) for match in pattern.finditer(data, first, last))
         return sorted(hits)
 
-    def look_closer(self, texts: Sequence[bytes | bytearray]) -> list[set[int]]:
+    def look_closer(self, texts: list[bytes]) -> list[set[int]]:
         """Never needed: what search() finds has been looked at closely."""
         return [set() for _text in texts]
 
