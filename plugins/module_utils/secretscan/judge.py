@@ -10,9 +10,7 @@ import binascii
 import math
 import re
 import zlib
-from collections import Counter
 from collections.abc import Callable
-from functools import lru_cache
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -37,6 +35,10 @@ _HINTS = (
     *("***", "•", "#####", "x#", "#x", "...", "<", "[", "{", "$", "%"),
     *("your", "my_", "my-", "some", "the", "put", "insert", "enter"),
 )
+# What a text is shows within so many characters.
+_TELLING = 64
+# Of a character that stands n times in a text, n log2 n.
+_WEIGHT = [n * math.log2(n or 1) for n in range(_TELLING + 1)]
 _RUN = re.compile(r"(.)\1{4,}", re.DOTALL)
 _WORD = re.compile(r"(?i)^[a-z]+(?:'[a-z]+)?[.,:;!?)\]]*$")
 # Code, not data: a call, an attribute, a path, an address, a number, a version, a date.
@@ -53,37 +55,33 @@ _HARMLESS = re.compile(
 )
 
 
-def entropy(text: str) -> float:
-    """Shannon entropy in bits a character."""
-    size = len(text)
-    return -sum(n / size * math.log2(n / size) for n in Counter(text).values())
-
-
-@lru_cache(maxsize=4096)
-def _least_entropy(size: int, different: int) -> float:
-    """The entropy of the dullest text of a size with so many different characters: one of them fills the rest."""
-    most = size - different + 1
-    return math.log2(size) - most * math.log2(most) / size
-
-
 def has_entropy(text: str, least: float) -> bool:
-    """Whether a text has so many bits a character; mostly told without counting them."""
-    return _has_entropy(text, least, len(set(text)))
+    """Whether a text, as far as it takes to tell, has so many bits of Shannon entropy a character."""
+    head = text[:_TELLING]
+    return _has_entropy(head, least, set(head))
 
 
 def is_placeholder(text: str) -> bool:
     """Whether the text is what documentation and masking put in a secret's place."""
-    return _is_placeholder(text, len(set(text)))
+    head = text[:_TELLING]
+    return _is_placeholder(head, len(set(head)))
 
 
 def is_random(text: str, least: float) -> bool:
     """Whether a text has so many bits a character and is no placeholder."""
-    different = len(set(text))
-    return _has_entropy(text, least, different) and not _is_placeholder(text, different)
+    head = text[:_TELLING]
+    chars = set(head)
+    return _has_entropy(head, least, chars) and not _is_placeholder(head, len(chars))
 
 
-def _has_entropy(text: str, least: float, different: int) -> bool:
-    return different > 0 and (_least_entropy(len(text), different) >= least or entropy(text) >= least)
+def _has_entropy(text: str, least: float, chars: set[str]) -> bool:
+    size = len(text)
+    if not size:
+        return False
+    # So many different characters may be enough, even if one of them fills all the rest.
+    if math.log2(size) - _WEIGHT[size - len(chars) + 1] / size >= least:
+        return True
+    return math.log2(size) - sum(map(_WEIGHT.__getitem__, map(text.count, chars))) / size >= least
 
 
 def _is_placeholder(text: str, different: int) -> bool:
