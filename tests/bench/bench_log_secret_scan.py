@@ -217,7 +217,7 @@ def measure(command: list[str], stdin: str = "", environment: dict[str, str] | N
     return Timing(time.perf_counter() - began, cpu, 0.0, result.stdout or result.stderr)
 
 
-def scan(path: Path, known: list[str], cache: str, rounds: int = 5, **options: object) -> tuple[Timing, dict]:
+def scan(path: Path, known: list[str], cache: str, rounds: int = 9, **options: object) -> tuple[Timing, dict]:
     """The best of some whole processes that scan a file."""
     settings = {
         "paths": [str(path)],
