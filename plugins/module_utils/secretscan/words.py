@@ -19,17 +19,17 @@ Hit = tuple[int, int]
 # A number, the pattern to try, and whether it begins where the literal stands.
 _Targets = list[tuple[int, "re.Pattern[bytes] | None", bool]]
 
-# Words remembered before the memory starts anew: some 10 MB.
+# Words remembered before the memory starts anew: some 10 MB. Longer ones are not.
 _MOST_WORDS = 80_000
+_LONGEST_WORD = 64
 # On both sides of a literal, what the patterns see of an endless line.
 _REACH = 4096
-
 # So much is searched when a word in it tells; in a whole block, too many would.
 _STRETCH = 1 << 16
 
 _WORD_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-%~|"
 _TO_WORDS = bytes(byte if byte in _WORD_BYTES else 0x20 for byte in range(256))
-_PIECE = re.compile(rb"[A-Za-z0-9_%~|-]{2,}|\|")
+_PIECE = re.compile(rb"[A-Za-z0-9_%~|-]{2,}")
 
 
 class _Probe:
@@ -78,6 +78,9 @@ class _WordSearcher:
         self._worded = [probe for probe in probes if probe.piece]
         self._exact = _trie(probe.piece for probe in self._worded if not probe.caseless)
         self._any_case = _trie(probe.piece for probe in self._worded if probe.caseless)
+        self._by_start: dict[bytes, list[_Probe]] = {}
+        for probe in self._worded:
+            self._by_start.setdefault(probe.piece[:2], []).append(probe)
         self._dull: set[bytes] = set()
         self._telling: dict[bytes, list[_Probe]] = {}
 
@@ -119,28 +122,39 @@ class _WordSearcher:
     def _present(self, data: bytes) -> Iterable[_Probe]:
         """The probes whose piece stands in one of the words."""
         words = set(data.translate(_TO_WORDS).split())
+        for memory in (self._dull, self._telling):
+            if len(memory) > _MOST_WORDS:
+                memory.clear()
         new = words - self._dull
         new.difference_update(self._telling)
-        if len(self._dull) > _MOST_WORDS:
-            self._dull.clear()
-        self._learn(new)
-        present = {id(probe): probe for probe in self._always}
+        present = dict.fromkeys(self._always)
         for word in words & self._telling.keys():
-            present.update((id(probe), probe) for probe in self._telling[word])
-        return present.values()
+            present.update(dict.fromkeys(self._telling[word]))
+        present.update(dict.fromkeys(self._learn(new)))
+        return present
 
-    def _learn(self, words: set[bytes]) -> None:
-        """Sort words into those that hold a probe's piece and the rest."""
+    def _learn(self, words: set[bytes]) -> list[_Probe]:
+        """Sort words into those that hold a probe's piece and the rest; returns the probes."""
         text = b" ".join(words)
         telling = set(_words_with(self._exact, text, text))
         telling.update(_words_with(self._any_case, text.lower(), text))
+        present: list[_Probe] = []
         for word in telling:
-            lower = word.lower()
-            self._telling[word] = [p for p in self._worded if p.piece in (lower if p.caseless else word)]
-        # Words long as a block would fill the memory; there are few of them.
-        self._dull.update(word for word in words - telling if len(word) <= 64)
-        if len(self._telling) > _MOST_WORDS:
-            self._telling = {word: self._telling[word] for word in telling}
+            probes = self._probes_in(word)
+            present += probes
+            if len(word) <= _LONGEST_WORD:
+                self._telling[word] = probes
+        self._dull.update(word for word in words - telling if len(word) <= _LONGEST_WORD)
+        return present
+
+    def _probes_in(self, word: bytes) -> list[_Probe]:
+        lower = word.lower()
+        probes = self._worded
+        if len(word) <= _LONGEST_WORD:
+            places = range(len(word) - 1)
+            starts = {word[place : place + 2] for place in places} | {lower[place : place + 2] for place in places}
+            probes = [probe for start in starts for probe in self._by_start.get(start, ())]
+        return [probe for probe in probes if probe.piece in (lower if probe.caseless else word)]
 
 
 def _words_with(pattern: re.Pattern[bytes] | None, text: bytes, original: bytes) -> Iterator[bytes]:

@@ -19,7 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, Report, engines, records, run
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import (
+    Options,
+    Report,
+    engines,
+    records,
+    run,
+    words,
+)
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.blocks import Cutter
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
@@ -212,6 +219,27 @@ def test_memory_stays_bounded_and_findings_are_capped(tmp_path: Path) -> None:
     assert len(found) == 1000
     assert len(found) + collector.uncounted >= 39_000
     assert peak < 48 << 20, f"{peak >> 20} MiB"
+
+
+def test_endless_words_are_not_remembered() -> None:
+    searcher = words.PythonEngine(Plan((RULE,), KnownValues({}))).searcher()
+    source = random.Random(6)
+    tracemalloc.start()
+    for _block in range(100):
+        block = bytearray(b"acme_" + source.randbytes(32_768).hex().encode())
+        assert searcher.search(block, len(block))
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert held < 1 << 20, f"{held >> 10} KiB"
+
+
+def test_a_full_memory_of_words_loses_no_hit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "_MOST_WORDS", 5)
+    values = [f"{number}Kp2mQ9vB3n" for number in range(10, 30)]
+    searcher = words.PythonEngine(Plan((), KnownValues(dict(zip(values, values))))).searcher()
+    for count in (4, 8, 12, 20, 20):
+        block = bytearray("\n".join(values[:count]).encode())
+        assert len(searcher.search(block, len(block))) == count
 
 
 def test_a_scan_leaves_nothing_to_the_garbage_collector(engine: str) -> None:
