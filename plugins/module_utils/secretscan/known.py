@@ -20,8 +20,8 @@ SHORTEST = 8
 _SHORTEST_LINE = 16
 _MOST_LINES = 4
 _LONGEST_LITERAL = 64
-# Characters that one of a value may take, its escapes within base64 or hex included.
-_MOST_ENCODED = 12
+# Characters that one of a value may take, its escapes within base64 or hex included, and the characters around it.
+_MOST_ENCODED = 16
 _RUN = re.compile(r"[A-Za-z0-9]+")
 
 
@@ -89,15 +89,10 @@ def _find_escaped(parts: list[str], text: str) -> str | None:
 
 
 def _find_encoded(parts: list[str], text: str, literals: list[Literal]) -> str | None:
-    # What of a long text to decode: as much around a literal as the value takes in any of its forms.
     reach = _MOST_ENCODED * max(map(len, parts))
     for plain in decode.texts(text):
         contents = []
-        for literal in literals:
-            place = (plain.lower() if literal.caseless else plain).find(literal.text.decode())
-            if place < 0:
-                continue
-            near = plain[max(0, place - reach) : place + len(literal.text) + reach]
+        for literal, near in _around(literals, plain, reach):
             for content in decode.from_hex(near) if literal.caseless else decode.from_base64(near):
                 if any(part in content for part in parts):
                     return plain
@@ -106,6 +101,16 @@ def _find_encoded(parts: list[str], text: str, literals: list[Literal]) -> str |
             if _find_escaped(parts, content):
                 return plain
     return None
+
+
+def _around(literals: list[Literal], text: str, reach: int) -> Iterator[tuple[Literal, str]]:
+    """What of a text to decode: as much before and after each literal as its value can take there."""
+    for literal in literals:
+        where = text.lower() if literal.caseless else text
+        place = where.find(literal.text.decode())
+        while place >= 0:
+            yield literal, text[max(0, place - reach) : place + 2 * reach]
+            place = where.find(literal.text.decode(), place + reach)
 
 
 def _parts(value: str) -> list[str]:

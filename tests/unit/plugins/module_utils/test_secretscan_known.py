@@ -149,6 +149,16 @@ def test_the_local_drivers_entries(tmp_path: Path, engine: str) -> None:
     assert finding.offset == len(filler)
 
 
+@pytest.mark.parametrize("encoding", ["base64", "base64 for URLs", "hex", "HEX"])
+def test_a_value_after_a_part_of_it_is_found(engine: str, encoding: str) -> None:
+    """The part holds what is searched for; only the whole is a leak."""
+    value = "q9Zr4mPw7Xc2Lk8Bv5Nt#a1"
+    part, whole = ENCODINGS[encoding](value[:-3]), ENCODINGS[encoding](value)
+    for between in (" ", "." * 100, " and " * 2000):
+        assert not _known(_scan(engine, f"got {part}{between}", {"KEY": value}))
+        assert _known(_scan(engine, f"got {part}{between}{whole} once", {"KEY": value})) == ["Value of KEY"]
+
+
 def test_short_values_are_named_and_not_searched_for() -> None:
     report = _scan("auto", "a b c 1234567", {"PIN": "1234567", "EMPTY": "", "LONG": "x7Kp2mQ9"})
     assert report.too_short == ["EMPTY", "PIN"]
