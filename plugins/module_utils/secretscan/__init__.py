@@ -3,8 +3,8 @@
 """Search logs for secrets: the deployment's own values in any encoding, and credentials by their form.
 
 For other parts of the collection, C(scan_texts) is all that is needed. The way of a byte: sources.py finds
-the logs, blocks.py cuts them, engines.py finds the places worth a look, confirm.py judges the records there,
-findings.py counts what is a secret, report.py says it.
+the logs, blocks.py cuts them, engines.py finds the places worth a look, hits.py the records there, confirm.py
+judges them, findings.py counts what is a secret, report.py says it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a leaked credential looks like: every rule of the scan, as data. Plain Python, because Ansible
-ships only Python to a server; a user's own rules have the same keys, in YAML.
+ships only Python to a server; a user's own rules have the same keys but for sieve, in YAML.
 
 id        stable name, lower case with hyphens
 title     what it is, as its provider calls it
