@@ -14,10 +14,8 @@ from typing import Protocol
 from ..errors import UserError
 from . import hslib, rulebase
 from .looks import LibhsEngine
-from .plan import Plan
+from .plan import Hit, Plan
 from .words import PythonEngine
-
-Hit = tuple[int, int]
 
 
 class Searcher(Protocol):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .blocks import Block, entries
-from .plan import KNOWN, MAYBE
+from .plan import KNOWN, MAYBE, Hit
 from .records import Kind
 
 # A longer record is looked at through windows: a hit of bounded cost, however long the line.
@@ -28,9 +28,7 @@ class HitRecord(NamedTuple):
     following: bytes
 
 
-def hit_records(
-    buffer: bytearray, block: Block, kind: Kind, hits: list[tuple[int, int]], multiline: set[int]
-) -> list[HitRecord]:
+def hit_records(buffer: bytearray, block: Block, kind: Kind, hits: list[Hit], multiline: set[int]) -> list[HitRecord]:
     """The records of a block that were hit, each once.
 
     Args:
@@ -42,12 +40,12 @@ def hit_records(
     """
     found: list[HitRecord] = []
     bounds = _Bounds(buffer, block, kind)
-    start = end = -1
+    start = end = last = -1
     for place, number in hits:
         if not block.stale < place <= block.fresh:
             continue
-        if not start < place <= end:
-            start, end = bounds.around(place)
+        if not start < place <= last:
+            start, end, last = bounds.around(place)
             found.append(HitRecord(bytes(buffer[start:end]), block.offset + start, set(), b""))
         found[-1].numbers.add(MAYBE if MAYBE <= number < KNOWN else number)
         if number in multiline and kind != "local":
@@ -65,21 +63,22 @@ class _Bounds:
             iter(entries(buffer, block.length)) if kind == "local" else None
         )
 
-    def around(self, place: int) -> tuple[int, int]:
-        """Start and end of the record whose bytes end the hit; places come in order."""
+    def around(self, place: int) -> tuple[int, int, int]:
+        """Start and end of the record whose bytes end the hit, and up to where it serves; places come in order."""
         if self._entries is not None:
             for start, end in self._entries:
                 if place <= end:
-                    return start, end
+                    return start, end, end
         # A hit may take the newline with it.
         start = self._buffer.rfind(b"\n", 0, place - 1) + 1
         end = self._buffer.find(b"\n", place - 1, self._block.length)
         end = self._block.length if end < 0 else end + 1
         if end - start <= _LONGEST_RECORD:
-            return start, end
+            return start, end, end
         # Fixed places of the log, so that the windows are the same whatever the blocks.
         grid = (self._block.offset + place) // _WINDOW * _WINDOW - self._block.offset
-        return max(start, grid - _MARGIN), min(end, grid + _WINDOW + _MARGIN)
+        # What lies in a margin may be cut off there, so it has the next window.
+        return max(start, grid - _MARGIN), min(end, grid + _WINDOW + _MARGIN), grid + _WINDOW
 
 
 def _following(buffer: bytearray, length: int, end: int) -> bytes:

@@ -5,7 +5,7 @@
 A block is looked at twice. The first look searches, in one pass, for the known values and for the texts of which
 every match of a rule holds one, and in a second, quick one for the few patterns whose texts stand in every log. The
 second look searches for the rules' relaxed patterns, but only in the lines where the first saw something. Blocks in
-which that would be most lines are searched for everything at once.
+which those are many are searched for everything at once.
 """
 
 from __future__ import annotations
@@ -15,10 +15,8 @@ from functools import cached_property
 from itertools import accumulate
 
 from . import hslib
-from .plan import KEYWORD, KNOWN, Plan
+from .plan import KEYWORD, KNOWN, Hit, Plan
 from .rulebase import RuleBase
-
-Hit = tuple[int, int]
 
 # From so many hits of the first look in a block on, two looks cost more than one at everything.
 _MANY = 256

@@ -14,6 +14,8 @@ from .demands import Literals, fixed_texts, required_literals
 from .known import KnownValues
 from .rules import Rule
 
+# The byte at which a match ends, and its number.
+Hit = tuple[int, int]
 # Numbers under which an engine reports a hit; what lies below NEAR is the index of a rule.
 NEAR = 10_000
 KEYWORD = 20_000

@@ -62,6 +62,7 @@ class Scanner:
         self._searchers: list[Searcher] = []
         self._buffers: list[bytearray] = []
         self.engine_name = "no engine: nothing new to read"
+        self._lock = threading.Lock()
         self.bytes_read = 0
         self.keyword_lines = 0
         self.keywords: Counter[str] = Counter()
@@ -102,9 +103,10 @@ class Scanner:
             size = 0
             while (block := cutter.next(buffer)) is not None and not failures:
                 hits = searcher.search(buffer, block.length)
-                for record in hit_records(buffer, block, log.kind, hits, self._plan.multiline) if hits else ():
-                    batch.append(record)
-                    size += len(record.raw)
+                if hits:
+                    found = hit_records(buffer, block, log.kind, hits, self._plan.multiline)
+                    batch += found
+                    size += sum(len(record.raw) for record in found)
                 for seam in block.seams:
                     self._seam(log, seam.text, seam.cut, seam.record, seam.offset, searcher)
                 if size > _BATCH:
@@ -166,9 +168,9 @@ class Scanner:
         return self._confirmer.confirm(text, numbers) if numbers else []
 
     def _count(self, words: set[int]) -> None:
-        self.keyword_lines += 1
-        for number in words:
-            self.keywords[self._plan.keywords[number - KEYWORD]] += 1
+        with self._lock:
+            self.keyword_lines += 1
+            self.keywords.update(self._plan.keywords[number - KEYWORD] for number in words)
 
     def _in_time(self, record: Record) -> bool:
         """Whether a record lies in the span asked for; one without a time does."""

@@ -13,9 +13,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from .plan import KEYWORD, KNOWN, Plan
+from .plan import KEYWORD, KNOWN, Hit, Plan
 
-Hit = tuple[int, int]
 # A number, the pattern to try, and whether it begins where the literal stands.
 _Targets = list[tuple[int, "re.Pattern[bytes] | None", bool]]
 

@@ -203,6 +203,18 @@ def test_a_line_longer_than_any_block(tmp_path: Path, engine: str, where: int) -
     assert watch.scan()[0] == ["Acme", "Value of A"]
 
 
+def test_a_secret_at_the_edge_of_what_is_looked_at_together(tmp_path: Path, engine: str) -> None:
+    """In a long line, another secret before it decides where that edge is."""
+    log = tmp_path / "app.log"
+    first, second = "acme_" + "q7" * 6, "acme_" + "z9" * 6
+    for edge in (4096, 8192, 12288, 16384):
+        for place in range(edge - 20, edge + 4):
+            line = f"a {first} ".ljust(place, ".") + f" {second} "
+            log.write_text(line.ljust(100_000, ".") + "\n")
+            watch = Watch(log, engine, "text")
+            assert watch.scan()[0] == ["Acme", "Acme"], (edge, place)
+
+
 def test_memory_stays_bounded_and_findings_are_capped(tmp_path: Path) -> None:
     source = random.Random(4)
     log = tmp_path / "app.log"
