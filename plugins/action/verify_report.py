@@ -14,13 +14,13 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.color import stringc
 from ansible.utils.display import Display
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import SEVERITY, Status
-from ansible_collections.sluice.deploy.plugins.module_utils.report.collect import collect
-from ansible_collections.sluice.deploy.plugins.module_utils.report.machine import as_json, as_junit
-from ansible_collections.sluice.deploy.plugins.module_utils.report.model import Report, waive
-from ansible_collections.sluice.deploy.plugins.module_utils.report.page import as_page
-from ansible_collections.sluice.deploy.plugins.module_utils.report.table import as_table
+from ..module_utils.errors import UserError
+from ..module_utils.gates import SEVERITY, Status
+from ..module_utils.report.collect import collect
+from ..module_utils.report.machine import as_json, as_junit
+from ..module_utils.report.model import Report, waive
+from ..module_utils.report.page import as_page
+from ..module_utils.report.table import as_table
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "title": {"type": "str", "required": True},

@@ -9,8 +9,8 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.sluice.deploy.plugins.module_utils import secretvalues
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ..module_utils import secretvalues
+from ..module_utils.errors import UserError
 
 
 def dsn(parts: Mapping[str, Any]) -> str:

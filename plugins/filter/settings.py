@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import nearest
+from ..module_utils.errors import nearest
 
 
 def unknown_settings(given: Iterable[str], known: Iterable[str]) -> list[str]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.sizes import format_size, parse_size
+from ..module_utils.errors import UserError
+from ..module_utils.sizes import format_size, parse_size
 
 
 def size_bytes(value: Any) -> int:

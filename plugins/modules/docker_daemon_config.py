@@ -71,8 +71,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost import daemon_config
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ..module_utils.dockerhost import daemon_config
+from ..module_utils.errors import UserError
 
 UNIT = "docker.service"
 

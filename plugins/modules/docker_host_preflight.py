@@ -179,14 +179,14 @@ import pwd
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost import verdict
-from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost.facts import (
+from ..module_utils.dockerhost import verdict
+from ..module_utils.dockerhost.facts import (
     parse_os_release,
     read_host,
     read_text,
 )
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.sizes import parse_size
+from ..module_utils.errors import UserError
+from ..module_utils.sizes import parse_size
 
 CONFIG_SPEC = {
     "log_max_size": {"type": "str", "default": "10m"},

@@ -90,8 +90,8 @@ requests:
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import run_module
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.bootstrap import (
+from ..module_utils.dokploy.arguments import run_module
+from ..module_utils.dokploy.bootstrap import (
     Administrator,
     create_api_key,
     sign_in,
@@ -101,7 +101,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.bootstrap im
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-    from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.client import Client
+    from ..module_utils.dokploy.client import Client
 
 
 def act(module: AnsibleModule, client: Client) -> dict[str, Any]:

@@ -130,31 +130,31 @@ requests:
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import (
+from ..module_utils.dokploy.arguments import (
     PLACE,
     REMOVAL,
     run_module,
     secret_texts,
     texts,
 )
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.composefile import check_compose_file
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.render import render_stack
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.services import (
+from ..module_utils.dokploy.composefile import check_compose_file
+from ..module_utils.dokploy.render import render_stack
+from ..module_utils.dokploy.services import (
     Service,
     ensure_service,
     locate,
     remove_service,
 )
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.source import GitSource, RawSource
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues import check_secrets
-from ansible_collections.sluice.deploy.plugins.module_utils.stack_parse import parse_stack
+from ..module_utils.dokploy.source import GitSource, RawSource
+from ..module_utils.errors import UserError
+from ..module_utils.secretvalues import check_secrets
+from ..module_utils.stack_parse import parse_stack
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-    from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.client import Client
-    from ansible_collections.sluice.deploy.plugins.module_utils.stack import Stack
+    from ..module_utils.dokploy.client import Client
+    from ..module_utils.stack import Stack
 
 
 def source_of(params: dict[str, Any], stack: Stack | None) -> GitSource | RawSource:

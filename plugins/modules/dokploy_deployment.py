@@ -145,15 +145,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import SERVICE, run_module, secret_texts
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.deployment import Timeline
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.rollout import Rollout, Wish
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ..module_utils.dokploy.arguments import SERVICE, run_module, secret_texts
+from ..module_utils.dokploy.deployment import Timeline
+from ..module_utils.dokploy.rollout import Rollout, Wish
+from ..module_utils.errors import UserError
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-    from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.client import Client
+    from ..module_utils.dokploy.client import Client
 
 
 def act(module: AnsibleModule, client: Client) -> dict[str, Any]:

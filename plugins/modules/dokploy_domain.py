@@ -109,14 +109,14 @@ requests:
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import SERVICE, run_module
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.domains import Domain
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.routing import ensure_domains
+from ..module_utils.dokploy.arguments import SERVICE, run_module
+from ..module_utils.dokploy.domains import Domain
+from ..module_utils.dokploy.routing import ensure_domains
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-    from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.client import Client
+    from ..module_utils.dokploy.client import Client
 
 DOMAIN = {
     "host": {"type": "str", "required": True},

@@ -116,20 +116,20 @@ requests:
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import (
+from ..module_utils.dokploy.arguments import (
     PLACE,
     run_module,
     secret_texts,
 )
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.checks import check_deployment
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.lookup import find_place, names
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.settings import check_settings
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ..module_utils.dokploy.checks import check_deployment
+from ..module_utils.dokploy.lookup import find_place, names
+from ..module_utils.dokploy.settings import check_settings
+from ..module_utils.errors import UserError
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-    from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.client import Client
+    from ..module_utils.dokploy.client import Client
 
 
 def act(module: AnsibleModule, client: Client) -> dict[str, Any]:

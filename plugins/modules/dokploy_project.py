@@ -59,8 +59,8 @@ requests:
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.arguments import REMOVAL, run_module
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.projects import (
+from ..module_utils.dokploy.arguments import REMOVAL, run_module
+from ..module_utils.dokploy.projects import (
     ensure_project,
     remove_project,
 )
@@ -68,7 +68,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.projects imp
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-    from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.client import Client
+    from ..module_utils.dokploy.client import Client
 
 
 def act(module: AnsibleModule, client: Client) -> dict[str, Any]:

@@ -58,12 +58,12 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sluice.deploy.plugins.module_utils.edge import attempts
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.host import Host
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.install import summary
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.renewal import wants_issue
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.store import Store
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ..module_utils.edge import attempts
+from ..module_utils.edge.host import Host
+from ..module_utils.edge.install import summary
+from ..module_utils.edge.renewal import wants_issue
+from ..module_utils.edge.store import Store
+from ..module_utils.errors import UserError
 
 
 def main() -> None:

@@ -206,16 +206,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.install import (
+from ..module_utils.edge.install import (
     Outcome,
     put,
     summary,
     take_off,
 )
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.parse import parse_edge, parse_site
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.store import Store
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.stack_parse import parse_stack
+from ..module_utils.edge.parse import parse_edge, parse_site
+from ..module_utils.edge.store import Store
+from ..module_utils.errors import UserError
+from ..module_utils.stack_parse import parse_stack
 
 
 def argument_spec() -> dict[str, Any]:

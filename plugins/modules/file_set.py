@@ -76,7 +76,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ..module_utils.errors import UserError
 
 
 @dataclass

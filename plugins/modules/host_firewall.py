@@ -76,9 +76,9 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost import firewall
-from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost.facts import find_ssh_ports, read_listeners
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ..module_utils.dockerhost import firewall
+from ..module_utils.dockerhost.facts import find_ssh_ports, read_listeners
+from ..module_utils.errors import UserError
 
 ALLOW = "docker_host_firewall_allow"
 TRUSTED = "docker_host_firewall_trusted_interfaces"

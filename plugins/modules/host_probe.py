@@ -111,9 +111,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import worst_status
-from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.look import Wishes, look
+from ..module_utils.errors import UserError
+from ..module_utils.gates import worst_status
+from ..module_utils.hostprobe.look import Wishes, look
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "stack": {"type": "str", "required": True},

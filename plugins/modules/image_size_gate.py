@@ -291,10 +291,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import worst_status
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.gate import run
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.judge import CHECKS, DEFAULT_FAIL_ON
+from ..module_utils.errors import UserError
+from ..module_utils.gates import worst_status
+from ..module_utils.imagegate.gate import run
+from ..module_utils.imagegate.judge import CHECKS, DEFAULT_FAIL_ON
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "images": {"type": "list", "elements": "raw"},

@@ -209,11 +209,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import worst_status
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.login import Login
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Target
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.probe import Wishes, probe
+from ..module_utils.errors import UserError
+from ..module_utils.gates import worst_status
+from ..module_utils.siteprobe.login import Login
+from ..module_utils.siteprobe.model import Target
+from ..module_utils.siteprobe.probe import Wishes, probe
 
 _HEALTH = {"path": {"type": "str", "required": True}, "expect": {"type": "dict", "default": {}}}
 _FRONT = {

@@ -70,9 +70,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sluice.deploy.plugins.module_utils.release.backup import back_up
-from ansible_collections.sluice.deploy.plugins.module_utils.release.module import COMMON_OPTIONS, conduct
-from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run, Settings
+from ..module_utils.release.backup import back_up
+from ..module_utils.release.module import COMMON_OPTIONS, conduct
+from ..module_utils.release.run import Run, Settings
 
 
 def main() -> None:

@@ -140,14 +140,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sluice.deploy.plugins.module_utils.release import release as releases
-from ansible_collections.sluice.deploy.plugins.module_utils.release.module import (
+from ..module_utils.release import release as releases
+from ..module_utils.release.module import (
     COMMON_OPTIONS,
     conduct,
     gate_levels,
 )
-from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run, Settings
-from ansible_collections.sluice.deploy.plugins.module_utils.sizes import parse_size
+from ..module_utils.release.run import Run, Settings
+from ..module_utils.sizes import parse_size
 
 OPTIONS: dict[str, dict[str, Any]] = {
     **COMMON_OPTIONS,

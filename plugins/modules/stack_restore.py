@@ -67,9 +67,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sluice.deploy.plugins.module_utils.release.backup import restore_from
-from ansible_collections.sluice.deploy.plugins.module_utils.release.module import COMMON_OPTIONS, conduct
-from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run, Settings
+from ..module_utils.release.backup import restore_from
+from ..module_utils.release.module import COMMON_OPTIONS, conduct
+from ..module_utils.release.run import Run, Settings
 
 
 def main() -> None:

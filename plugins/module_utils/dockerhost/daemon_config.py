@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ..errors import UserError
 
 Config = dict[str, Any]
 

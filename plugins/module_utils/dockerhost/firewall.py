@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ..errors import UserError
 
 TABLE = "sluice"
 _FORM = re.compile(r"(?P<first>[0-9]{1,5})(-(?P<last>[0-9]{1,5}))?(/(?P<protocol>tcp|udp))?")

@@ -7,10 +7,10 @@ from __future__ import annotations
 import re
 from typing import Any, TypedDict
 
-from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost import firewall
-from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost.facts import Host
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.sizes import format_size
+from . import firewall
+from .facts import Host
+from ..errors import UserError
+from ..sizes import format_size
 
 # Each release and whether its own packages hold Compose v2 and buildx, and under which names.
 SUPPORTED: dict[tuple[str, str], list[str] | None] = {

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ..errors import UserError
 
 _PROJECT = "com.docker.compose.project"
 _SECONDS = 20

@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult, gate_result
-from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.facts import Space
-from ansible_collections.sluice.deploy.plugins.module_utils.sizes import format_size
+from ..errors import UserError
+from ..gates import GateResult, gate_result
+from .facts import Space
+from ..sizes import format_size
 
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LEAST_INODES = 5

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult, gate_result
-from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe import facts, host, record, services
-from ansible_collections.sluice.deploy.plugins.module_utils.sizes import parse_size
+from ..errors import UserError
+from ..gates import GateResult, gate_result
+from . import facts, host, record, services
+from ..sizes import parse_size
 
 
 @dataclass(frozen=True)

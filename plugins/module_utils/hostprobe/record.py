@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult, gate_result
-from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.facts import Container
+from ..errors import UserError
+from ..gates import GateResult, gate_result
+from .facts import Container
 
 COLOURS = ("blue", "green")
 ID, TITLE = "release.drift", "What runs is what was released"

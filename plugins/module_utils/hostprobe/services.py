@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult, Status, gate_result
-from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.facts import Container
+from ..gates import GateResult, Status, gate_result
+from .facts import Container
 
 _WANTED = "running, healthy"
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TypedDict
 
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate import leftovers
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.overlay import COPIED, DELETED
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.survey import Survey
-from ansible_collections.sluice.deploy.plugins.module_utils.sizes import format_size
+from . import leftovers
+from .overlay import COPIED, DELETED
+from .survey import Survey
+from ..sizes import format_size
 
 # Advice below this share of the image, and below this size, is not worth a reader's time.
 _FLOOR_SHARE, _FLOOR = 100, 1_000_000

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.bytestream import (
+from ..errors import UserError
+from .bytestream import (
     ByteStream,
     ShortStreamError,
     compression,
     unpacked,
 )
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.layer import LayerIndex, read_layer
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.model import Blob, Image, platform_of
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.tarstream import NotTarError, entries
+from .layer import LayerIndex, read_layer
+from .model import Blob, Image, platform_of
+from .tarstream import NotTarError, entries
 
 _PIECE = 1 << 20
 _LARGEST_PAPER = 8 << 20

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.archive import read_archive
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.model import Blob, Image, platform_of
+from ..errors import UserError
+from .archive import read_archive
+from .model import Blob, Image, platform_of
 
 _PIECE = 1 << 20
 _PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"

@@ -9,13 +9,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError, nearest
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate import archive, engine, reference, registry
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.judge import Reference, judge
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.limits import Limits, parse_limits
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.model import Image
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.report import Report, as_data, measure
+from ..errors import UserError, nearest
+from ..gates import GateResult
+from . import archive, engine, reference, registry
+from .judge import Reference, judge
+from .limits import Limits, parse_limits
+from .model import Image
+from .report import Report, as_data, measure
 
 LIMIT_KEYS = ("max_size", "max_growth", "max_layers", "max_wasted", "reference")
 _WANTED_KEYS = ("image", "name", *LIMIT_KEYS)

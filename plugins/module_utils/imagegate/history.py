@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.secretnames import redacted
+from .secretnames import redacted
 
 _NOP, _SHELL = "/bin/sh -c #(nop)", "/bin/sh -c "
 _ABSOLUTE_COPY = re.compile(r"(?:COPY|ADD)(?: --\S+)* /\S+ ")

@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult, Status, gate_result
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.advice import line
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.limits import Allowance, Limits, exactly
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.report import Report
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.survey import Survey
-from ansible_collections.sluice.deploy.plugins.module_utils.sizes import format_size
+from ..gates import GateResult, Status, gate_result
+from .advice import line
+from .limits import Allowance, Limits, exactly
+from .report import Report
+from .survey import Survey
+from ..sizes import format_size
 
 CHECKS = ("size", "growth", "layers", "wasted", "secrets", "root")
 DEFAULT_FAIL_ON = ("size", "growth", "layers", "wasted", "secrets")

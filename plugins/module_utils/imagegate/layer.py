@@ -8,9 +8,9 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.bytestream import ByteStream
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.runs import SortedRuns
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.tarstream import Entry, entries
+from .bytestream import ByteStream
+from .runs import SortedRuns
+from .tarstream import Entry, entries
 
 FILE, DIRECTORY, WHITEOUT, OPAQUE = range(4)
 # Below this, sharing a file between layers saves nothing worth a line in a report.

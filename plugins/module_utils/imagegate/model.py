@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.layer import LayerIndex
+from .layer import LayerIndex
 
 
 @dataclass

@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.layer import (
+from .layer import (
     DIRECTORY,
     FILE,
     WHITEOUT,

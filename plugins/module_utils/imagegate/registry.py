@@ -11,12 +11,12 @@ import json
 import re
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.archive import read_blob
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.bytestream import ByteStream, ShortStreamError
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.model import Blob, Image, platform_of
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.reference import Reference, parse
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.tarstream import NotTarError
+from ..errors import UserError
+from .archive import read_blob
+from .bytestream import ByteStream, ShortStreamError
+from .model import Blob, Image, platform_of
+from .reference import Reference, parse
+from .tarstream import NotTarError
 
 _ACCEPT = ", ".join(
     (

@@ -7,22 +7,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate import leftovers
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.advice import Advice, advise
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.history import (
+from ..errors import UserError
+from . import leftovers
+from .advice import Advice, advise
+from .history import (
     layer_instructions,
     multi_stage,
     runs_as_root,
     steps,
 )
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.layer import LayerIndex
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.model import Image
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.secretnames import (
+from .layer import LayerIndex
+from .model import Image
+from .secretnames import (
     NamedSecret,
     named_secrets,
 )
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.survey import Survey, survey
+from .survey import Survey, survey
 
 _INSTRUCTION_SHOWN = 300
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate import leftovers
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.layer import LayerIndex, key_path
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.overlay import Hider, Occurrence, occurrences
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.runs import SortedRuns
+from . import leftovers
+from .layer import LayerIndex, key_path
+from .overlay import Hider, Occurrence, occurrences
+from .runs import SortedRuns
 
 # A directory is passed over when one of its own directories holds this share of it: that one is named.
 _DOMINATED = 0.8

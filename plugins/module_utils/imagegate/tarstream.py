@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.bytestream import ByteStream
+from .bytestream import ByteStream
 
 BLOCK = 512
 _EMPTY = bytes(BLOCK)

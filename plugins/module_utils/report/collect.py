@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult, gate_result
-from ansible_collections.sluice.deploy.plugins.module_utils.report.drawings import with_layers
-from ansible_collections.sluice.deploy.plugins.module_utils.report.model import read_results
+from ..errors import UserError
+from ..gates import GateResult, gate_result
+from .drawings import with_layers
+from .model import read_results
 
 
 def collect(sources: Iterable[Mapping[str, Any]]) -> list[GateResult]:

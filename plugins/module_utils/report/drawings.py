@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult
-from ansible_collections.sluice.deploy.plugins.module_utils.sizes import format_size
+from ..gates import GateResult
+from ..sizes import format_size
 
 _NAMED_LAYERS = 4
 _SHADES = 4

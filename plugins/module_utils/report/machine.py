@@ -9,8 +9,8 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult
-from ansible_collections.sluice.deploy.plugins.module_utils.report.model import Report, shown
+from ..gates import GateResult
+from .model import Report, shown
 
 # What XML 1.0 cannot hold, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

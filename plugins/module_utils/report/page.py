@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import SEVERITY, GateResult
-from ansible_collections.sluice.deploy.plugins.module_utils.report.drawings import bars
-from ansible_collections.sluice.deploy.plugins.module_utils.report.model import Report, shown
+from ..gates import SEVERITY, GateResult
+from .drawings import bars
+from .model import Report, shown
 
 _HERE = Path(__file__).parent
 WORDS = {"pass": "passed", "warn": "warning", "fail": "failed", "skip": "skipped"}

@@ -9,8 +9,8 @@ import textwrap
 import unicodedata
 from collections.abc import Callable
 
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult, Status
-from ansible_collections.sluice.deploy.plugins.module_utils.report.model import Report, shown
+from ..gates import GateResult, Status
+from .model import Report, shown
 
 MARKS: dict[Status, str] = {"pass": "ok  ", "warn": "WARN", "fail": "FAIL", "skip": "skip"}
 Paint = Callable[[str, Status], str]

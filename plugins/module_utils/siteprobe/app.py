@@ -10,9 +10,9 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Check, Found, Target
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.wire import Answer, fetch
+from ..errors import UserError
+from .model import Check, Found, Target
+from .wire import Answer, fetch
 
 _SCRIPT_TYPES = ("text/javascript", "application/javascript", "application/x-javascript")
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import Status
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Found
+from ..errors import UserError
+from ..gates import Status
+from .model import Found
 
 # ACME clients renew with a third of the life left; with less than a quarter, renewals fail.
 _RENEWAL_OVERDUE = 0.25

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import certificate
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Check, Found, Target, reason
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.wire import (
+from . import certificate
+from .model import Check, Found, Target, reason
+from .wire import (
     secure,
     strict_context,
     trusting_context,

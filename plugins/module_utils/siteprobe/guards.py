@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Check, Found, Target
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.wire import (
+from .model import Check, Found, Target
+from .wire import (
     dial,
     exchange,
     secure,

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from string import Template
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.encryption import trusted_for_secrets
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Check, Found, Target
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.wire import Answer, fetch, strict_context
+from ..errors import UserError
+from .encryption import trusted_for_secrets
+from .model import Check, Found, Target
+from .wire import Answer, fetch, strict_context
 
 _MESSAGE_LIMIT = 200
 _MASK = "***"

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult, Status, gate_result
+from ..errors import UserError
+from ..gates import GateResult, Status, gate_result
 
 
 @dataclass(frozen=True)

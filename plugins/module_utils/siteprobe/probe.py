@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.gates import GateResult
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import app, encryption, guards, web
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.login import Login
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Check, Target
+from ..errors import UserError
+from ..gates import GateResult
+from . import app, encryption, guards, web
+from .login import Login
+from .model import Check, Target
 
 # Few enough for a small server, and below any sensible limit on connections.
 _PARALLEL = 6

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Check, Found, Target, reason
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.wire import (
+from .model import Check, Found, Target, reason
+from .wire import (
     Answer,
     exchange,
     fetch,

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from email.message import Message
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Target
+from ..errors import UserError
+from .model import Target
 
 _BODY_LIMIT = 2 << 20
 # X509_V_FLAG_NO_CHECK_TIME: a chain can be sound and expired, and these are two findings.

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError, nearest
-from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues import dsn
-from ansible_collections.sluice.deploy.plugins.module_utils.vault import text as vault_text
+from ..errors import UserError, nearest
+from ..secretvalues import dsn
+from . import text as vault_text
 
 FORMS = ("hex", "urlsafe", "alphanumeric")
 _KEYS = ("form", "length", "dsn", "after_rotation", "fixed")
