@@ -58,7 +58,7 @@ class Stats:
 
 
 class Load:
-    """C(with Load(host) as stats:) sends requests for as long as the block runs; over TLS with the CA's file."""
+    """`with Load(host) as stats:` sends requests for as long as the block runs; over TLS with the CA's file."""
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ os.environ["ANSIBLE_NOCOLOR"] = "1"
 
 @pytest.fixture(scope="session")
 def server():
-    """Run a verb of tools/server, such as C(server("reboot", "debian13")); answers what it printed."""
+    """Run a verb of tools/server, such as `server("reboot", "debian13")`; answers what it printed."""
 
     def run(*words: str) -> str:
         done = subprocess.run([PROJECT / "tools/server", *words], capture_output=True, text=True, check=False)

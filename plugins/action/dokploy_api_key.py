@@ -10,9 +10,9 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from .vault_secrets import VaultFile
 from ..module_utils.errors import UserError
-from ..module_utils.vault import text as vault_text
+from ..plugin_utils.vault import text as vault_text
+from .vault_secrets import VaultFile
 
 
 class ActionModule(ActionBase):

@@ -14,7 +14,7 @@ from ansible.parsing.vault import VaultLib, is_encrypted, match_encrypt_secret, 
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.errors import UserError
-from ..module_utils.vault.fill import fill, read_forms
+from ..plugin_utils.vault.fill import fill, read_forms
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "path": {"type": "path", "required": True},

@@ -15,12 +15,12 @@ from ansible.utils.color import stringc
 from ansible.utils.display import Display
 
 from ..module_utils.errors import UserError
-from ..module_utils.gates import SEVERITY, Status
-from ..module_utils.report.collect import collect
-from ..module_utils.report.machine import as_json, as_junit
-from ..module_utils.report.model import Report, waive
-from ..module_utils.report.page import as_page
-from ..module_utils.report.table import as_table
+from ..module_utils.results import SEVERITY, Status
+from ..plugin_utils.report.collect import collect
+from ..plugin_utils.report.machine import as_json, as_junit
+from ..plugin_utils.report.model import Report, waive
+from ..plugin_utils.report.page import as_page
+from ..plugin_utils.report.table import as_table
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "title": {"type": "str", "required": True},

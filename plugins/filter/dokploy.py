@@ -10,7 +10,7 @@ from ansible.errors import AnsibleFilterError
 
 from ..module_utils.dokploy.render import stack_domains
 from ..module_utils.errors import UserError
-from ..module_utils.stack_parse import parse_stack
+from ..module_utils.stack.parse import parse_stack
 
 
 def dokploy_domains(description: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils import secretvalues
 from ..module_utils.errors import UserError
+from ..module_utils.secretvalues import values as secretvalues
 
 
 def dsn(parts: Mapping[str, Any]) -> str:

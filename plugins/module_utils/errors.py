@@ -10,12 +10,12 @@ from collections.abc import Iterable
 class UserError(Exception):
     """Bad input or a bad surrounding: one sentence that names the setting, what is wrong, what to do.
 
-    Modules hand its text to C(fail_json) as it is; anything else that is raised is a defect.
+    Modules hand its text to `fail_json` as it is; anything else that is raised is a defect.
     """
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint such as C( (did you mean 'port'?)) for a misspelt word; empty when nothing is near."""
+    """A hint such as ` (did you mean 'port'?)` for a misspelt word; empty when nothing is near."""
     # Slow to import, and seldom needed.
     import difflib
 

@@ -17,7 +17,7 @@ _EXAMPLE = "write a number of bytes, or one with a unit such as 500MB or 1.5GiB"
 
 
 def parse_size(value: int | float | str, name: str = "size") -> int:
-    """Turn C(500MB), C(1.5GiB) or a number of bytes into bytes; what is left of a byte is dropped.
+    """Turn `500MB`, `1.5GiB` or a number of bytes into bytes; what is left of a byte is dropped.
 
     Args:
         value: The size as written by a person.
@@ -46,7 +46,7 @@ def parse_size(value: int | float | str, name: str = "size") -> int:
 
 
 def format_size(size: int, binary: bool = False) -> str:
-    """Bytes for a reader, to a tenth of the unit: C(312.4 MB), or C(298.0 MiB) when binary."""
+    """Bytes for a reader, to a tenth of the unit: `312.4 MB`, or `298.0 MiB` when binary."""
     step, units = (1024, ("KiB", "MiB", "GiB", "TiB")) if binary else (1000, ("kB", "MB", "GB", "TB"))
     if abs(size) < step:
         return f"{size} B"

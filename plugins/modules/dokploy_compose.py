@@ -147,8 +147,8 @@ from ..module_utils.dokploy.services import (
 )
 from ..module_utils.dokploy.source import GitSource, RawSource
 from ..module_utils.errors import UserError
-from ..module_utils.secretvalues import check_secrets
-from ..module_utils.stack_parse import parse_stack
+from ..module_utils.secretvalues.values import check_secrets
+from ..module_utils.stack.parse import parse_stack
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule

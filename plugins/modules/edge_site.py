@@ -215,7 +215,7 @@ from ..module_utils.edge.install import (
 from ..module_utils.edge.parse import parse_edge, parse_site
 from ..module_utils.edge.store import Store
 from ..module_utils.errors import UserError
-from ..module_utils.stack_parse import parse_stack
+from ..module_utils.stack.parse import parse_stack
 
 
 def argument_spec() -> dict[str, Any]:

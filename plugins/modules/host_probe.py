@@ -112,8 +112,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import UserError
-from ..module_utils.gates import worst_status
 from ..module_utils.hostprobe.look import Wishes, look
+from ..module_utils.results import worst_status
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "stack": {"type": "str", "required": True},

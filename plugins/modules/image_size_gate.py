@@ -292,9 +292,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ..module_utils.errors import UserError
-from ..module_utils.gates import worst_status
 from ..module_utils.imagegate.gate import run
 from ..module_utils.imagegate.judge import CHECKS, DEFAULT_FAIL_ON
+from ..module_utils.results import worst_status
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "images": {"type": "list", "elements": "raw"},

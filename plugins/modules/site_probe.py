@@ -210,7 +210,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import UserError
-from ..module_utils.gates import worst_status
+from ..module_utils.results import worst_status
 from ..module_utils.siteprobe.login import Login
 from ..module_utils.siteprobe.model import Target
 from ..module_utils.siteprobe.probe import Wishes, probe

@@ -3,5 +3,5 @@
 """A stand-in for a Dokploy server: its API as v0.30 behaves, quirks included, over the real docker compose.
 
 It keeps everything in memory, needs PyYAML and the docker command, and is for tests alone.
-Run it with C(python3 -m standin_dokploy --help) from the directory above.
+Run it with `python3 -m standin_dokploy --help` from the directory above.
 """

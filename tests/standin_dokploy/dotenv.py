@@ -28,7 +28,7 @@ def parse(text: str) -> dict[str, str]:
 
 
 class UndefinedReferenceError(Exception):
-    """A C(${{…}}) that leads nowhere; it fails the deployment."""
+    """A `${{…}}` that leads nowhere; it fails the deployment."""
 
 
 def resolve(service: str, project: str, environment: str) -> dict[str, str]:

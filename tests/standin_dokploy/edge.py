@@ -29,7 +29,7 @@ class Router:
 
 
 def routers(containers: Iterable[dict[str, Any]]) -> list[Router]:
-    """Those of the containers, each as C(docker inspect) shows it."""
+    """Those of the containers, each as `docker inspect` shows it."""
     found = []
     for container in containers:
         labels = container["Config"]["Labels"]

@@ -25,7 +25,7 @@ SIGN_IN_LIMIT = 3
 
 
 class Standin:
-    """A server with its state; C(calls) holds what clients asked for, in order."""
+    """A server with its state; `calls` holds what clients asked for, in order."""
 
     def __init__(self, directory: Path, engine: Engine | None = None, port: int = 0, host: str = "127.0.0.1") -> None:
         self.store = Store()

@@ -56,7 +56,7 @@ class Play:
         )
 
     def __call__(self, *arguments: str, state: str = "", **settings) -> Played:
-        """Settings are extra variables; C(state) plays one of the collection's other playbooks instead."""
+        """Settings are extra variables; `state` plays one of the collection's other playbooks instead."""
         begin = time.monotonic()
         process = self.start(*arguments, state=state, **settings)
         output = process.communicate()[0]

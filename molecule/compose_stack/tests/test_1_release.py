@@ -8,8 +8,8 @@ import pytest
 import yaml
 from load import Load
 
-from ansible_collections.sluice.deploy.plugins.module_utils.release import render
-from ansible_collections.sluice.deploy.plugins.module_utils.stack_parse import parse_stack
+from ansible_collections.sluice.deploy.plugins.module_utils.stack import compose as render
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.test_ready_made_stacks import read
 
 testinfra_hosts = ["ssh://debian13"]

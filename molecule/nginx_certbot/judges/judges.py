@@ -32,7 +32,7 @@ class Judges:
         self._name, self._address, self._roots = name, address, roots
 
     def ask(self, *argv: str, folder: pathlib.Path | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a command in the image; C(folder) lies at /site there, the root certificates at /roots.pem."""
+        """Run a command in the image; `folder` lies at /site there, the root certificates at /roots.pem."""
         mounts = [f"--volume={self._roots}:/roots.pem:ro"] + ([f"--volume={folder}:/site:ro"] if folder else [])
         docker = ["docker", "run", "--rm", "--network=host", f"--add-host={self._name}:{self._address}"]
         # The Observatory gives up after 9 s, and Node alone may take those to start on a busy machine.

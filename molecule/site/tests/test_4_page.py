@@ -11,7 +11,7 @@ from conftest import PROJECT, REPORT
 
 sys.path.insert(0, str(PROJECT / ".collections"))
 
-from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.browser import (
+from ansible_collections.sluice.deploy.tests.unit.plugins.plugin_utils.browser import (
     DARK,
     LIGHT,
     browse,

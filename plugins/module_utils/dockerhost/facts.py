@@ -48,13 +48,13 @@ class Host(TypedDict):
 
 
 def parse_os_release(text: str) -> dict[str, str]:
-    """The fields of C(/etc/os-release), without their quotes."""
+    """The fields of `/etc/os-release`, without their quotes."""
     pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
     return {key.strip(): value.strip().strip("\"'") for key, value in pairs}
 
 
 def parse_dpkg_status(text: str, wanted: set[str]) -> tuple[dict[str, str], list[str]]:
-    """Of the wanted packages in C(/var/lib/dpkg/status), the installed ones with their versions, and those on hold."""
+    """Of the wanted packages in `/var/lib/dpkg/status`, the installed ones with their versions, and those on hold."""
     found: dict[str, str] = {}
     held: list[str] = []
     for stanza in text.split("\n\n"):
@@ -68,13 +68,13 @@ def parse_dpkg_status(text: str, wanted: set[str]) -> tuple[dict[str, str], list
 
 
 def parse_listeners(table: str) -> dict[str, int]:
-    """Socket inode to port for each listening socket of a C(/proc/net/tcp) table."""
+    """Socket inode to port for each listening socket of a `/proc/net/tcp` table."""
     rows = (line.split() for line in table.splitlines()[1:])
     return {row[9]: int(row[1].rpartition(":")[2], 16) for row in rows if len(row) > 9 and row[3] == _TCP_LISTEN}
 
 
 def parse_default_device(ipv4_routes: str, ipv6_routes: str = "") -> str:
-    """The device of the default route of C(/proc/net/route), else of C(/proc/net/ipv6_route)."""
+    """The device of the default route of `/proc/net/route`, else of `/proc/net/ipv6_route`."""
     for row in (line.split() for line in ipv4_routes.splitlines()[1:]):
         if len(row) > 7 and row[1] == "00000000" and row[7] == "00000000":
             return row[0]
@@ -129,7 +129,7 @@ def find_ssh_ports(listeners: dict[int, str]) -> list[int]:
 
 
 def read_units(names: list[str]) -> dict[str, Unit]:
-    """State of systemd units by one call; C(active) is C(inactive) for a unit that does not exist."""
+    """State of systemd units by one call; `active` is `inactive` for a unit that does not exist."""
     if not names or not Path("/run/systemd/system").exists():
         return {name: Unit(active="inactive", enabled="") for name in names}
     shown = subprocess.run(

@@ -39,7 +39,7 @@ class Opening:
 
 
 def parse_openings(entries: list[Any], name: str) -> list[Opening]:
-    """Ports as users list them: C(80), C(443/udp), C(8000-8010/tcp) or C({port: 5432, from: [10.0.0.0/8]}).
+    """Ports as users list them: `80`, `443/udp`, `8000-8010/tcp` or `{port: 5432, from: [10.0.0.0/8]}`.
 
     Args:
         entries: The list.
@@ -90,7 +90,7 @@ def check_interfaces(names: list[str], setting: str) -> list[str]:
 
 
 def render(openings: list[Opening], ssh_ports: list[int], trusted: list[str]) -> str:
-    """The ruleset as a script for C(nft -f): it replaces the table as a whole, or changes nothing.
+    """The ruleset as a script for `nft -f`: it replaces the table as a whole, or changes nothing.
 
     Args:
         openings: What is let in, on the host and to containers.

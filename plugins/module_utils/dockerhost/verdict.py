@@ -7,10 +7,10 @@ from __future__ import annotations
 import re
 from typing import Any, TypedDict
 
-from . import firewall
-from .facts import Host
 from ..errors import UserError
 from ..sizes import format_size
+from . import firewall
+from .facts import Host
 
 # Each release and whether its own packages hold Compose v2 and buildx, and under which names.
 SUPPORTED: dict[tuple[str, str], list[str] | None] = {

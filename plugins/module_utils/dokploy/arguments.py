@@ -10,8 +10,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ..errors import UserError
+from ..secretvalues.redaction import mask_assignments
 from .client import Client, Server
-from .redaction import mask_assignments
 
 CONNECTION: dict[str, Any] = {
     "url": {"type": "str", "required": True, "fallback": (env_fallback, ["DOKPLOY_URL"])},

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..gates import GateResult, gate_result
+from ..results import GateResult, gate_result
 from .client import Client
 from .containers import HealthWatch, health_gate
 from .deployment import WHOLE_LOG, newest, watch_containers

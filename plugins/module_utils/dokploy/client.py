@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import UserError
-from .redaction import Redactor
+from ..secretvalues.redaction import Redactor
 from .responses import ApiError, MissingProcedureError, read_answer
 
 try:
@@ -32,8 +32,8 @@ class Server:
     """Where a Dokploy server is and how to reach it.
 
     Attributes:
-        url: Its address, without C(/api).
-        api_key: Sent as C(x-api-key); empty before the first key exists.
+        url: Its address, without `/api`.
+        api_key: Sent as `x-api-key`; empty before the first key exists.
         timeout: Seconds for one request.
         verify: TLS verification: True, False, or the path of a CA bundle.
     """
@@ -111,7 +111,7 @@ class Client:
             raise self._with_version(procedure, error)
 
     def version(self) -> str:
-        """The server's version such as C(v0.30.2); empty where it does not say."""
+        """The server's version such as `v0.30.2`; empty where it does not say."""
         self.reads += 1
         try:
             return str(self._send("GET", "settings.getDokployVersion") or "")

@@ -86,7 +86,7 @@ def check_compose_file(text: str) -> ComposeFile:
 
 
 def _entries(node: Node | None) -> Iterator[tuple[str, int, Node]]:
-    """Key, line and value of a mapping, C(<<) merged in; nothing for another kind of node."""
+    """Key, line and value of a mapping, `<<` merged in; nothing for another kind of node."""
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:
@@ -141,7 +141,7 @@ def _check_service(name: str, line: int, service: Node) -> Iterator[Finding]:
 
 
 def published_ports(node: Node) -> set[int]:
-    """The host ports of one entry of C(ports), short or long form; empty where none is fixed."""
+    """The host ports of one entry of `ports`, short or long form; empty where none is fixed."""
     fields = {key: value for key, _, value in _entries(node)}
     if fields:
         published = _scalar(fields.get("published"))
@@ -175,7 +175,7 @@ def _check_file_entry(section: str, name: str, entry: Node) -> Iterator[Finding]
 
 
 def routed_hosts(text: str) -> dict[str, set[str]]:
-    """Service name to the host names that its Traefik labels route, as in C(compose.getConvertedCompose)."""
+    """Service name to the host names that its Traefik labels route, as in `compose.getConvertedCompose`."""
     root = yaml.safe_load(text) if HAS_YAML else {}
     hosts: dict[str, set[str]] = {}
     for name, service in ((root or {}).get("services") or {}).items():

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..gates import GateResult, gate_result
+from ..results import GateResult, gate_result
 
 _UNITS = {
     "second": 1,
@@ -33,7 +33,7 @@ MAX_UNHEALTHY = 30
 
 @dataclass(frozen=True)
 class Container:
-    """One row of C(docker.getContainersByAppNameMatch)."""
+    """One row of `docker.getContainersByAppNameMatch`."""
 
     id: str
     name: str

@@ -32,7 +32,7 @@ class Api(Protocol):
 
 
 class DeploymentFailedError(UserError):
-    """A deployment ended badly; C(deployment_id) leads to its log, empty where it never got one."""
+    """A deployment ended badly; `deployment_id` leads to its log, empty where it never got one."""
 
     def __init__(self, message: str, deployment_id: str = "") -> None:
         super().__init__(message)

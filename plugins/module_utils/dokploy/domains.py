@@ -84,7 +84,7 @@ def plan_domains(
     """Compare.
 
     Args:
-        current: The answer of C(domain.byComposeId).
+        current: The answer of `domain.byComposeId`.
         wanted: The domains that are to be there, or to be gone.
         present: Whether they are to be there.
         purge: Delete the service's other domains.

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The environment of a Compose service: one text in dotenv form, which two parsers read on its way.
 
-Dokploy parses it with npm's dotenv, fills in its own references C(${{project.NAME}}), and writes a .env that
-Compose parses again. Since v0.30 it quotes for Compose; before, a C($) or a quote did not arrive
+Dokploy parses it with npm's dotenv, fills in its own references `${{project.NAME}}`, and writes a .env that
+Compose parses again. Since v0.30 it quotes for Compose; before, a `$` or a quote did not arrive
 (U(https://github.com/Dokploy/dokploy/issues/4694)).
 """
 

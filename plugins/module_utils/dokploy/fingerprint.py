@@ -31,7 +31,7 @@ _MOUNT_FIELDS = ("type", "mountPath", "hostPath", "volumeName", "filePath", "con
 
 
 def fingerprint(compose: Mapping[str, Any]) -> str:
-    """A digest of everything in C(compose.one) that a deployment depends on."""
+    """A digest of everything in `compose.one` that a deployment depends on."""
     kind = str(compose.get("sourceType"))
     environment = compose.get("environment") or {}
     content: dict[str, Any] = {

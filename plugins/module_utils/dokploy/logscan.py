@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ..gates import GateResult
+from ..results import GateResult
 from ..secretscan import scan_texts
 from ..secretscan.report import gate
+from ..secretvalues.redaction import looks_secret
 from .environment import parse_environment
-from .redaction import looks_secret
 
 _BUILD_ADVICE = (
     "rotate what leaked, and delete this log in Dokploy, which keeps about ten",
@@ -36,7 +36,7 @@ def scan_logs(
     """A gate on logs, and the values that it found, to be hidden from then on.
 
     Args:
-        logs: Texts by what they are, such as C(of the build).
+        logs: Texts by what they are, such as `of the build`.
         secrets: The deployment's own values, by name; a finding names the name.
         id: The gate's name.
         title: What it checks.

@@ -41,7 +41,7 @@ class Place:
 
 
 def find_place(projects: Iterable[Row], project: str, environment: str = "", compose: str = "") -> Place:
-    """Walk the answer of C(project.all) down to the names given, as far as they exist."""
+    """Walk the answer of `project.all` down to the names given, as far as they exist."""
     project_row = find_one(projects, project, kind="project", id_key="projectId")
     if project_row is None:
         return Place()
@@ -68,7 +68,7 @@ OTHER_SERVICES = ("applications", "libsql", "mariadb", "mongo", "mysql", "postgr
 
 
 def other_services(environment: Row) -> list[str]:
-    """Names of what an environment holds that is not a Compose service, such as C(main (postgres))."""
+    """Names of what an environment holds that is not a Compose service, such as `main (postgres)`."""
     return [f"{row.get('name') or '?'} ({kind})" for kind in OTHER_SERVICES for row in environment.get(kind) or []]
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..release.render import compose_text, data_compose, release_compose
 from ..stack import Build, Hook, Service, Stack
+from ..stack.compose import compose_text, data_compose, release_compose
 
 NETWORK = "dokploy-network"
 Compose = dict[str, Any]

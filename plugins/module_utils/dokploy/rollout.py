@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import UserError
-from ..gates import worst_status
+from ..results import worst_status
 from .client import Client
 from .composefile import check_compose_file, read_compose_file, routed_hosts
 from .containers import HealthWatch, Verdict, health_gate
@@ -35,7 +35,7 @@ class Wish:
 
     Attributes:
         secrets: Values to look for in logs and to hide.
-        scan: What a secret in the build log means: C(fail), C(warn) or C(off).
+        scan: What a secret in the build log means: `fail`, `warn` or `off`.
         services: Services that must have a container.
     """
 
@@ -52,7 +52,7 @@ class Wish:
 
 
 class RolloutError(UserError):
-    """A deployment that is not to be trusted; C(result) is what the module returns beside the message."""
+    """A deployment that is not to be trusted; `result` is what the module returns beside the message."""
 
     def __init__(self, message: str, result: dict[str, Any]) -> None:
         super().__init__(message)
@@ -184,7 +184,7 @@ class Rollout:
         self._result["gates"].append(result)
 
     def _check_health(self, *, fresh: bool) -> None:
-        """Containers are judged by what they do, since C(done) only means that Compose started them."""
+        """Containers are judged by what they do, since `done` only means that Compose started them."""
         watch = HealthWatch(self._wish.services, self._wish.settle)
         verdict, rows = watch_containers(
             self._client, self._stored, watch, timeout=self._wish.health_timeout, timeline=self._timeline

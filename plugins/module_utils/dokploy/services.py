@@ -63,7 +63,7 @@ def locate(client: Client, compose_id: str | None, project: str, environment: st
 
 
 def read_service(client: Client, compose_id: str, name: str = "") -> Mapping[str, Any]:
-    """The whole of C(compose.one).
+    """The whole of `compose.one`.
 
     Raises:
         UserError: The id leads nowhere, or to a service of another name.

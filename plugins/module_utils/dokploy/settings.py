@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..gates import GateResult, gate_result
+from ..results import GateResult, gate_result
 
 # Let's Encrypt refuses these, and Dokploy's own default is one of them.
 _PLACEHOLDERS = ("example.com", "example.org", "example.net", "localhost", "localhost.com", "test.com")
@@ -16,7 +16,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def check_settings(settings: Mapping[str, Any], *, url: str, letsencrypt: bool) -> list[GateResult]:
-    """Judge the answer of C(settings.getWebServerSettings), and the way to the server.
+    """Judge the answer of `settings.getWebServerSettings`, and the way to the server.
 
     Args:
         settings: The server's answer.

@@ -35,7 +35,7 @@ def apply(
     check: bool = False,
     look: Look | None = None,
 ) -> Applied:
-    """Make the edge be what C(state) says; the caller holds the store's lock.
+    """Make the edge be what `state` says; the caller holds the store's lock.
 
     Args:
         store: The edge's directory.

@@ -41,7 +41,7 @@ class Attempts:
         )
 
     def blocked_until(self, now: datetime) -> datetime | None:
-        """When the CA may be asked again; C(None) for now."""
+        """When the CA may be asked again; `None` for now."""
         waits = [datetime.fromisoformat(self.not_before)] if self.not_before else []
         recent = sorted(datetime.fromisoformat(t) for t in self.failures)
         recent = [t for t in recent if now - t < _HOUR]

@@ -67,7 +67,7 @@ def facts(chain: bytes) -> Facts:
 
 
 def parse_facts(text: str) -> Facts:
-    """Read what C(openssl x509) printed."""
+    """Read what `openssl x509` printed."""
     fields = dict(row.split("=", 1) for row in text.splitlines() if re.match(r"\w+=", row))
     return Facts(
         names=tuple(name.lower() for name in re.findall(r"DNS:([^,\s]+)", text)),

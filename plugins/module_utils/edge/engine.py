@@ -37,7 +37,7 @@ def run(argv: Sequence[str], timeout: float = 120) -> subprocess.CompletedProces
 
 
 def absent(argv: Sequence[str], timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    """Stands in for C(run) where there is no engine yet: nothing runs, and no image is there."""
+    """Stands in for `run` where there is no engine yet: nothing runs, and no image is there."""
     return subprocess.CompletedProcess(list(argv), int("inspect" in argv), "", "")
 
 
@@ -46,7 +46,7 @@ def container_name(edge: Edge) -> str:
 
 
 def nginx_test_argv(generation: str) -> list[str]:
-    """C(nginx -t) inside a container that sees the configuration as the running one does."""
+    """`nginx -t` inside a container that sees the configuration as the running one does."""
     return [*_NGINX, "-q", "-t", "-p", f"/etc/edge/{generation}/", "-c", "nginx.conf"]
 
 
@@ -174,7 +174,7 @@ class Engine:
 
 
 def look_at(containers: list[dict[str, Any]], edge: Edge, name: str) -> Look:
-    """Read C(docker inspect).
+    """Read `docker inspect`.
 
     Args:
         containers: What it printed.
@@ -189,7 +189,7 @@ def look_at(containers: list[dict[str, Any]], edge: Edge, name: str) -> Look:
 
 
 def aliases_of(containers: list[dict[str, Any]], network: str) -> dict[str, tuple[str, ...]]:
-    """Read C(docker inspect)."""
+    """Read `docker inspect`."""
     found: dict[str, set[str]] = {}
     for container in containers:
         attached = container["NetworkSettings"]["Networks"].get(network) or {}

@@ -57,7 +57,7 @@ class Certificate:
     key_type: Literal["ecdsa", "rsa"] = "ecdsa"
     profile: str = ""
     dns_plugin: str = ""
-    """certbot's DNS plugin, such as C(cloudflare); empty for http-01."""
+    """certbot's DNS plugin, such as `cloudflare`; empty for http-01."""
     dns_propagation: int = 60
     ca_bundle: str = ""
     """A file of the host with the CA that the directory's own certificate is checked against."""

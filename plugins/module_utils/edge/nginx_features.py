@@ -19,7 +19,7 @@ class Features:
     """Directives that not every supported nginx knows."""
 
     http2_directive: bool
-    """Before 1.25.1 HTTP/2 is a parameter of C(listen)."""
+    """Before 1.25.1 HTTP/2 is a parameter of `listen`."""
     keepalive_min_timeout: bool
     """From 1.27.4 a reload does not reset idle keep-alive connections."""
     hybrid_key_exchange: bool
@@ -27,7 +27,7 @@ class Features:
 
 
 def features_of(build: str) -> Features:
-    """Read the output of C(nginx -V).
+    """Read the output of `nginx -V`.
 
     Raises:
         UserError: It is no nginx, or one older than is supported.

@@ -11,7 +11,7 @@ _LISTEN = "0A"
 
 
 def holder(port: int, proc: Path = Path("/proc")) -> str:
-    """The process that listens on a TCP port, as C(nginx (pid 812\\)); empty for none."""
+    """The process that listens on a TCP port, as `nginx (pid 812\\)`; empty for none."""
     sockets = _listening(port, proc)
     if not sockets:
         return ""

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 
 
 def block(head: str, body: Iterable[str]) -> list[str]:
-    """C(head { … }) with its body indented."""
+    """`head { … }` with its body indented."""
     return [f"{head} {{", *(f"    {line}" if line else "" for line in body), "}"]
 
 
 def directive(name: str, *values: str) -> str:
-    """One directive; C(values) are parameters as nginx reads them, quoted where they must be."""
+    """One directive; `values` are parameters as nginx reads them, quoted where they must be."""
     return f"{' '.join((name, *values))};"
 
 

@@ -84,7 +84,7 @@ def containers() -> list[Container]:
 
 
 def parse_container(item: dict[str, Any]) -> Container | None:
-    """A container from what C(docker inspect) prints; None for one that C(docker compose run) made."""
+    """A container from what `docker inspect` prints; None for one that `docker compose run` made."""
     labels = item["Config"].get("Labels") or {}
     if labels.get("com.docker.compose.oneoff") == "True":
         return None

@@ -11,16 +11,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..errors import UserError
-from ..gates import GateResult, gate_result
-from .facts import Space
+from ..results import GateResult, gate_result
 from ..sizes import format_size
+from .facts import Space
 
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LEAST_INODES = 5
 
 
 def parse_age(value: str, name: str) -> int:
-    """Seconds of an age such as C(36h) or C(7d).
+    """Seconds of an age such as `36h` or `7d`.
 
     Raises:
         UserError: It is none.

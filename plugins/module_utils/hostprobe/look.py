@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..gates import GateResult, gate_result
-from . import facts, host, record, services
+from ..results import GateResult, gate_result
 from ..sizes import parse_size
+from . import facts, host, record, services
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Seen:
     build_logs: list[str]
 
     def images(self, wanted: Mapping[str, Mapping[str, Any]], limit: str) -> list[dict[str, str]]:
-        """The images that run, as C(image_size_gate) takes them, each once; the stack's own, not its databases'."""
+        """The images that run, as `image_size_gate` takes them, each once; the stack's own, not its databases'."""
         chosen: dict[tuple[str, str], dict[str, str]] = {}
         for container in self.containers:
             service = wanted.get(container.service)

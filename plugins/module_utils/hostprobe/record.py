@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..gates import GateResult, gate_result
+from ..results import GateResult, gate_result
 from .facts import Container
 
 COLOURS = ("blue", "green")

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..gates import GateResult, Status, gate_result
+from ..results import GateResult, Status, gate_result
 from .facts import Container
 
 _WANTED = "running, healthy"

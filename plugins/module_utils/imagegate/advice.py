@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TypedDict
 
+from ..sizes import format_size
 from . import leftovers
 from .overlay import COPIED, DELETED
 from .survey import Survey
-from ..sizes import format_size
 
 # Advice below this share of the image, and below this size, is not worth a reader's time.
 _FLOOR_SHARE, _FLOOR = 100, 1_000_000
@@ -18,7 +18,7 @@ _SHOWN = 60
 
 
 class Advice(TypedDict):
-    """A change that saves bytes. C(layer) counts from 1; None when it concerns several."""
+    """A change that saves bytes. `layer` counts from 1; None when it concerns several."""
 
     saves: int
     kind: str

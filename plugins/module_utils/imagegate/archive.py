@@ -59,7 +59,7 @@ def read_file(path: str) -> list[Image]:
 
 
 def read_archive(pieces: Iterable[bytes], what: str) -> list[Image]:
-    """The images of an archive that arrives in pieces; C(what) names it in errors."""
+    """The images of an archive that arrives in pieces; `what` names it in errors."""
     contents = _Contents({}, {}, {})
     try:
         for member in entries(unpacked(ByteStream(pieces))):

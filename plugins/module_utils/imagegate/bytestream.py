@@ -38,7 +38,7 @@ class ByteStream:
         return False
 
     def portions(self, size: int) -> Iterator[memoryview]:
-        """The next C(size) bytes, in views that stay valid until the following one is asked for."""
+        """The next `size` bytes, in views that stay valid until the following one is asked for."""
         while size:
             left = len(self._current) - self._at
             if not left:
@@ -52,7 +52,7 @@ class ByteStream:
             yield view
 
     def take(self, size: int) -> bytes:
-        """Exactly C(size) bytes."""
+        """Exactly `size` bytes."""
         end = self._at + size
         if end <= len(self._current):
             taken = bytes(self._current[self._at : end])
@@ -61,7 +61,7 @@ class ByteStream:
         return b"".join(self.portions(size))
 
     def peek(self, size: int) -> bytes:
-        """Up to C(size) bytes, left in place; fewer only at the end of the stream."""
+        """Up to `size` bytes, left in place; fewer only at the end of the stream."""
         while len(self._current) - self._at < size:
             rest = bytes(self._current[self._at :])
             if not self._more():
@@ -81,7 +81,7 @@ class ByteStream:
             pass
 
     def put_back(self, size: int) -> None:
-        """Return the last C(size) bytes of the view that was given out last."""
+        """Return the last `size` bytes of the view that was given out last."""
         self._at -= size
 
     def rest(self) -> Iterator[memoryview]:
@@ -96,7 +96,7 @@ class ByteStream:
 
 
 def compression(head: bytes) -> str:
-    """C(gzip), C(zstd) or C(none), by the first bytes."""
+    """`gzip`, `zstd` or `none`, by the first bytes."""
     if head.startswith(_GZIP):
         return "gzip"
     return "zstd" if head.startswith(_ZSTD) else "none"

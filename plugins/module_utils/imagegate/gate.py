@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..errors import UserError, nearest
-from ..gates import GateResult
+from ..results import GateResult
 from . import archive, engine, reference, registry
 from .judge import Reference, judge
 from .limits import Limits, parse_limits
@@ -30,7 +30,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Wanted:
-    """An image to judge. C(reference) is the image that growth is measured from."""
+    """An image to judge. `reference` is the image that growth is measured from."""
 
     image: str
     name: str
@@ -40,7 +40,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to look. C(analysis) is always, on_fail or never."""
+    """How to look. `analysis` is always, on_fail or never."""
 
     basis: str = "unpacked"
     platform: str = ""

@@ -7,14 +7,14 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from .secretnames import redacted
+from ..secretvalues.history import redacted
 
 _NOP, _SHELL = "/bin/sh -c #(nop)", "/bin/sh -c "
 _ABSOLUTE_COPY = re.compile(r"(?:COPY|ADD)(?: --\S+)* /\S+ ")
 
 
 class Step(NamedTuple):
-    """A line of the history, free of secret values; C(layer) is the rank of the layer that it made."""
+    """A line of the history, free of secret values; `layer` is the rank of the layer that it made."""
 
     instruction: str
     layer: int | None
@@ -66,7 +66,7 @@ class Stages(NamedTuple):
 
 
 def multi_stage(history: list[Step], build_tools: bool) -> Stages:
-    """A judgement, since engines do not record C(COPY --from)."""
+    """A judgement, since engines do not record `COPY --from`."""
     copy = next((step.instruction for step in history if _ABSOLUTE_COPY.match(step.instruction)), None)
     if copy is not None:
         return Stages("likely", f"{copy[:80]!r} copies from an absolute path, as COPY --from does")

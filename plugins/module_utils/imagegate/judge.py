@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ..gates import GateResult, Status, gate_result
+from ..results import GateResult, Status, gate_result
+from ..sizes import format_size
 from .advice import line
 from .limits import Allowance, Limits, exactly
 from .report import Report
 from .survey import Survey
-from ..sizes import format_size
 
 CHECKS = ("size", "growth", "layers", "wasted", "secrets", "root")
 DEFAULT_FAIL_ON = ("size", "growth", "layers", "wasted", "secrets")
@@ -21,7 +21,7 @@ _LINES = 5
 
 @dataclass(frozen=True)
 class Reference:
-    """What growth is measured from; C(size) is None when there is nothing, and C(what) says why."""
+    """What growth is measured from; `size` is None when there is nothing, and `what` says why."""
 
     what: str
     size: int | None

@@ -23,7 +23,7 @@ class LayerIndex:
     """What a layer holds. Its size is what an engine of the classic store counts when it pulls the layer: the
     bytes of the files, and those of symbolic links' targets.
 
-    Records are C((key, order, kind, size, digest)).
+    Records are `(key, order, kind, size, digest)`.
 
     A key is the path with NUL for its slashes, so that plain sorting visits a directory's whole subtree
     directly behind it.
@@ -60,7 +60,7 @@ class LayerIndex:
         self._runs.close_run()
 
     def ranked(self, rank: int) -> list[Iterator[tuple[Any, ...]]]:
-        """The records as C((key, rank, order, kind, size, digest)), in sorted streams, for a merge."""
+        """The records as `(key, rank, order, kind, size, digest)`, in sorted streams, for a merge."""
         return [_with_rank(stream, rank) for stream in self._runs.streams()]
 
 
@@ -74,7 +74,7 @@ def read_layer(stream: ByteStream) -> LayerIndex:
 
 
 def path_key(path: bytes) -> bytes:
-    """A sort key for C(./usr/bin/), C(/usr/bin) and C(usr/bin) alike."""
+    """A sort key for `./usr/bin/`, `/usr/bin` and `usr/bin` alike."""
     while path.startswith((b"./", b"/")):
         path = path[path.index(b"/") + 1 :]
     path = path.rstrip(b"/")

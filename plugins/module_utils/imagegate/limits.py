@@ -45,7 +45,7 @@ class Limits:
 
 
 def parse_limits(values: dict[str, Any]) -> Limits:
-    """Read C(max_size), C(max_growth), C(max_layers) and C(max_wasted).
+    """Read `max_size`, `max_growth`, `max_layers` and `max_wasted`.
 
     Raises:
         UserError: One of them is malformed, negative, or zero where nothing could pass.

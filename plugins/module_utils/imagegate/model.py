@@ -24,7 +24,7 @@ class Blob:
 
 @dataclass
 class Image:
-    """An image as its source knows it. C(config) is the OCI image configuration."""
+    """An image as its source knows it. `config` is the OCI image configuration."""
 
     id: str
     tags: list[str]
@@ -46,7 +46,7 @@ class Image:
 
 
 def platform_of(config: dict[str, Any]) -> str:
-    """C(linux/amd64) or C(linux/arm/v7), from an image configuration or a platform descriptor."""
+    """`linux/amd64` or `linux/arm/v7`, from an image configuration or a platform descriptor."""
     parts = (
         config.get("os") or config.get("Os"),
         config.get("architecture") or config.get("Architecture"),

@@ -28,7 +28,7 @@ class Hider(NamedTuple):
 
 
 class Occurrence(NamedTuple):
-    """A file in a layer; C(hider) is None when it is part of the final file system."""
+    """A file in a layer; `hider` is None when it is part of the final file system."""
 
     key: bytes
     rank: int
@@ -46,7 +46,7 @@ class _Hidden:
         self._last: tuple[bytes, int] = (b"", 0)
 
     def below(self, key: bytes) -> int:
-        """Files of lower layers than this cannot be seen under the parent of C(key)."""
+        """Files of lower layers than this cannot be seen under the parent of `key`."""
         stack = self._stack
         last_key, last_rank = self._last
         # A path's own subtree directly follows it.
@@ -58,7 +58,7 @@ class _Hidden:
         return stack[-1][1]
 
     def enter(self, key: bytes, rank: int) -> None:
-        """From here on C(key) hides what lower layers than C(rank) hold under it."""
+        """From here on `key` hides what lower layers than `rank` hold under it."""
         self._last = (key, rank)
 
 

@@ -21,7 +21,7 @@ _HUB, _HUB_ADDRESS = "docker.io", "registry-1.docker.io"
 
 @dataclass(frozen=True)
 class Reference:
-    """C(registry/repository:tag) or C(registry/repository@digest), complete."""
+    """`registry/repository:tag` or `registry/repository@digest`, complete."""
 
     registry: str
     repository: str

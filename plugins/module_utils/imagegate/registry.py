@@ -52,7 +52,7 @@ class Registry:
         self._headers: dict[str, dict[str, str]] = {}
 
     def load(self, name: str, platform: str, files: bool) -> list[Image]:
-        """The image, of the platform asked for; its layers are read only when C(files) asks for it.
+        """The image, of the platform asked for; its layers are read only when `files` asks for it.
 
         Raises:
             UserError: There is no such image or platform, or the registry refuses.

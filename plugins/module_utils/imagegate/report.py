@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import UserError
+from ..secretvalues.history import NamedSecret, named_secrets
 from . import leftovers
 from .advice import Advice, advise
 from .history import (
@@ -18,10 +19,6 @@ from .history import (
 )
 from .layer import LayerIndex
 from .model import Image
-from .secretnames import (
-    NamedSecret,
-    named_secrets,
-)
 from .survey import Survey, survey
 
 _INSTRUCTION_SHOWN = 300
@@ -29,7 +26,7 @@ _INSTRUCTION_SHOWN = 300
 
 @dataclass
 class Report:
-    """One image, measured. C(survey) is None when its files were not looked at."""
+    """One image, measured. `survey` is None when its files were not looked at."""
 
     image: Image
     basis: str
@@ -42,7 +39,7 @@ class Report:
 
 
 def measure(image: Image, basis: str, top: int = 10) -> Report:
-    """Measure an image on a basis, C(unpacked) or C(compressed).
+    """Measure an image on a basis, `unpacked` or `compressed`.
 
     Raises:
         UserError: The source does not know the size on that basis.

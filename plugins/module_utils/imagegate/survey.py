@@ -90,7 +90,7 @@ class _Directories:
         self._open: list[list[Any]] = [[b"", 0, 0, ""]]
 
     def enter(self, key: bytes) -> str:
-        """Go to the parent directory of C(key); the kind of leftover that it belongs to."""
+        """Go to the parent directory of `key`; the kind of leftover that it belongs to."""
         stack = self._open
         while not key.startswith(stack[-1][0]):
             self._leave()
@@ -115,7 +115,7 @@ class _Directories:
 
 
 def survey(layers: Sequence[LayerIndex], top: int = 10) -> Survey:
-    """Look at the layers of one image, lowest first; the lists hold C(top) items."""
+    """Look at the layers of one image, lowest first; the lists hold `top` items."""
     result = Survey()
     files, hidden, directories = Top(top), Top(top), Top(top)
     tree, contents = _Directories(directories), SortedRuns()

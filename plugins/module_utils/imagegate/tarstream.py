@@ -24,7 +24,7 @@ class NotTarError(Exception):
 
 
 class Entry(NamedTuple):
-    """One member. Its bytes are the next C(size) ones of the stream while it is the current one."""
+    """One member. Its bytes are the next `size` ones of the stream while it is the current one."""
 
     path: bytes
     kind: bytes

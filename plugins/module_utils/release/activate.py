@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """From rendered files to a serving release, and back when anything fails.
 
-The journal says on disk how far it has come. Whoever finds it after a crash undoes what was in its C(start),
-and finishes what had switched, was in its C(drain), and works.
+The journal says on disk how far it has come. Whoever finds it after a crash undoes what was in its `start`,
+and finishes what had switched, was in its `drain`, and works.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from ..gates import GateResult
+from ..results import GateResult
 from ..stack import Service, Stack
-from ..stack_parse import parse_stack
+from ..stack.directory import Deployed, Journal, Serving
+from ..stack.parse import parse_stack
 from . import files, passwords
 from .checks import judge
 from .edge import EdgeError
 from .engine import EngineError, Project
 from .health import all_run, restarts, wait_healthy, watch
 from .run import Run, StepError
-from .state import Deployed, Journal, Serving
 
 Gates = Callable[[Run, Project], list[GateResult]]
 _ENGINE_RESTART = 60.0

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..databases import postgres
 from ..stack import Service, Volume
-from . import postgres
+from ..stack.directory import write_atomic
 from .activate import point_edge, restore
 from .engine import Container
 from .run import Run, StepError
-from .state import write_atomic
 
 _PARTIAL = ".partial-"
 
@@ -119,7 +119,7 @@ def _put_in_place(run: Run, place: Path, databases: Sequence[Service]) -> None:
 
 
 def to_expire(names: Sequence[tuple[str, float]], keep: int, days: float, now: float) -> list[str]:
-    """Backups beyond the newest C(keep) that are older than C(days) as well; names with their times."""
+    """Backups beyond the newest `keep` that are older than `days` as well; names with their times."""
     newest_first = sorted(names, key=lambda n: n[1], reverse=True)
     return [name for name, at in newest_first[max(keep, 1) :] if now - at > days * 86400]
 

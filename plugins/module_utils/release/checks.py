@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from .. import secretscan
-from ..gates import GateResult, gate_result
+from ..results import GateResult, gate_result
 from ..secretscan import report
 from ..sizes import format_size, parse_size
 from ..stack import Health, Service

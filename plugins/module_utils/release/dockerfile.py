@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..gates import GateResult, gate_result
+from ..results import GateResult, gate_result
 
 _SECRET_NAME = re.compile(r"(SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL)", re.IGNORECASE)
 _FILE_NAME = re.compile(r"_(FILE|PATH|DIR)$", re.IGNORECASE)

@@ -21,10 +21,10 @@ class EdgeError(Exception):
 
 class Edge(Protocol):
     def serving(self) -> Colour | None:
-        """The colour that the edge sends requests to; C(None) for the maintenance page."""
+        """The colour that the edge sends requests to; `None` for the maintenance page."""
 
     def switch(self, colour: Colour | None, upstreams: Upstreams) -> None:
-        """Send requests to a colour's addresses, or with C(None) answer with the maintenance page."""
+        """Send requests to a colour's addresses, or with `None` answer with the maintenance page."""
 
 
 class NoEdge:
@@ -41,7 +41,7 @@ class NoEdge:
 
 
 class CommandEdge:
-    """An executable with C(status STACK) and C(to STACK), JSON in and out."""
+    """An executable with `status STACK` and `to STACK`, JSON in and out."""
 
     def __init__(self, argv: Sequence[str], stack: str) -> None:
         self._argv = list(argv)

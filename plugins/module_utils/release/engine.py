@@ -40,7 +40,7 @@ class Container:
     service: str
     state: str
     health: str
-    """C(starting), C(healthy), C(unhealthy), or empty where there is no health check."""
+    """`starting`, `healthy`, `unhealthy`, or empty where there is no health check."""
     exit_code: int
     restarts: int
     address: str

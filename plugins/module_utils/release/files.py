@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ..stack import Service
-from . import render
+from ..stack import compose as render
+from ..stack.directory import write_atomic
 from .engine import Image, Project
 from .run import Run
-from .state import write_atomic
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def read_description(directory: Path) -> dict[str, Any] | None:
 
 
 def write_colour(project: Project) -> None:
-    """Lets a person run C(docker compose ps) in the release's directory."""
+    """Lets a person run `docker compose ps` in the release's directory."""
     lines = {
         "COLOUR": project.colour,
         "COMPOSE_PROJECT_NAME": project.name,

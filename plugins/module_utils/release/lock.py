@@ -27,7 +27,7 @@ def locked(path: Path, what: str, wait: float) -> Iterator[int]:
     """Hold the lock; yields the descriptor for child processes to inherit.
 
     Raises:
-        UserError: Someone else held it for the whole of C(wait) seconds; names the holder.
+        UserError: Someone else held it for the whole of `wait` seconds; names the holder.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -10,16 +10,16 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..docker.command import Docker
 from ..errors import UserError
-from ..fields import Fields
-from ..secretvalues import check_secrets
-from ..stack_parse import parse_stack
-from .docker import Docker
+from ..secretvalues.values import check_secrets
+from ..stack.directory import StackState, write_atomic
+from ..stack.fields import Fields
+from ..stack.parse import parse_stack
 from .edge import CommandEdge, EdgeError, NoEdge
 from .engine import EngineError
 from .lock import locked
 from .run import LEVELS, Run, Settings, StepError
-from .state import StackState, write_atomic
 
 GATES = ("disk", "memory", "image_size", "dockerfile", "image_secrets", "smoke", "log_patterns", "log_secrets")
 

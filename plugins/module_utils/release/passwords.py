@@ -14,11 +14,12 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
+from ..databases import postgres, scram
 from ..stack import Secret, Service, Stack
-from . import postgres, render, scram
+from ..stack import compose as render
+from ..stack.directory import write_atomic
 from .engine import Project
 from .run import Run
-from .state import write_atomic
 
 _VARIABLES = ("POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE")
 

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..gates import GateResult, gate_result
+from ..results import GateResult, gate_result
 from ..sizes import format_size
 from .run import Run
 

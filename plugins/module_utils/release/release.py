@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..stack import Colour, Service
+from ..stack.directory import Deployed, Journal
 from . import backup, checks, files, images, passwords, preflight, retention
 from .activate import activate, point_edge, resume
 from .engine import EngineError, Image, Project
 from .files import Rendered
 from .health import all_run, restarts, wait_healthy
 from .run import Run, StepError
-from .state import Deployed, Journal
 
 
 @dataclass
@@ -78,7 +78,7 @@ def release(run: Run) -> Outcome:
 
 
 def plan(run: Run) -> Outcome:
-    """What C(release) would do; changes nothing."""
+    """What `release` would do; changes nothing."""
     actions = []
     journal = run.state.journal()
     if journal:

@@ -8,13 +8,13 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
+from ..stack.directory import Serving
 from . import files
 from .run import Run
-from .state import Serving
 
 
 def releases_to_keep(records: Sequence[dict[str, Any]], serving: Serving, keep: int) -> set[str]:
-    """The running release, its way back, and the newest that succeeded, up to C(keep) in all."""
+    """The running release, its way back, and the newest that succeeded, up to `keep` in all."""
     kept = [d.release for d in (serving.current, serving.previous) if d]
     for record in reversed(records):
         if len(kept) >= keep:

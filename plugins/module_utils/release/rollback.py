@@ -8,12 +8,12 @@ import time
 from dataclasses import replace
 
 from ..stack import Colour
+from ..stack.directory import Deployed, Journal, Serving
 from . import checks, files, passwords
 from .activate import activate, resume, stack_of
 from .engine import Project
 from .release import Outcome
 from .run import Run, StepError
-from .state import Deployed, Journal, Serving
 
 
 def rollback(run: Run, to: str = "", check: bool = False) -> Outcome:

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..gates import GateResult
-from ..secretvalues import redact
+from ..results import GateResult
+from ..secretvalues.values import redact
 from ..stack import Stack
+from ..stack.directory import Deployed, StackState
 from .edge import Edge, EdgeError
 from .engine import Engine, EngineError, Project
-from .state import Deployed, StackState
 
 Level = str
 LEVELS: tuple[Level, ...] = ("fail", "warn", "off")

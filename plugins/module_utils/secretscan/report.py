@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from ..errors import UserError
-from ..gates import GateResult, Status, gate_result
+from ..results import GateResult, Status, gate_result
 from .findings import Finding
 from .rules import SEVERITIES
 

@@ -15,9 +15,9 @@ from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
+from ..docker.api import DockerApi
 from ..errors import UserError
 from . import engines, rules
-from .docker_api import DockerApi
 from .findings import Collector, Finding, by_gravity
 from .known import KnownValues
 from .options import Options, parse_moment

@@ -11,10 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ..docker.api import ApiError, DockerApi
 from ..errors import UserError
 from . import records
 from .blocks import SIZE
-from .docker_api import ApiError, DockerApi
 from .logfiles import FileChain
 from .readers import BytesReader
 from .scan import Log, Scanner

@@ -20,7 +20,7 @@ _SCRIPT_TYPES = ("text/javascript", "application/javascript", "application/x-jav
 def checks(
     target: Target, health: Sequence[Mapping[str, Any]], front: Mapping[str, Any], api: str, max_ms: float
 ) -> list[Check]:
-    """What the app answers; C(api) is a path at which its server answers, empty for none."""
+    """What the app answers; `api` is a path at which its server answers, empty for none."""
     found = [_health_check(target, wanted) for wanted in health]
     if front.get("path"):
         found.append(Check("site.front", f"The app's page at {front['path']}", lambda: _front(target, front)))
@@ -65,7 +65,7 @@ def _health(target: Target, path: str, expect: Mapping[str, Any]) -> Found:
 
 
 def _seen(body: Any, key: str) -> Any:
-    """A value by its dotted path, such as C(info.database.status)."""
+    """A value by its dotted path, such as `info.database.status`."""
     for part in key.split("."):
         if not isinstance(body, Mapping) or part not in body:
             return None

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..errors import UserError
-from ..gates import Status
+from ..results import Status
 from .model import Found
 
 # ACME clients renew with a third of the life left; with less than a quarter, renewals fail.

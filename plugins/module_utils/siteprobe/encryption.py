@@ -118,7 +118,7 @@ def _protocols(target: Target) -> Found:
 
 
 def grade(cipher: Mapping[str, Any]) -> str:
-    """C(good), C(old) or C(broken), of a cipher as L(ssl.SSLContext.get_ciphers) describes it."""
+    """`good`, `old` or `broken`, of a cipher as ssl.SSLContext.get_ciphers describes it."""
     symmetric = str(cipher.get("symmetric") or "null").lower()
     if symmetric.startswith(_BROKEN) or cipher.get("auth") == "auth-null" or cipher.get("strength_bits", 0) < 128:
         return "broken"

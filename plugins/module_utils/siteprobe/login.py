@@ -23,8 +23,8 @@ _MASK = "***"
 class Login:
     """The steps to a token, and every value that must not be told.
 
-    A step holds C(path), C(query), C(variables), C(headers) and C(token), a JMESPath into the answer. In variables
-    and headers C(${name}) stands for a secret, and C(${token}) for what the step before has found.
+    A step holds `path`, `query`, `variables`, `headers` and `token`, a JMESPath into the answer. In variables
+    and headers `${name}` stands for a secret, and `${token}` for what the step before has found.
     """
 
     steps: Sequence[Mapping[str, Any]]

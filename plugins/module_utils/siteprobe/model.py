@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import UserError
-from ..gates import GateResult, Status, gate_result
+from ..results import GateResult, Status, gate_result
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Found:
-    """What a check found; C(gate_result) explains the fields."""
+    """What a check found; `gate_result` explains the fields."""
 
     status: Status
     measured: Any = None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import UserError
-from ..gates import GateResult
+from ..results import GateResult
 from . import app, encryption, guards, web
 from .login import Login
 from .model import Check, Target

@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.model import Edge, Serving, Site, State
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.nginx_features import Features
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.parse import parse_site
-from ansible_collections.sluice.deploy.plugins.module_utils.stack_parse import parse_stack
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
 
 NEWEST = Features(http2_directive=True, keepalive_min_timeout=True, hybrid_key_exchange=True)
 OLDEST = Features(http2_directive=False, keepalive_min_timeout=False, hybrid_key_exchange=False)
@@ -52,7 +52,7 @@ def state(*sites: Site) -> State:
 
 
 class FakeDocker:
-    """Stands in for C(engine.run): remembers every argv, answers as an engine with these containers would."""
+    """Stands in for `engine.run`: remembers every argv, answers as an engine with these containers would."""
 
     def __init__(self, **addresses: str) -> None:
         self.addresses = {name.replace("_", "-"): address for name, address in addresses.items()}

@@ -17,9 +17,9 @@ from ansible_collections.sluice.deploy.plugins.module_utils.release.engine impor
     Project,
 )
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run, Settings
-from ansible_collections.sluice.deploy.plugins.module_utils.release.state import StackState
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Build, Colour
-from ansible_collections.sluice.deploy.plugins.module_utils.stack_parse import parse_stack
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.directory import StackState
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
 
 
 @cache

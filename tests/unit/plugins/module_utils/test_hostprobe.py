@@ -32,7 +32,7 @@ def changed(container, **changes):
 
 
 def inspected(container):
-    """What C(docker inspect) prints of a container."""
+    """What `docker inspect` prints of a container."""
     labels = {"com.docker.compose.project": container.project, "com.docker.compose.service": container.service}
     health = {"Health": {"Status": container.health}} if container.health else {}
     return {

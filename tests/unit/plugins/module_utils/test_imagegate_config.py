@@ -12,7 +12,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.history im
     runs_as_root,
     steps,
 )
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.secretnames import named_secrets
+from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues.history import named_secrets
 
 VALUE = "hunter2-synthetic"
 

@@ -43,7 +43,7 @@ def papers():
 
 
 class Handler(BaseHTTPRequestHandler):
-    """A registry that behaves as its server's attribute C(mood) says."""
+    """A registry that behaves as its server's attribute `mood` says."""
 
     def do_GET(self):
         mood, path = self.server.mood, self.path.partition("?")[0]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.sluice.deploy.plugins.module_utils.release import render
-from ansible_collections.sluice.deploy.plugins.module_utils.stack_parse import STACK_KEYS, parse_stack
+from ansible_collections.sluice.deploy.plugins.module_utils.stack import compose as render
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import STACK_KEYS, parse_stack
 
 STACKS = Path(__file__).resolve().parents[4] / "playbooks" / "stacks"
 

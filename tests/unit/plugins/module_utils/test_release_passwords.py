@@ -10,12 +10,12 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from ansible_collections.sluice.deploy.plugins.module_utils.release import postgres, scram
+from ansible_collections.sluice.deploy.plugins.module_utils.databases import postgres, scram
 from ansible_collections.sluice.deploy.plugins.module_utils.release.activate import stack_of
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
-from ansible_collections.sluice.deploy.plugins.module_utils.release.render import with_value
 from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run, StepError
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.compose import with_value
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
     FakeEngine,
     Killed,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues import (
+from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues.values import (
     check_secrets,
     dotenv_quote,
     dsn,

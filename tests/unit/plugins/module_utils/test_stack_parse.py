@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.fields import parse_duration
-from ansible_collections.sluice.deploy.plugins.module_utils.stack_parse import parse_stack
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.fields import parse_duration
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
 
 GOOD: dict[str, Any] = {
     "name": "crm",

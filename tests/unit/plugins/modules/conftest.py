@@ -24,7 +24,7 @@ class Dokploy:
     calls: list = field(default_factory=list)
 
     def run(self, module: str, *, check: bool = False, **arguments):
-        """What the module returns; all output is kept in C(output)."""
+        """What the module returns; all output is kept in `output`."""
         connection = {"url": self.standin.url, "api_key": self.key, "timeout": 5}
         if module == "dokploy_api_key":
             del connection["api_key"]

@@ -1,6 +1,6 @@
 """Holds what the modules send, and what the stand-in answers, against records of a real Dokploy v0.30.2.
 
-The records are no part of the project: its API description and some of its answers, in C(../shared/dokploy).
+The records are no part of the project: its API description and some of its answers, in `../shared/dokploy`.
 """
 
 from __future__ import annotations

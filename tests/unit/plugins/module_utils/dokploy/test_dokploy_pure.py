@@ -15,12 +15,12 @@ from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.fingerprint 
 )
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.logscan import known_secrets, scan_logs
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.lookup import find_place
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.redaction import Redactor, looks_secret
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.render import render_stack, stack_domains
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.settings import check_settings
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.source import GitSource
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.stack_parse import parse_stack
+from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues.redaction import Redactor, looks_secret
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
 
 PROJECTS = [
     {

@@ -1,0 +1,221 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The engine's seam filled: questions go to its socket, changes through the docker command, Compose and buildx.
+
+Changes go through the command because Compose has no other interface, and because a person who reads the process
+list, or repeats a step by hand, meets what they know.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..release.engine import EngineError, Image, Project
+from ..stack import Build
+from .questions import Questions
+
+_LINES_OF_ERROR = 12
+_DIRECTORY = "com.docker.compose.project.working_dir"
+
+
+class Docker(Questions):
+    """Engine on one host."""
+
+    def __init__(self, inherit: Sequence[int] = (), timeout: float = 600) -> None:
+        super().__init__()
+        self._inherit = tuple(inherit)
+        self._timeout = timeout
+
+    def wait(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(EngineError):
+                self._ask("/version")
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.5)
+
+    def pull(self, reference: str) -> Image:
+        self._docker("pull", "--quiet", reference)
+        return self._present(reference)
+
+    def build(self, build: Build, context: Path, tag: str, secrets: dict[str, Path], log: Path) -> Image:
+        argv = [
+            "docker",
+            "buildx",
+            "build",
+            "--load",
+            "--progress",
+            "plain",
+            "--provenance=false",
+            "--tag",
+            tag,
+        ]
+        argv += ["--file", str(context / build.dockerfile)]
+        argv += ["--target", build.target] if build.target else []
+        for name, value in build.args.items():
+            argv += ["--build-arg", f"{name}={value}"]
+        for name, path in secrets.items():
+            argv += ["--secret", f"id={name},src={path}"]
+        with log.open("a", encoding="utf-8") as stream:
+            log.chmod(0o600)
+            done = subprocess.run(
+                [*argv, str(context)],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                pass_fds=self._inherit,
+                check=False,
+            )
+        if done.returncode:
+            raise EngineError(_last_lines(log.read_text(encoding="utf-8", errors="replace")))
+        return self._present(tag)
+
+    def keep(self, image: Image, tag: str) -> None:
+        there = self.image(tag)
+        if not there or there.id != image.id:
+            self._docker("tag", image.id, tag)
+
+    def forget(self, tag: str) -> None:
+        # Still used by a stopped container, or gone already: either way nothing is lost.
+        with contextlib.suppress(EngineError):
+            self._docker("image", "rm", "--no-prune", tag)
+
+    def user_id(self, image: Image, user: str) -> int:
+        argv = ("run", "--rm", "--network", "none", "--user", user, "--entrypoint", "id", image.id, "-u")
+        return int(self._docker(*argv))
+
+    def ensure_network(self, name: str) -> None:
+        if not self.has_network(name):
+            self._docker("network", "create", "--label", "deploy.sluice=true", name)
+
+    def ensure_volume(self, name: str, owner: int | None) -> None:
+        if self.volume_path(name):
+            return
+        self._docker("volume", "create", "--label", "deploy.sluice=true", name)
+        place = self.volume_path(name)
+        if owner and place:
+            os.chown(place, owner, owner)
+
+    def start_scratch(self, name: str, image: str, environment: Mapping[str, str]) -> None:
+        variables = [part for key, value in environment.items() for part in ("--env", f"{key}={value}")]
+        self._docker("run", "--detach", "--rm", "--name", name, "--network", "none", *variables, image)
+
+    def discard(self, name: str) -> None:
+        self._run(["docker", "rm", "--force", "--volumes", name], timeout=60)
+
+    def up(self, project: Project, services: Sequence[str]) -> None:
+        arguments = ["up", "--detach", "--no-deps", "--no-build", "--pull", "never"]
+        # Compose keeps a container whose description is the same, and with it another release's files of secrets.
+        if any(labels.get(_DIRECTORY) != str(project.directory) for labels in self._labels(project.name, services)):
+            arguments.append("--force-recreate")
+        self._compose(project, *arguments, *services)
+
+    def _labels(self, project: str, services: Sequence[str]) -> list[dict[str, str]]:
+        found = [c["Labels"] for c in self._listed(project)]
+        return [labels for labels in found if labels.get("com.docker.compose.service") in services]
+
+    def stop(self, project: str, services: Sequence[str] | None = None) -> None:
+        chosen = [c.id for c in self.containers(project) if services is None or c.service in services]
+        if chosen:
+            self._docker("stop", *chosen)
+
+    def remove(self, project: str) -> None:
+        # Those of hooks as well, which are no services of the project.
+        if identifiers := [c["Id"] for c in self._listed(project)]:
+            self._docker("rm", "--force", "--volumes", *identifiers)
+
+    def logs(self, container: str, lines: int) -> str:
+        return self._run(["docker", "logs", "--tail", str(lines), container], timeout=60, merge=True).stdout
+
+    def run_once(self, project: Project, service: str, command: Sequence[str], timeout: float) -> tuple[int, str]:
+        name = f"{project.name}-{service}-once"
+        argv = self._compose_argv(project, "run", "--rm", "--no-deps", "-T", "--name", name, service, *command)
+        try:
+            done = self._run(argv, timeout=timeout, merge=True, colour=project.colour)
+        except subprocess.TimeoutExpired as expired:
+            self._run(["docker", "rm", "--force", name], timeout=60)
+            output = expired.stdout or b""
+            text = output if isinstance(output, str) else output.decode(errors="replace")
+            return 124, f"{text}\ndid not end within {timeout:g} s"
+        return done.returncode, done.stdout
+
+    def execute(self, container: str, command: Sequence[str], **streams: Any) -> int:
+        argv = ["docker", "exec", *(["--interactive"] if streams.get("stdin") else []), container, *command]
+        return subprocess.run(argv, pass_fds=self._inherit, check=False, **streams).returncode
+
+    def _present(self, reference: str) -> Image:
+        image = self.image(reference)
+        if not image:
+            raise EngineError(f"{reference} was fetched, yet the engine does not have it")
+        return image
+
+    def _compose_argv(self, project: Project, *arguments: str) -> list[str]:
+        argv = ["docker", "compose", "--progress", "quiet", "--project-name", project.name]
+        argv += [
+            "--project-directory",
+            str(project.directory),
+            "--file",
+            str(project.directory / "compose.yml"),
+        ]
+        override = project.directory / "secrets.yml"
+        if override.exists():
+            argv += ["--file", str(override)]
+        return [*argv, *arguments]
+
+    def _compose(self, project: Project, *arguments: str) -> str:
+        return self._checked(self._compose_argv(project, *arguments), self._timeout, project.colour)
+
+    def _docker(self, *arguments: str, timeout: float = 0) -> str:
+        return self._checked(["docker", *arguments], timeout or self._timeout)
+
+    def _checked(self, argv: list[str], timeout: float, colour: str = "") -> str:
+        try:
+            done = self._run(argv, timeout, colour=colour)
+        except subprocess.TimeoutExpired:
+            raise EngineError(f"docker {argv[1]} did not end within {timeout:g} s")
+        if done.returncode:
+            raise EngineError(_last_lines(done.stderr or done.stdout))
+        return done.stdout
+
+    def _run(
+        self, argv: list[str], timeout: float, merge: bool = False, colour: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+                pass_fds=self._inherit,
+                env={**os.environ, "COLOUR": colour},
+                timeout=timeout,
+                check=False,
+                encoding="utf-8",
+                errors="replace",
+            )
+        except FileNotFoundError:
+            raise EngineError(f"there is no {argv[0]} command on this server: run the docker_host role first")
+
+
+def build_secret_files(values: dict[str, str]) -> tuple[tempfile.TemporaryDirectory[str], dict[str, Path]]:
+    """Build secrets as files that only this run can read; the directory removes itself."""
+    directory = tempfile.TemporaryDirectory(prefix="sluice-build-")
+    files = {}
+    for name, value in values.items():
+        files[name] = Path(directory.name) / name
+        files[name].touch(mode=0o600)
+        files[name].write_text(value, encoding="utf-8")
+    return directory, files
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[-_LINES_OF_ERROR:])

@@ -1,0 +1,121 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a release asks the engine, over its socket.
+
+A release asks often, most of all while it waits: a question costs the socket a few milliseconds, and the docker
+command, which is a process each time, many times that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ..errors import UserError
+from ..release.engine import Container, EngineError, Image
+from .api import ApiError, DockerApi
+
+_SOCKET = "unix:///var/run/docker.sock"
+
+
+class Questions:
+    """The part of Engine that changes nothing."""
+
+    def __init__(self, timeout: float = 60) -> None:
+        # The docker command honours the same variable.
+        self._address = os.environ.get("DOCKER_HOST") or _SOCKET
+        self._api_timeout = timeout
+
+    def start_interval(self) -> bool:
+        major, _, minor = str(self._ask("/version")["ApiVersion"]).partition(".")
+        return (int(major), int(minor)) >= (1, 44)
+
+    def image(self, reference: str) -> Image | None:
+        found = self._find(f"/images/{quote(reference)}/json")
+        if found is None:
+            return None
+        repository = _repository(reference)
+        digests = [d.partition("@")[2] for d in found.get("RepoDigests") or [] if _repository(d) == repository]
+        return Image(
+            id=found["Id"],
+            reference=reference,
+            digest=digests[0] if digests else "",
+            user=(found.get("Config") or {}).get("User") or "",
+            size=found.get("Size") or 0,
+        )
+
+    def free_bytes(self) -> int:
+        root = str(self._ask("/info")["DockerRootDir"])
+        return shutil.disk_usage(root if Path(root).is_dir() else "/").free
+
+    def history(self, image: Image) -> list[str]:
+        commands = [str(layer["CreatedBy"]) for layer in self._ask(f"/images/{image.id}/history")]
+        return commands + list((self._ask(f"/images/{image.id}/json")["Config"] or {}).get("Env") or [])
+
+    def has_network(self, name: str) -> bool:
+        # The filter takes a part of a name, too.
+        named = self._ask("/networks", filters=json.dumps({"name": [name]}))
+        return any(network["Name"] == name for network in named)
+
+    def volume_path(self, name: str) -> Path | None:
+        found = self._find(f"/volumes/{name}")
+        return Path(found["Mountpoint"]) if found else None
+
+    def containers(self, project: str) -> list[Container]:
+        # One that vanishes between the two questions is as good as gone.
+        inspected = [self._find(f"/containers/{c['Id']}/json") for c in self._listed(project)]
+        found = [_container(c) for c in inspected if c]
+        return sorted((c for c in found if c), key=lambda c: c.name)
+
+    def _listed(self, project: str) -> list[dict[str, Any]]:
+        wanted = {"label": [f"com.docker.compose.project={project}"]}
+        return list(self._ask("/containers/json", all="1", filters=json.dumps(wanted)))
+
+    def _find(self, path: str) -> Any:
+        """The answer, or `None` when there is no such thing."""
+        try:
+            return self._ask(path)
+        except EngineError as error:
+            if "no such" in str(error).lower():
+                return None
+            raise
+
+    def _ask(self, path: str, **query: str) -> Any:
+        try:
+            return DockerApi(self._address, self._api_timeout).get(path, **query)
+        except ApiError as error:
+            raise EngineError(str(error))
+        except (UserError, OSError):
+            raise EngineError(
+                f"no engine answers at {self._address}: run the docker_host role, or see systemctl status docker"
+            )
+
+
+def _repository(reference: str) -> str:
+    name = reference.partition("@")[0]
+    path, _, last = name.rpartition("/")
+    name = f"{path}/{last.partition(':')[0]}" if path else last.partition(":")[0]
+    return name.removeprefix("docker.io/").removeprefix("library/")
+
+
+def _container(found: dict[str, Any]) -> Container | None:
+    labels = found["Config"].get("Labels") or {}
+    if labels.get("com.docker.compose.oneoff") == "True":
+        return None
+    state = found["State"]
+    addresses = [n.get("IPAddress") for n in (found["NetworkSettings"].get("Networks") or {}).values()]
+    return Container(
+        id=found["Id"],
+        name=found["Name"].lstrip("/"),
+        service=labels.get("com.docker.compose.service", ""),
+        state=state["Status"],
+        health=(state.get("Health") or {}).get("Status", ""),
+        exit_code=state.get("ExitCode", 0),
+        restarts=found.get("RestartCount", 0),
+        address=next((a for a in addresses if a), ""),
+        image=found["Image"],
+    )

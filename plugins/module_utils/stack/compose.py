@@ -1,0 +1,213 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From a stack to its Compose files.
+
+A release's file leaves the colour open (`${COLOUR}`): the same release has the same file, and the same id,
+whichever colour it happens to run as.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .model import Health, Service, Stack
+from .yamlout import to_yaml
+
+HEADER = "# Rendered by sluice.deploy; an edit here is lost with the next release.\n"
+Compose = dict[str, Any]
+
+
+def network_name(stack: Stack) -> str:
+    return stack.name
+
+
+def volume_name(stack: Stack, source: str) -> str:
+    return f"{stack.name}_{source}"
+
+
+def container_name(stack: Stack, service: Service, colour: str = "${COLOUR}") -> str:
+    if service.stateful or stack.strategy == "recreate":
+        return f"{stack.name}-{service.name}"
+    return f"{stack.name}-{colour}-{service.name}"
+
+
+def release_compose(stack: Stack, images: Mapping[str, str], edge_network: str, start_interval: bool) -> Compose:
+    """The services that a release replaces."""
+    return _compose(stack, stack.released, images, edge_network, start_interval)
+
+
+def data_compose(stack: Stack, images: Mapping[str, str], start_interval: bool) -> Compose:
+    """The stateful services, which stay while releases come and go."""
+    return _compose(stack, stack.stateful, images, "", start_interval)
+
+
+def compose_text(compose: Compose) -> str:
+    return HEADER + to_yaml(compose)
+
+
+def environment_override(services: Iterable[Service], values: Mapping[str, str]) -> str:
+    """The secrets that services take by environment: a Compose file of its own, for mode 0600.
+
+    Compose's `.env` dialects differ between versions in how they treat quotes and line feeds;
+    a YAML string with `$` doubled arrives unchanged in all of them.
+    """
+    override = {
+        s.name: {"environment": {e.variable: _literal(values[e.name]) for e in s.secrets if e.kind == "env"}}
+        for s in services
+        if any(e.kind == "env" for e in s.secrets)
+    }
+    return HEADER + to_yaml({"services": override})
+
+
+def with_value(override: str, service: str, variable: str, value: str) -> str:
+    """An override with another value in place of the one that `environment_override` gave the variable."""
+    lines, within = override.splitlines(), ""
+    line = to_yaml({variable: _literal(value)}).rstrip()
+    key = line.partition(": ")[0]
+    for number, old in enumerate(lines):
+        if old.startswith("  ") and not old.startswith("   "):
+            within = old.strip().rstrip(":")
+        elif within == service and old.startswith(f"      {key}: "):
+            lines[number] = f"      {line}"
+    return "\n".join(lines) + "\n"
+
+
+def _compose(
+    stack: Stack,
+    services: tuple[Service, ...],
+    images: Mapping[str, str],
+    edge_network: str,
+    start_interval: bool,
+) -> Compose:
+    networks: Compose = {"private": {"name": network_name(stack), "external": True}}
+    if edge_network and any(s.role == "web" and not s.stateful for s in services):
+        networks["edge"] = {"name": edge_network, "external": True}
+    rendered = {s.name: _service(stack, s, images[s.name], edge_network, start_interval) for s in services}
+    compose: Compose = {"services": rendered, "networks": networks}
+    volumes = sorted({v.source for s in services for v in s.volumes if v.named})
+    if volumes:
+        compose["volumes"] = {v: {"name": volume_name(stack, v), "external": True} for v in volumes}
+    files = sorted({e.name for s in services for e in s.secrets if e.kind == "file"})
+    if files:
+        compose["secrets"] = {
+            f"{s.name}_{e.name}": {"file": f"./secrets/{s.name}/{e.name}"}
+            for s in services
+            for e in s.secrets
+            if e.kind == "file"
+        }
+    return compose
+
+
+def _service(stack: Stack, service: Service, image: str, edge_network: str, start_interval: bool) -> Compose:
+    rendered: Compose = {
+        "image": image,
+        "container_name": container_name(stack, service),
+        "restart": "unless-stopped",
+        "entrypoint": [_literal(a) for a in service.entrypoint],
+        "command": [_literal(a) for a in service.command],
+        "user": service.user,
+        "environment": _environment(service),
+        "secrets": [
+            {"source": f"{service.name}_{e.name}", "target": e.name} for e in service.secrets if e.kind == "file"
+        ],
+        "healthcheck": _healthcheck(service, start_interval),
+        "depends_on": _dependencies(stack, service),
+        "networks": _networks(stack, service, edge_network),
+        "external_links": _links(stack, service),
+        "volumes": [_volume(v.source, v.path, v.read_only) for v in service.volumes],
+        "tmpfs": list(service.tmpfs),
+        "stop_grace_period": _seconds(service.stop_grace),
+        "read_only": service.read_only,
+        "security_opt": ["no-new-privileges:true"],
+        "cap_drop": list(service.cap_drop),
+        "cap_add": list(service.cap_add),
+        "deploy": _limits(service),
+        "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}},
+    }
+    return {key: value for key, value in rendered.items() if value}
+
+
+def _environment(service: Service) -> dict[str, str]:
+    env = {key: _literal(value) for key, value in service.env.items()}
+    env.update({e.variable: e.mount for e in service.secrets if e.kind == "file"})
+    return env
+
+
+def _healthcheck(service: Service, start_interval: bool) -> Compose:
+    health = service.health
+    if not health:
+        return {}
+    check: Compose = {
+        "test": _probe(health, service.port),
+        "interval": _seconds(health.interval),
+        "timeout": _seconds(health.timeout),
+        "retries": health.retries,
+        "start_period": _seconds(health.start_period),
+    }
+    if start_interval:
+        # A release asks a path by itself, and faster: the engine's word then only follows.
+        check["start_interval"] = "1s" if health.path and not health.command else "500ms"
+    return check
+
+
+def _probe(health: Health, port: int | None) -> list[str]:
+    if health.command:
+        return ["CMD", *(_literal(a) for a in health.command)]
+    url = f"http://127.0.0.1:{port}{health.path}"
+    # Images differ in what they carry: the first of these that is there and content decides.
+    tries = (
+        f"curl -fsS -o /dev/null '{url}'",
+        f"wget -q -O /dev/null '{url}'",
+        f"node -e \"fetch('{url}').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))\"",
+    )
+    return ["CMD-SHELL", " || ".join(tries)]
+
+
+def _dependencies(stack: Stack, service: Service) -> Compose:
+    if service.stateful or service.role == "web":
+        return {}
+    return {s.name: {"condition": "service_healthy"} for s in stack.web}
+
+
+def _networks(stack: Stack, service: Service, edge_network: str) -> Compose:
+    networks: Compose = {"private": {}}
+    if edge_network and service.role == "web" and not service.stateful:
+        networks["edge"] = {"aliases": [stack.alias("${COLOUR}", service.name)]}
+    return networks
+
+
+def _links(stack: Stack, service: Service) -> list[str]:
+    """Siblings by their plain names.
+
+    Both colours share the private network, and all stacks share the edge's: there `api` may mean another
+    release's or another stack's. A link is asked before either network, and needs no container to exist yet.
+    """
+    if service.stateful:
+        return []
+    siblings = (s for s in stack.services.values() if s.name != service.name)
+    return [f"{container_name(stack, s)}:{s.name}" for s in siblings]
+
+
+def _volume(source: str, path: str, read_only: bool) -> str:
+    return f"{source}:{path}:ro" if read_only else f"{source}:{path}"
+
+
+def _limits(service: Service) -> Compose:
+    limits: Compose = {}
+    if service.limits.memory:
+        limits["memory"] = service.limits.memory
+    if service.limits.cpus is not None:
+        limits["cpus"] = f"{service.limits.cpus:g}"
+    if service.limits.pids is not None:
+        limits["pids"] = service.limits.pids
+    return {"resources": {"limits": limits}} if limits else {}
+
+
+def _literal(value: str) -> str:
+    """Compose replaces variables in every string of its file."""
+    return value.replace("$", "$$")
+
+
+def _seconds(value: float) -> str:
+    return f"{value:g}s" if value >= 1 else f"{round(value * 1000)}ms"

@@ -1,0 +1,143 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A stack's directory on the server: which release serves, the records, the journal of a running release."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .model import Colour
+
+
+def write_atomic(path: Path, text: str, mode: int = 0o600) -> None:
+    """The file holds either its old content or all of the new, whenever the power fails."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A release as it runs: its id and its colour."""
+
+    release: str
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Who serves, and who is kept as the way back."""
+
+    current: Deployed | None = None
+    previous: Deployed | None = None
+
+
+@dataclass(frozen=True)
+class Journal:
+    """How far a release or a rollback has come; on disk from its first change to its last."""
+
+    operation: str
+    target: Deployed
+    before: Serving
+    phase: str = "start"
+    started: float = 0
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+class StackState:
+    """The directory `<root>/<stack>`, readable by root alone."""
+
+    def __init__(self, root: str, stack: str) -> None:
+        self.directory = Path(root) / stack
+        self.releases = self.directory / "releases"
+        self.data = self.directory / "data"
+        self.backups = self.directory / "backups"
+        self.sources = self.directory / "sources"
+        self.lock_file = self.directory / "lock"
+        self.failure_log = self.directory / "failed.log"
+        self._serving = self.directory / "serving.json"
+        self._journal = self.directory / "journal.json"
+        self._records = self.directory / "releases.jsonl"
+        self._key = self.directory / "key"
+
+    def create(self) -> None:
+        for directory in (self.directory, self.releases, self.data, self.backups):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def release_directory(self, release: str) -> Path:
+        return self.releases / release
+
+    def serving(self) -> Serving:
+        value = self._read(self._serving)
+        return _serving(value) if value else Serving()
+
+    def set_serving(self, serving: Serving) -> None:
+        write_atomic(self._serving, json.dumps(asdict(serving)) + "\n")
+
+    def journal(self) -> Journal | None:
+        value = self._read(self._journal)
+        if not value:
+            return None
+        target = Deployed(**value.pop("target"))
+        return Journal(target=target, before=_serving(value.pop("before")), **value)
+
+    def write_journal(self, journal: Journal) -> None:
+        write_atomic(self._journal, json.dumps(asdict(journal)) + "\n")
+
+    def clear_journal(self) -> None:
+        self._journal.unlink(missing_ok=True)
+
+    def append_record(self, record: dict[str, Any]) -> None:
+        """One line, whole or not at all: a cut-off line of an earlier crash is closed first."""
+        with self._records.open("a+b") as stream:
+            self._records.chmod(0o600)
+            if stream.tell():
+                stream.seek(-1, os.SEEK_END)
+                if stream.read(1) != b"\n":
+                    stream.write(b"\n")
+            stream.write(json.dumps(record, sort_keys=True).encode() + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def records(self) -> list[dict[str, Any]]:
+        """Oldest first; lines that a crash cut off are left out."""
+        if not self._records.exists():
+            return []
+        records = []
+        for line in self._records.read_text(encoding="utf-8").splitlines():
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                continue
+        return records
+
+    def fingerprints(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Keyed digests: they tell whether secrets changed, and give a guesser nothing to try against."""
+        if self._key.exists():
+            key = self._key.read_text(encoding="utf-8")
+        else:
+            key = secrets.token_hex(32)
+            # A plan on a server that has no release yet leaves nothing behind.
+            if self.directory.exists():
+                write_atomic(self._key, key)
+        return {n: hmac.new(key.encode(), v.encode(), hashlib.sha256).hexdigest() for n, v in values.items()}
+
+    def _read(self, path: Path) -> Any:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _serving(value: dict[str, Any]) -> Serving:
+    return Serving(**{k: Deployed(**v) if v else None for k, v in value.items()})

@@ -1,0 +1,217 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One service of the stack description."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, cast
+
+from ..errors import UserError
+from .fields import Fields
+from .model import Build, Health, Limits, Role, Secret, Service, Volume
+
+SERVICE_NAME = r"[a-z]([a-z0-9-]{0,22}[a-z0-9])?"
+_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
+_IMAGE = r"[A-Za-z0-9][A-Za-z0-9._/:@-]*"
+# What the entry points of database images need to hand their files to their own user.
+_STATEFUL_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID")
+
+SERVICE_KEYS = (
+    "image", "build", "pull", "role", "stateful", "port", "health", "env", "secrets", "volumes",
+    "tmpfs", "command", "entrypoint", "user", "limits", "read_only", "cap_drop", "cap_add",
+    "stop_grace", "order", "max_size", "fail_on_log", "backup",
+)  # fmt: skip
+
+
+def parse_service(name: str, value: Any, routed: bool) -> Service:
+    """A checked service; `routed` tells whether a route leads to it."""
+    fields = Fields(value, f"stack_services.{name}", SERVICE_KEYS)
+    stateful = fields.flag("stateful")
+    build = _build(fields)
+    if not build:
+        fields.need("image", "name an image, or say under build where it is built from")
+    port = fields.integer("port", None, 1, 65535)
+    role = fields.choice("role", "web" if routed or (port and not stateful) else "worker", ("web", "worker"))
+    read_only = fields.flag("read_only")
+    service = Service(
+        name=name,
+        image=fields.text("image", "", _IMAGE, "an image reference such as postgres:16.4-alpine"),
+        build=build,
+        pull=cast(Any, fields.choice("pull", "missing", ("missing", "always", "never"))),
+        role=cast(Role, role),
+        stateful=stateful,
+        port=port,
+        health=_health(fields, port),
+        env=_env(fields),
+        secrets=_secrets(fields),
+        volumes=_volumes(fields),
+        tmpfs=fields.texts("tmpfs", ("/tmp",) if read_only else ()),
+        command=fields.command("command"),
+        entrypoint=fields.command("entrypoint"),
+        user=fields.text("user", "", r"[A-Za-z0-9_-]+(:[A-Za-z0-9_-]+)?", "a user such as 1000 or 1000:1000"),
+        limits=_limits(fields),
+        read_only=read_only,
+        cap_drop=fields.texts("cap_drop", ("ALL",)),
+        cap_add=fields.texts("cap_add", _STATEFUL_CAPABILITIES if stateful else ()),
+        stop_grace=fields.duration("stop_grace", 30),
+        order=cast(Any, fields.choice("order", "overlap", ("overlap", "stop_first"))),
+        max_size=fields.text("max_size"),
+        fail_on_log=_patterns(fields),
+        backup=cast(Any, fields.choice("backup", "", ("", "postgres"))),
+    )
+    _check_web(fields, service)
+    _check_variables(fields, service)
+    return service
+
+
+def _check_web(fields: Fields, service: Service) -> None:
+    if service.role == "web" and not service.stateful:
+        fields.need("port", "a web service says on which port it listens")
+        fields.need("health", "a web service says how its health is seen, such as health: {path: /healthz}")
+    if service.backup and not service.stateful:
+        raise UserError(f"{fields.path('backup')}: only a stateful service is backed up; set stateful: true.")
+
+
+def _check_variables(fields: Fields, service: Service) -> None:
+    """No variable is set twice: which of the two would win is nobody's guess."""
+    taken = set(service.env)
+    for secret in service.secrets:
+        if secret.variable in taken:
+            raise UserError(f"{fields.path('secrets')}: {secret.variable} is set twice; keep one of env and secrets.")
+        taken.add(secret.variable)
+
+
+def _build(fields: Fields) -> Build | None:
+    if "build" not in fields:
+        return None
+    keys = ("context", "git", "ref", "dockerfile", "target", "args", "secrets", "write_dockerignore")
+    build = Fields(fields.raw("build"), fields.path("build"), keys)
+    context, git = build.text("context"), build.text("git")
+    if not context and not git:
+        raise UserError(f"{build.where} needs context (a directory on the server) or git (a repository's URL).")
+    if not git and not context.startswith("/"):
+        raise UserError(f"{build.path('context')}: {context!r} must be an absolute path on the server.")
+    if re.match(r"[a-z]+://[^/@]*:[^/@]*@", git):
+        raise UserError(f"{build.path('git')} holds a password, which logs would show; use an SSH key instead.")
+    if git.startswith("-") or build.text("ref").startswith("-"):
+        raise UserError(f"{build.path('git')}: neither the URL nor the ref may start with a dash.")
+    if git and (context.startswith("/") or ".." in context.split("/")):
+        raise UserError(f"{build.path('context')}: beside git it is a directory inside the repository.")
+    return Build(
+        context=context,
+        git=git,
+        ref=build.text("ref"),
+        dockerfile=build.text("dockerfile", "Dockerfile"),
+        target=build.text("target"),
+        args=_variables(build, "args"),
+        secrets={str(k): str(v) for k, v in build.mapping("secrets").items()},
+        write_dockerignore=build.flag("write_dockerignore"),
+    )
+
+
+def _health(fields: Fields, port: int | None) -> Health | None:
+    if "health" not in fields:
+        return None
+    keys = ("path", "command", "expect", "interval", "timeout", "retries", "start_period")
+    health = Fields(fields.raw("health"), fields.path("health"), keys)
+    path = health.text("path", "", r"/[^\s'\"\\$`]*", "a URL path that starts with /")
+    if not path and "command" not in health:
+        raise UserError(f"{health.where} needs path (an HTTP path on the service's port) or command.")
+    if path and not port:
+        raise UserError(f"{health.path('path')}: give the service a port to ask on.")
+    return Health(
+        path=path,
+        command=health.command("command"),
+        expect=health.text("expect"),
+        interval=health.duration("interval", 5),
+        timeout=health.duration("timeout", 5),
+        retries=health.integer("retries", 5, 1, 100) or 5,
+        start_period=health.duration("start_period", 60),
+    )
+
+
+def _env(fields: Fields) -> dict[str, str]:
+    env = _variables(fields, "env")
+    # Blank counts as set for most programs, which then fail late: say it now.
+    for key, value in env.items():
+        if value == "":
+            raise UserError(f"{fields.path('env')}.{key} is blank; leave it out, or set it.")
+    return env
+
+
+def _variables(fields: Fields, key: str) -> dict[str, str]:
+    variables: dict[str, str] = {}
+    for name, value in fields.mapping(key).items():
+        where = f"{fields.path(key)}.{name}"
+        if not re.fullmatch(_VARIABLE, str(name)):
+            raise UserError(f"{where}: a variable's name is letters, digits and underscores.")
+        if value is None:
+            continue
+        if not isinstance(value, (str, int, float)):
+            raise UserError(f"{where}: expected text, not {type(value).__name__}; quote it, or write JSON as text.")
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if "\0" in text:
+            raise UserError(f"{where}: holds a NUL byte, which no environment can carry.")
+        variables[str(name)] = text
+    return variables
+
+
+def _secrets(fields: Fields) -> tuple[Secret, ...]:
+    secrets = []
+    for index, entry in enumerate(fields.items("secrets")):
+        where = f"{fields.path('secrets')}[{index}]"
+        item = Fields({"name": entry} if isinstance(entry, str) else entry, where, ("name", "as", "env", "uid"))
+        item.need("name", "which key of stack_secrets")
+        secrets.append(
+            Secret(
+                name=item.text("name", "", _VARIABLE, "a name of letters, digits and underscores"),
+                kind=cast(Literal["env", "file"], item.choice("as", "env", ("env", "file"))),
+                env=item.text("env", "", _VARIABLE, "a variable's name"),
+                uid=item.integer("uid", None, 0, 2**31),
+            )
+        )
+    return tuple(secrets)
+
+
+def _volumes(fields: Fields) -> tuple[Volume, ...]:
+    return tuple(_volume(v, f"{fields.path('volumes')}[{i}]") for i, v in enumerate(fields.items("volumes")))
+
+
+def _volume(entry: Any, where: str) -> Volume:
+    value = entry
+    if isinstance(entry, str):
+        parts = entry.split(":")
+        if len(parts) not in (2, 3) or parts[2:] not in ([], ["ro"], ["rw"]):
+            raise UserError(f"{where}: {entry!r} is not name:/path or name:/path:ro.")
+        value = {"source": parts[0], "path": parts[1], "read_only": parts[2:] == ["ro"]}
+    item = Fields(value, where, ("source", "path", "read_only", "backup", "uid"))
+    item.need("source", "a volume's name or an absolute path of the server")
+    item.need("path", "where it appears in the container")
+    source = item.text("source", "", r"/[^:]*|[a-z0-9][a-z0-9_-]*", "a volume's name or an absolute path")
+    return Volume(
+        source=source,
+        path=item.text("path", "", r"/[^:]*", "an absolute path"),
+        read_only=item.flag("read_only"),
+        backup=item.flag("backup", not source.startswith("/")),
+        uid=item.integer("uid", None, 0, 2**31),
+    )
+
+
+def _limits(fields: Fields) -> Limits:
+    limits = Fields(fields.raw("limits", {}), fields.path("limits"), ("memory", "cpus", "pids"))
+    return Limits(
+        memory=limits.text("memory", "", r"\d+[bkmgBKMG]?", "a size such as 512m or 2g"),
+        cpus=limits.number("cpus"),
+        pids=limits.integer("pids", None, 1, 1_000_000),
+    )
+
+
+def _patterns(fields: Fields) -> tuple[str, ...]:
+    patterns = fields.texts("fail_on_log")
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise UserError(f"{fields.path('fail_on_log')}: {pattern!r} is not a regular expression ({error}).")
+    return patterns

@@ -1,0 +1,111 @@
+"""The docker command line: what is asked of it, and what becomes of its answers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.sluice.deploy.plugins.module_utils.docker.command import Docker
+from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import EngineError, Image, Project
+from ansible_collections.sluice.deploy.plugins.module_utils.stack import Build
+
+# Notes its arguments and colour, and answers with the file that is named after its first two words.
+STUB = """#!/bin/sh
+printf '%s\\n' "$COLOUR|$*" >> {log}
+[ -e "{answers}/$1-$2.err" ] && {{ cat "{answers}/$1-$2.err" >&2; exit 1; }}
+[ -e "{answers}/$1-$2" ] && cat "{answers}/$1-$2" || exit 0
+"""
+
+
+class Stub:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.log = directory / "log"
+        stub = directory / "docker"
+        stub.write_text(STUB.format(log=self.log, answers=directory))
+        stub.chmod(0o755)
+
+    def answer(self, command: str, text: str) -> None:
+        (self.directory / command).write_text(text)
+
+    @property
+    def calls(self) -> list[str]:
+        return self.log.read_text().splitlines()
+
+
+@pytest.fixture
+def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stub:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return Stub(tmp_path)
+
+
+def container(service: str, directory: Path) -> dict[str, dict[str, str]]:
+    prefix = "com.docker.compose"
+    return {"Labels": {f"{prefix}.service": service, f"{prefix}.project.working_dir": str(directory)}}
+
+
+@pytest.mark.parametrize(
+    ("there", "recreate"),
+    [
+        ([], ""),
+        ([("web", "."), ("idle", "../before")], ""),
+        ([("web", "."), ("jobs", "../before")], " --force-recreate"),
+    ],
+    ids=["a first start", "a release that rests", "a service that another release left"],
+)
+def test_up_neither_pulls_nor_builds_nor_starts_what_was_not_named(
+    stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: list[tuple[str, str]], recreate: str
+) -> None:
+    project = Project("crm-blue", tmp_path, "blue")
+    (tmp_path / "secrets.yml").touch()
+    listed = [container(service, tmp_path / directory) for service, directory in there]
+    monkeypatch.setattr(Docker, "_listed", lambda self, name: listed)
+    Docker().up(project, ["web", "jobs"])
+    assert stub.calls == [
+        "blue|compose --progress quiet --project-name crm-blue"
+        f" --project-directory {tmp_path} --file {tmp_path}/compose.yml --file {tmp_path}/secrets.yml"
+        f" up --detach --no-deps --no-build --pull never{recreate} web jobs"
+    ]
+
+
+def test_a_command_that_takes_too_long_is_ended_and_said(stub: Stub, tmp_path: Path) -> None:
+    (tmp_path / "docker").write_text(
+        f'#!/bin/sh\necho "$*" >> {stub.log}\n[ "$1" = compose ] && exec sleep 5\nexit 0\n'
+    )
+    status, output = Docker().run_once(Project("crm-blue", tmp_path, "blue"), "web", ["migrate"], 0.2)
+    assert status == 124
+    assert "did not end within 0.2 s" in output
+    assert stub.calls[-1] == "rm --force crm-blue-web-once"
+
+
+def test_a_build_takes_secrets_as_secrets_and_keeps_its_log(
+    stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Docker, "image", lambda self, reference: Image("sha256:1", reference))
+    stub.answer("buildx-build", "#1 building\n")
+    build = Build(context="/app", dockerfile="Dockerfile", target="server", args={"V": "1"})
+    log = tmp_path / "build.log"
+    image = Docker().build(build, Path("/app"), "sluice/x:build", {"key": Path("/s/key")}, log)
+    assert image == Image("sha256:1", "sluice/x:build")
+    assert stub.calls[0] == (
+        "|buildx build --load --progress plain --provenance=false --tag sluice/x:build --file /app/Dockerfile"
+        " --target server --build-arg V=1 --secret id=key,src=/s/key /app"
+    )
+    assert log.read_text() == "#1 building\n"
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_lock_is_inherited_by_what_is_started(stub: Stub, tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with lock.open("w") as held:
+        (tmp_path / "docker").write_text(f"#!/bin/sh\nreadlink /proc/self/fd/{held.fileno()}\n")
+        assert Docker((held.fileno(),)).logs("x", 1).strip() == str(lock)
+        assert Docker().logs("x", 1).strip() != str(lock)
+
+
+def test_without_docker_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(EngineError, match="run the docker_host role first"):
+        Docker().pull("postgres:16")

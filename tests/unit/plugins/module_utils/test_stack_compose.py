@@ -1,0 +1,95 @@
+"""The Compose files of a stack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.sluice.deploy.plugins.module_utils.stack import compose as render
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
+
+DESCRIPTION: dict[str, Any] = {
+    "name": "crm",
+    "services": {
+        "api": {
+            "image": "api:1",
+            "port": 3000,
+            "health": {"path": "/healthz", "interval": "500ms"},
+            "env": {"PRICE": "$5 ${HOME}", "DEBUG": False},
+            "secrets": ["TOKEN", {"name": "KEY", "as": "file"}],
+            "volumes": ["files:/files", "/etc/x:/x:ro"],
+            "read_only": True,
+            "limits": {"memory": "512m", "cpus": 1.5, "pids": 100},
+            "command": ["run", "$x"],
+        },
+        "jobs": {"image": "api:1", "order": "stop_first"},
+        "db": {"image": "db:1", "stateful": True, "port": 5432, "volumes": ["db:/data"]},
+    },
+    "routes": [{"path": "/", "service": "api"}],
+}
+IMAGES = {"api": "api:1@sha256:1", "jobs": "api:1@sha256:1", "db": "db:1@sha256:2"}
+
+
+def release(**changes: Any) -> dict[str, Any]:
+    stack = parse_stack(DESCRIPTION | changes)
+    text = render.compose_text(render.release_compose(stack, IMAGES, "sluice-edge", True))
+    return dict(yaml.safe_load(text))
+
+
+def test_a_web_service() -> None:
+    api = release()["services"]["api"]
+    assert api["image"] == "api:1@sha256:1"
+    assert api["container_name"] == "crm-${COLOUR}-api"
+    assert api["networks"] == {"private": {}, "edge": {"aliases": ["crm-${COLOUR}-api"]}}
+    assert api["read_only"] is True
+    assert api["tmpfs"] == ["/tmp"]
+    assert api["deploy"] == {"resources": {"limits": {"memory": "512m", "cpus": "1.5", "pids": 100}}}
+    assert api["healthcheck"]["interval"] == "500ms"
+    assert api["volumes"] == ["files:/files", "/etc/x:/x:ro"]
+    assert "ports" not in api
+
+
+def test_dollars_are_for_the_container_and_not_for_compose() -> None:
+    api = release()["services"]["api"]
+    assert api["environment"]["PRICE"] == "$$5 $${HOME}"
+    assert api["environment"]["DEBUG"] == "false"
+    assert api["command"] == ["run", "$$x"]
+
+
+def test_secrets_stand_in_no_compose_file() -> None:
+    compose = release()
+    assert "TOKEN" not in compose["services"]["api"]["environment"]
+    assert compose["services"]["api"]["environment"]["KEY_FILE"] == "/run/secrets/KEY"
+    assert compose["secrets"] == {"api_KEY": {"file": "./secrets/api/KEY"}}
+
+
+def test_names_of_siblings_mean_the_same_colour() -> None:
+    services = release()["services"]
+    assert services["jobs"]["external_links"] == ["crm-${COLOUR}-api:api", "crm-db:db"]
+    assert services["jobs"]["depends_on"] == {"api": {"condition": "service_healthy"}}
+    assert services["jobs"]["networks"] == {"private": {}}
+
+
+def test_fixed_names() -> None:
+    services = release(strategy="recreate")["services"]
+    assert [s["container_name"] for s in services.values()] == ["crm-api", "crm-jobs"]
+
+
+def test_the_stateful_services_are_apart_and_off_the_edge() -> None:
+    stack = parse_stack(DESCRIPTION)
+    data = render.data_compose(stack, IMAGES, False)
+    assert list(data["services"]) == ["db"]
+    assert list(data["networks"]) == ["private"]
+    assert data["volumes"] == {"db": {"name": "crm_db", "external": True}}
+    assert "SETUID" in data["services"]["db"]["cap_add"]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
+@settings(max_examples=150, derandomize=True, deadline=None)
+def test_any_secret_goes_through_the_override_unchanged(value: str) -> None:
+    stack = parse_stack(DESCRIPTION)
+    override = yaml.safe_load(render.environment_override(stack.released, {"TOKEN": value}))
+    assert override["services"]["api"]["environment"]["TOKEN"].replace("$$", "$") == value
