@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..databases import postgres
+from ..files import write_whole
 from ..stack import Service, Volume
-from ..stack.directory import write_atomic
 from .activate import point_edge, restore
 from .engine import Container
 from .run import Run, StepError
@@ -61,7 +61,7 @@ def back_up(run: Run, label: str = "", volumes: bool = True) -> Path:
             "release": current.release if current else "",
             "files": _digests(archives),
         }
-        write_atomic(partial / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+        write_whole(partial / "manifest.json", json.dumps(manifest, indent=1) + "\n")
     except BaseException:
         shutil.rmtree(partial)
         raise

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..files import write_whole
 from ..stack import Service
 from ..stack import compose as render
-from ..stack.directory import write_atomic
 from .engine import Image, Project
 from .run import Run
 
@@ -55,22 +55,22 @@ def write_project(
 ) -> None:
     """The directory of a project: Compose files, secrets by environment and as files, all for root alone."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_atomic(directory / "compose.yml", rendered.compose)
-    write_atomic(directory / "secrets.yml", rendered.override)
+    write_whole(directory / "compose.yml", rendered.compose)
+    write_whole(directory / "secrets.yml", rendered.override)
     for service in services:
         for secret in service.secrets:
             if secret.kind == "file":
                 place = directory / "secrets" / service.name
                 for made in (place.parent, place):
                     made.mkdir(mode=0o700, exist_ok=True)
-                write_atomic(place / secret.name, run.secrets[secret.name], 0o400)
+                write_whole(place / secret.name, run.secrets[secret.name], 0o400)
                 owner = secret.uid if secret.uid is not None else _owner(run, service, images[service.name])
                 if owner:
                     os.chown(place / secret.name, owner, owner)
 
 
 def write_description(directory: Path, content: Mapping[str, Any]) -> None:
-    write_atomic(directory / "release.json", json.dumps(content, indent=1, sort_keys=True) + "\n")
+    write_whole(directory / "release.json", json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def read_description(directory: Path) -> dict[str, Any] | None:
@@ -88,7 +88,7 @@ def write_colour(project: Project) -> None:
         "COMPOSE_PROJECT_NAME": project.name,
         "COMPOSE_FILE": "compose.yml:secrets.yml",
     }
-    write_atomic(project.directory / ".env", "".join(f"{key}={value}\n" for key, value in lines.items()))
+    write_whole(project.directory / ".env", "".join(f"{key}={value}\n" for key, value in lines.items()))
 
 
 def _references(run: Run, images: Mapping[str, Image]) -> dict[str, str]:

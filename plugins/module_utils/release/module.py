@@ -12,8 +12,9 @@ from typing import Any
 
 from ..docker.command import Docker
 from ..errors import UserError
+from ..files import write_whole
 from ..secretvalues.values import check_secrets
-from ..stack.directory import StackState, write_atomic
+from ..stack.directory import StackState
 from ..stack.fields import Fields
 from ..stack.parse import parse_stack
 from .edge import CommandEdge, EdgeError, NoEdge
@@ -84,7 +85,7 @@ def failure(run: Run, error: StepError, operation: str) -> str:
         lines += ["The last lines:", *(f"  {line}" for line in log.splitlines()[-15:])]
         # A disk that is full may be what failed: then the last lines are all there is.
         with contextlib.suppress(OSError):
-            write_atomic(run.state.failure_log, log + "\n")
+            write_whole(run.state.failure_log, log + "\n")
             lines.append(f"More: less {run.state.failure_log}")
     lines.append(f"Next: {error.advice or _NEXT}")
     return "\n".join(lines)

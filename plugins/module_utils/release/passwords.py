@@ -15,9 +15,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ..databases import postgres, scram
+from ..files import write_whole
 from ..stack import Secret, Service, Stack
 from ..stack import compose as render
-from ..stack.directory import write_atomic
 from .engine import Project
 from .run import Run
 
@@ -51,7 +51,7 @@ def apply(run: Run) -> None:
         container, password = containers[service.name], run.secrets[secret.name]
         kept = postgres.verifier(run, container)
         if not scram.matches(kept, password):
-            write_atomic(_noted(run), json.dumps({service.name: kept, **_read(run)}) + "\n")
+            write_whole(_noted(run), json.dumps({service.name: kept, **_read(run)}) + "\n")
             postgres.set_verifier(run, container, scram.verifier(password))
             run.notes.append(f"The password of {service.name} was changed in the database.")
 
@@ -88,14 +88,14 @@ def renew_files(run: Run, project: Project, stack: Stack) -> None:
             value = run.secrets[secret.name]
             if secret.kind == "env":
                 text = render.with_value(override.read_text(encoding="utf-8"), service.name, secret.variable, value)
-                write_atomic(override, text)
+                write_whole(override, text)
             else:
                 _rewrite(project.directory / "secrets" / service.name / secret.name, value)
 
 
 def _rewrite(place: Path, value: str) -> None:
     owner = place.stat()
-    write_atomic(place, value, 0o400)
+    write_whole(place, value, 0o400)
     os.chown(place, owner.st_uid, owner.st_gid)
 
 

@@ -14,19 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..files import write_whole
 from .model import Colour
-
-
-def write_atomic(path: Path, text: str, mode: int = 0o600) -> None:
-    """The file holds either its old content or all of the new, whenever the power fails."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
 
 
 @dataclass(frozen=True)
@@ -85,7 +74,7 @@ class StackState:
         return _serving(value) if value else Serving()
 
     def set_serving(self, serving: Serving) -> None:
-        write_atomic(self._serving, json.dumps(asdict(serving)) + "\n")
+        write_whole(self._serving, json.dumps(asdict(serving)) + "\n")
 
     def journal(self) -> Journal | None:
         value = self._read(self._journal)
@@ -95,7 +84,7 @@ class StackState:
         return Journal(target=target, before=_serving(value.pop("before")), **value)
 
     def write_journal(self, journal: Journal) -> None:
-        write_atomic(self._journal, json.dumps(asdict(journal)) + "\n")
+        write_whole(self._journal, json.dumps(asdict(journal)) + "\n")
 
     def clear_journal(self) -> None:
         self._journal.unlink(missing_ok=True)
@@ -132,7 +121,7 @@ class StackState:
             key = secrets.token_hex(32)
             # A plan on a server that has no release yet leaves nothing behind.
             if self.directory.exists():
-                write_atomic(self._key, key)
+                write_whole(self._key, key)
         return {n: hmac.new(key.encode(), v.encode(), hashlib.sha256).hexdigest() for n, v in values.items()}
 
     def _read(self, path: Path) -> Any:

@@ -66,7 +66,7 @@ def test_a_full_disk_does_not_silence_the_message(tmp_path: Path, monkeypatch: p
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ansible_collections.sluice.deploy.plugins.module_utils.release.module.write_atomic", full)
+    monkeypatch.setattr("ansible_collections.sluice.deploy.plugins.module_utils.release.module.write_whole", full)
     run = run_in(World(), tmp_path, description("1"))
     error = StepError("the database cannot be dumped: no space", "pg_dump said so")
     error.step = "dump"

@@ -16,7 +16,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.stack.directory impo
     Journal,
     Serving,
     StackState,
-    write_atomic,
+    write_whole,
 )
 
 
@@ -60,9 +60,9 @@ def test_everything_is_for_root_alone(state: StackState) -> None:
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    write_atomic(path, "old")
+    write_whole(path, "old")
     with path.open() as old:
-        write_atomic(path, "new")
+        write_whole(path, "new")
         assert old.read() == "old"
     assert path.read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
