@@ -116,7 +116,7 @@ def _service(stack: Stack, service: Service, image: str, edge_network: str, star
         "networks": _networks(stack, service, edge_network),
         "external_links": _links(stack, service),
         "volumes": [_volume(v.source, v.path, v.read_only) for v in service.volumes],
-        "tmpfs": list(service.tmpfs),
+        "tmpfs": [_literal(t) for t in service.tmpfs],
         "stop_grace_period": _seconds(service.stop_grace),
         "read_only": service.read_only,
         "security_opt": ["no-new-privileges:true"],
@@ -190,7 +190,8 @@ def _links(stack: Stack, service: Service) -> list[str]:
 
 
 def _volume(source: str, path: str, read_only: bool) -> str:
-    return f"{source}:{path}:ro" if read_only else f"{source}:{path}"
+    mount = _literal(f"{source}:{path}")
+    return f"{mount}:ro" if read_only else mount
 
 
 def _limits(service: Service) -> Compose:

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 Strategy = Literal["blue_green", "recreate"]
 Colour = Literal["blue", "green"]
 Role = Literal["web", "worker"]
+
+# As Docker reads sizes of memory: every unit is binary, whatever it is called.
+MEMORY = r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?(?:([kKmMgGtT])(?:i?[bB])?|[bB])?"
 
 COLOURS: tuple[Colour, ...] = ("blue", "green")
 
@@ -89,8 +93,8 @@ class Limits:
         """As the engine counts: its units are binary."""
         if not self.memory:
             return 0
-        unit = "bkmg".find(self.memory[-1].lower())
-        return int(self.memory.rstrip("bkmgBKMG")) * 1024 ** max(unit, 0)
+        number, unit = cast("re.Match[str]", re.fullmatch(MEMORY, self.memory)).groups()
+        return int(float(number) * 1024 ** "bkmgt".find((unit or "b").lower()))
 
 
 @dataclass(frozen=True)

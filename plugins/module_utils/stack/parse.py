@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
 from ..errors import UserError, nearest
@@ -35,36 +36,63 @@ def parse_stack(description: Mapping[str, Any]) -> Stack:
         description: The `stack_*` variables without their prefix, secrets excepted.
 
     Raises:
-        UserError: The first mistake found, named by its full key.
+        UserError: All mistakes found, a line each, named by their full keys.
     """
-    fields = Fields(description, "stack", STACK_KEYS)
-    fields.need("name", "it names containers, networks and volumes")
-    name = fields.text("name", "", _STACK_NAME, "a name of 2 to 30 lower-case letters, digits and dashes")
-    services = _services(fields)
-    stack = Stack(
-        name=name,
-        domain=_domain(fields.text("domain"), "stack_domain"),
-        domain_aliases=tuple(_domain(d, "stack_domain_aliases") for d in fields.texts("domain_aliases")),
-        services=services,
-        routes=tuple(_route(r, i, services) for i, r in enumerate(fields.items("routes"))),
-        strategy=cast(Strategy, fields.choice("strategy", "blue_green", ("blue_green", "recreate"))),
-        drain=fields.duration("drain", 10),
-        pre_release=_hook(fields, "pre_release", services),
-        post_release=_hook(fields, "post_release", services),
-    )
-    _refuse_duplicate_paths(stack.routes)
+    mistakes: list[str] = []
+    fields = Fields(description, "stack", STACK_KEYS, mistakes)
+    stack = fields.attempt(lambda: _stack(fields, mistakes), None)
+    if stack is None or mistakes:
+        raise UserError("\n".join(dict.fromkeys(mistakes)))
     return stack
 
 
-def _services(fields: Fields) -> dict[str, Service]:
+def _stack(fields: Fields, mistakes: list[str]) -> Stack:
+    get = fields.attempt
+    services: dict[str, Service] = get(lambda: _services(fields, mistakes), {})
+    stack = Stack(
+        name=get(lambda: _name(fields), ""),
+        domain=get(lambda: _domain(fields.text("domain"), "stack_domain"), ""),
+        domain_aliases=get(
+            lambda: tuple(_domain(d, "stack_domain_aliases") for d in fields.texts("domain_aliases")), ()
+        ),
+        services=services,
+        routes=get(lambda: _routes(fields, services), ()),
+        strategy=cast(
+            Strategy, get(lambda: fields.choice("strategy", "blue_green", ("blue_green", "recreate")), "blue_green")
+        ),
+        drain=get(lambda: fields.duration("drain", 10), 10.0),
+        pre_release=get(lambda: _hook(fields, "pre_release", services), None),
+        post_release=get(lambda: _hook(fields, "post_release", services), None),
+    )
+    get(lambda: _refuse_duplicate_paths(stack.routes), None)
+    return stack
+
+
+def _name(fields: Fields) -> str:
+    fields.need("name", "it names containers, networks and volumes")
+    return fields.text("name", "", _STACK_NAME, "a name of 2 to 30 lower-case letters, digits and dashes")
+
+
+def _routes(fields: Fields, services: dict[str, Service]) -> tuple[Route, ...]:
+    # Of services that could not be read, routes and hooks have nothing to say.
+    read = [fields.attempt(partial(_route, r, i, services), None) for i, r in enumerate(fields.items("routes"))]
+    return tuple(route for route in read if route)
+
+
+def _services(fields: Fields, mistakes: list[str]) -> dict[str, Service]:
     described = fields.mapping("services")
     if not described:
         raise UserError("stack_services is empty: describe at least one service.")
     for name in described:
         if not re.fullmatch(SERVICE_NAME, str(name)):
-            raise UserError(f"stack_services.{name}: a service's name is 1 to 24 lower-case letters, digits, dashes.")
+            mistakes.append(f"stack_services.{name}: a service's name is 1 to 24 lower-case letters, digits, dashes.")
     routed = {str(r.get("service")) for r in fields.items("routes") if isinstance(r, Mapping)}
-    services = {str(n): parse_service(str(n), s, str(n) in routed) for n, s in described.items()}
+    services = {}
+    for name, value in described.items():
+        # A service that is no mapping at all still has a name that routes may use.
+        services[str(name)] = fields.attempt(
+            partial(parse_service, str(name), value, str(name) in routed, mistakes), Service(str(name), role="web")
+        )
     if not any(not s.stateful for s in services.values()):
         raise UserError("stack_services: every service is stateful; a release needs one that is not.")
     return services
@@ -80,10 +108,12 @@ def _domain(value: str, where: str) -> str:
 
 
 def _known_service(value: Any, where: str, services: dict[str, Service]) -> str:
+    if not isinstance(value, str):
+        raise UserError(f"{where}: expected the name of a service, not {type(value).__name__}.")
     if value not in services:
-        hint = nearest(str(value), services) or f"; the services are {', '.join(services)}"
+        hint = nearest(value, services) or f"; the services are {', '.join(services)}"
         raise UserError(f"{where}: no service {value!r} in stack_services{hint}.")
-    return str(value)
+    return value
 
 
 ROUTE_KEYS = ("path", "service", "rate_limit", "burst", "body_size", "timeout", "stream")
@@ -91,13 +121,19 @@ ROUTE_KEYS = ("path", "service", "rate_limit", "burst", "body_size", "timeout", 
 
 def _route(value: Any, index: int, services: dict[str, Service]) -> Route:
     fields = Fields(value, f"stack_routes[{index}]", ROUTE_KEYS)
-    path = str(fields.need("path", "which requests does it take"))
+    fields.need("path", "which requests does it take")
+    path = fields.text("path")
     if not re.fullmatch(r"/[A-Za-z0-9._~/@%+-]*", path):
         raise UserError(
             f"{fields.path('path')}: {path!r} is not a URL path; it starts with / and holds no spaces or ?."
         )
     service = _known_service(fields.need("service", "which service answers it"), fields.path("service"), services)
-    if services[service].role != "web" or services[service].stateful:
+    if services[service].stateful:
+        raise UserError(
+            f"{fields.path('service')}: {service!r} is no web service but a stateful one, which no release replaces and"
+            " the edge does not reach; route to a service of the release."
+        )
+    if services[service].role != "web":
         raise UserError(f"{fields.path('service')}: {service!r} is no web service; give it role: web, port and health.")
     return Route(
         path=path,
@@ -127,4 +163,4 @@ def _hook(fields: Fields, name: str, services: dict[str, Service]) -> Hook | Non
     if services[service].stateful:
         raise UserError(f"{hook.path('service')}: {service!r} is stateful; a hook runs in a service of the release.")
     hook.need("command", "what is to be run")
-    return Hook(service=service, command=hook.command("command"), timeout=hook.duration("timeout", 600))
+    return Hook(service=service, command=hook.script("command"), timeout=hook.duration("timeout", 600))

@@ -8,11 +8,14 @@ import re
 from typing import Any, Literal, cast
 
 from ..errors import UserError
+from .compose_keys import COMPOSE_KEYS
 from .fields import Fields
-from .model import Build, Health, Limits, Role, Secret, Service, Volume
+from .model import MEMORY, Build, Health, Limits, Role, Secret, Service, Volume
 
 SERVICE_NAME = r"[a-z]([a-z0-9-]{0,22}[a-z0-9])?"
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
+# What Compose would fill in; $${ is the text ${ there and here.
+_UNRESOLVED = re.compile(r"(?<!\$)\$\{[^}]*\}?")
 _IMAGE = r"[A-Za-z0-9][A-Za-z0-9._/:@-]*"
 # What the entry points of database images need to hand their files to their own user.
 _STATEFUL_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID")
@@ -24,44 +27,55 @@ SERVICE_KEYS = (
 )  # fmt: skip
 
 
-def parse_service(name: str, value: Any, routed: bool) -> Service:
-    """A checked service; `routed` tells whether a route leads to it."""
-    fields = Fields(value, f"stack_services.{name}", SERVICE_KEYS)
-    stateful = fields.flag("stateful")
-    build = _build(fields)
-    if not build:
-        fields.need("image", "name an image, or say under build where it is built from")
-    port = fields.integer("port", None, 1, 65535)
-    role = fields.choice("role", "web" if routed or (port and not stateful) else "worker", ("web", "worker"))
-    read_only = fields.flag("read_only")
+def parse_service(name: str, value: Any, routed: bool, mistakes: list[str] | None = None) -> Service:
+    """A checked service.
+
+    Args:
+        name: Its name, already checked.
+        value: What the user wrote of it.
+        routed: Whether a route leads to it.
+        mistakes: Where its mistakes are put down; the service is of no use when there are any.
+
+    Raises:
+        UserError: It is no mapping; or a mistake, where they are not collected.
+    """
+    fields = Fields(value, f"stack_services.{name}", SERVICE_KEYS, mistakes, COMPOSE_KEYS)
+    get = fields.attempt
+    stateful = get(lambda: fields.flag("stateful"), False)
+    if "build" not in fields:
+        get(lambda: fields.need("image", "name an image, or say under build where it is built from"), None)
+    port = get(lambda: fields.integer("port", None, 1, 65535), None)
+    default_role = "web" if routed or ("port" in fields and not stateful) else "worker"
+    read_only = get(lambda: fields.flag("read_only"), False)
+    user_form = r"[A-Za-z0-9_-]+(:[A-Za-z0-9_-]+)?"
     service = Service(
         name=name,
-        image=fields.text("image", "", _IMAGE, "an image reference such as postgres:16.4-alpine"),
-        build=build,
-        pull=cast(Any, fields.choice("pull", "missing", ("missing", "always", "never"))),
-        role=cast(Role, role),
+        image=get(lambda: fields.text("image", "", _IMAGE, "an image reference such as postgres:16.4-alpine"), ""),
+        build=get(lambda: _build(fields), None),
+        pull=cast(Any, get(lambda: fields.choice("pull", "missing", ("missing", "always", "never")), "missing")),
+        role=cast(Role, get(lambda: fields.choice("role", default_role, ("web", "worker")), "worker")),
         stateful=stateful,
         port=port,
-        health=_health(fields, port),
-        env=_env(fields),
-        secrets=_secrets(fields),
-        volumes=_volumes(fields),
-        tmpfs=fields.texts("tmpfs", ("/tmp",) if read_only else ()),
-        command=fields.command("command"),
-        entrypoint=fields.command("entrypoint"),
-        user=fields.text("user", "", r"[A-Za-z0-9_-]+(:[A-Za-z0-9_-]+)?", "a user such as 1000 or 1000:1000"),
-        limits=_limits(fields),
+        health=get(lambda: _health(fields), None),
+        env=get(lambda: _env(fields), {}),
+        secrets=get(lambda: _secrets(fields), ()),
+        volumes=get(lambda: _volumes(fields), ()),
+        tmpfs=get(lambda: fields.texts("tmpfs", ("/tmp",) if read_only else ()), ()),
+        command=get(lambda: fields.command("command"), ()),
+        entrypoint=get(lambda: fields.command("entrypoint"), ()),
+        user=get(lambda: fields.text("user", "", user_form, "a user such as 1000 or 1000:1000"), ""),
+        limits=get(lambda: _limits(fields), Limits()),
         read_only=read_only,
-        cap_drop=fields.texts("cap_drop", ("ALL",)),
-        cap_add=fields.texts("cap_add", _STATEFUL_CAPABILITIES if stateful else ()),
-        stop_grace=fields.duration("stop_grace", 30),
-        order=cast(Any, fields.choice("order", "overlap", ("overlap", "stop_first"))),
-        max_size=fields.text("max_size"),
-        fail_on_log=_patterns(fields),
-        backup=cast(Any, fields.choice("backup", "", ("", "postgres"))),
+        cap_drop=get(lambda: fields.texts("cap_drop", ("ALL",)), ()),
+        cap_add=get(lambda: fields.texts("cap_add", _STATEFUL_CAPABILITIES if stateful else ()), ()),
+        stop_grace=get(lambda: fields.duration("stop_grace", 30), 30.0),
+        order=cast(Any, get(lambda: fields.choice("order", "overlap", ("overlap", "stop_first")), "overlap")),
+        max_size=get(lambda: fields.text("max_size"), ""),
+        fail_on_log=get(lambda: _patterns(fields), ()),
+        backup=cast(Any, get(lambda: fields.choice("backup", "", ("", "postgres")), "")),
     )
-    _check_web(fields, service)
-    _check_variables(fields, service)
+    get(lambda: _check_web(fields, service), None)
+    get(lambda: _check_variables(fields, service), None)
     return service
 
 
@@ -92,8 +106,10 @@ def _build(fields: Fields) -> Build | None:
         raise UserError(f"{build.where} needs context (a directory on the server) or git (a repository's URL).")
     if not git and not context.startswith("/"):
         raise UserError(f"{build.path('context')}: {context!r} must be an absolute path on the server.")
-    if re.match(r"[a-z]+://[^/@]*:[^/@]*@", git):
-        raise UserError(f"{build.path('git')} holds a password, which logs would show; use an SSH key instead.")
+    if _holds_credentials(git):
+        raise UserError(
+            f"{build.path('git')} holds a password or a token, which logs would show; use an SSH key instead."
+        )
     if git.startswith("-") or build.text("ref").startswith("-"):
         raise UserError(f"{build.path('git')}: neither the URL nor the ref may start with a dash.")
     if git and (context.startswith("/") or ".." in context.split("/")):
@@ -110,7 +126,15 @@ def _build(fields: Fields) -> Build | None:
     )
 
 
-def _health(fields: Fields, port: int | None) -> Health | None:
+def _holds_credentials(address: str) -> bool:
+    """Whether an address carries a login: any before the host of a web address, a password before any other."""
+    match = re.match(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)@", address)
+    if not match:
+        return bool(re.search(r"[?&](?:[a-z_]*token|password|key)=", address, re.IGNORECASE))
+    return match[1].lower() in ("http", "https") or ":" in match[2]
+
+
+def _health(fields: Fields) -> Health | None:
     if "health" not in fields:
         return None
     keys = ("path", "command", "expect", "interval", "timeout", "retries", "start_period")
@@ -118,15 +142,15 @@ def _health(fields: Fields, port: int | None) -> Health | None:
     path = health.text("path", "", r"/[^\s'\"\\$`]*", "a URL path that starts with /")
     if not path and "command" not in health:
         raise UserError(f"{health.where} needs path (an HTTP path on the service's port) or command.")
-    if path and not port:
+    if path and "port" not in fields:
         raise UserError(f"{health.path('path')}: give the service a port to ask on.")
     return Health(
         path=path,
-        command=health.command("command"),
+        command=health.script("command"),
         expect=health.text("expect"),
         interval=health.duration("interval", 5),
         timeout=health.duration("timeout", 5),
-        retries=health.integer("retries", 5, 1, 100) or 5,
+        retries=health.integer("retries", 5, 1, 10_000) or 5,
         start_period=health.duration("start_period", 60),
     )
 
@@ -135,9 +159,15 @@ def _env(fields: Fields) -> dict[str, str]:
     env = _variables(fields, "env")
     # Blank counts as set for most programs, which then fail late: say it now.
     for key, value in env.items():
+        where = f"{fields.path('env')}.{key}"
         if value == "":
-            raise UserError(f"{fields.path('env')}.{key} is blank; leave it out, or set it.")
-    return env
+            raise UserError(f"{where} is blank; leave it out, or set it.")
+        if found := _UNRESOLVED.search(value):
+            raise UserError(
+                f"{where}: {found[0]} is not filled in here, and would reach the container as it is; write the value,"
+                f" a template such as {{{{ name }}}} or a secret, and $${found[0][1:]} where the text itself is meant."
+            )
+    return {key: value.replace("$${", "${") for key, value in env.items()}
 
 
 def _variables(fields: Fields, key: str) -> dict[str, str]:
@@ -201,7 +231,7 @@ def _volume(entry: Any, where: str) -> Volume:
 def _limits(fields: Fields) -> Limits:
     limits = Fields(fields.raw("limits", {}), fields.path("limits"), ("memory", "cpus", "pids"))
     return Limits(
-        memory=limits.text("memory", "", r"\d+[bkmgBKMG]?", "a size such as 512m or 2g"),
+        memory=limits.text("memory", "", MEMORY, "a size such as 512m, 512MB, 1.5g or 2GiB"),
         cpus=limits.number("cpus"),
         pids=limits.integer("pids", None, 1, 1_000_000),
     )
@@ -212,6 +242,6 @@ def _patterns(fields: Fields) -> tuple[str, ...]:
     for pattern in patterns:
         try:
             re.compile(pattern)
-        except re.error as error:
-            raise UserError(f"{fields.path('fail_on_log')}: {pattern!r} is not a regular expression ({error}).")
+        except (re.error, RecursionError, OverflowError) as error:
+            raise UserError(f"{fields.path('fail_on_log')}: {pattern[:80]!r} is not a regular expression ({error}).")
     return patterns

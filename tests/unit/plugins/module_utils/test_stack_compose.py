@@ -18,7 +18,7 @@ DESCRIPTION: dict[str, Any] = {
             "image": "api:1",
             "port": 3000,
             "health": {"path": "/healthz", "interval": "500ms"},
-            "env": {"PRICE": "$5 ${HOME}", "DEBUG": False},
+            "env": {"PRICE": "$5 $${HOME}", "DEBUG": False},
             "secrets": ["TOKEN", {"name": "KEY", "as": "file"}],
             "volumes": ["files:/files", "/etc/x:/x:ro"],
             "read_only": True,

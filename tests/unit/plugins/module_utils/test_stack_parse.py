@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.fields import parse_duration
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse_service import SERVICE_KEYS
 
 GOOD: dict[str, Any] = {
     "name": "crm",
@@ -59,7 +60,78 @@ def test_a_file_secret_names_its_variable_and_mount() -> None:
     assert (secret.variable, secret.mount) == ("POSTGRES_PASSWORD_FILE", "/run/secrets/DB_PASSWORD")
 
 
-def test_a_text_command_goes_through_the_shell() -> None:
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("server", ("server",)),
+        ("postgres -c shared_buffers=1GB", ("postgres", "-c", "shared_buffers=1GB")),
+        ("sh -c 'a && b; c'", ("sh", "-c", "a && b; c")),
+        ('say "two words" \\; x', ("say", "two words", ";", "x")),
+        ("", ()),
+    ],
+)
+def test_a_text_command_is_split_as_compose_splits_it(text: str, words: tuple[str, ...]) -> None:
+    assert parse_stack(changed("services.jobs.command", text)).services["jobs"].command == words
+
+
+@pytest.mark.parametrize(
+    ("given", "argv"),
+    [
+        (["CMD-SHELL", "curl localhost || exit 1"], ("/bin/sh", "-c", "curl localhost || exit 1")),
+        (["CMD", "true"], ("true",)),
+        (["true"], ("true",)),
+        ("a || b", ("/bin/sh", "-c", "a || b")),
+    ],
+)
+def test_a_health_command_is_written_in_every_form_of_compose(given: Any, argv: tuple[str, ...]) -> None:
+    health = parse_stack(changed("services.api.health", {"command": given})).services["api"].health
+    assert health is not None
+    assert health.command == argv
+
+
+def test_addresses_without_a_password_are_taken() -> None:
+    for git in ("ssh://git@host/x.git", "git@host:x.git", "https://host/x.git?ref=a"):
+        assert parse_stack(changed("services.api.build", {"git": git}))
+
+
+def test_a_doubled_dollar_before_a_brace_is_the_text_itself() -> None:
+    stack = parse_stack(changed("services.api.env", {"A": "$${X} $5 $$"}))
+    assert stack.services["api"].env == {"A": "${X} $5 $$"}
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("512m", 512 << 20), ("512MB", 512 << 20), ("1.5g", 3 << 29), ("2GiB", 2 << 30), ("1024", 1024), ("10b", 10)],
+)
+def test_memory_in_every_form_that_docker_takes(text: str, size: int) -> None:
+    assert parse_stack(changed("services.api.limits", {"memory": text})).services["api"].limits.memory_bytes == size
+
+
+def test_all_mistakes_come_in_one_answer() -> None:
+    description = changed("services.api", {"image": "-x", "port": 0, "prot": 1, "env": {"A": ""}, "health": {}})
+    description["services"]["jobs"] = {"order": "x"}
+    description["routes"] += [{"path": "x", "service": "site"}, {"path": "/y", "service": "nope"}]
+    description["drain"] = "soon"
+    with pytest.raises(UserError) as caught:
+        parse_stack(description)
+    named = [line.partition(":")[0].split(" ")[0] for line in str(caught.value).splitlines()]
+    assert sorted(named) == sorted(
+        [
+            "stack_services.api.prot",
+            "stack_services.api.port",
+            "stack_services.api.image",
+            "stack_services.api.health",
+            "stack_services.api.env.A",
+            "stack_services.jobs.image",
+            "stack_services.jobs.order",
+            "stack_routes[2].path",
+            "stack_routes[3].service",
+            "stack_drain",
+        ]
+    )
+
+
+def test_a_hook_in_text_goes_through_the_shell() -> None:
     hook = parse_stack(GOOD).pre_release
     assert hook is not None
     assert hook.command == ("/bin/sh", "-c", "node migrate.js")
@@ -115,6 +187,31 @@ def test_upstreams_name_stack_colour_and_service() -> None:
         ("domain", "https://crm.example.com", "stack_domain: 'https://crm.example.com' is not a domain name"),
         ("hooks.pre_release.service", "db", "stack_hooks.pre_release.service: 'db' is stateful"),
         ("hooks.before", {}, "stack_hooks.before: unknown key"),
+        ("routes.0.service", ["api"], "stack_routes[0].service: expected the name of a service, not list"),
+        ("drain", "²", "stack_drain: '²' is not a duration"),
+        ("drain", float("inf"), "stack_drain: inf is longer than a hundred years"),
+        ("drain", float("nan"), "stack_drain: nan is not a duration"),
+        pytest.param("drain", 10**400, "is longer than a hundred years", id="400 digits"),
+        ("services.api.port", "²", "stack_services.api.port: '²' is not a whole number"),
+        pytest.param("services.api.port", 10**5000, "stack_services.api.port: a int is not a whole number", id="long"),
+        ("services.api.limits", {"cpus": float("nan")}, "stack_services.api.limits.cpus: nan is not a number"),
+        ("services.api.limits", {"cpus": 10**400}, "stack_services.api.limits.cpus"),
+        ("services.api.fail_on_log", ["(" * 3000], "is not a regular expression"),
+        ("services.api.env", {"A": 10**5000}, "stack_services.api"),
+        ("services.api.env", {"P": "${PG_PASS}"}, "stack_services.api.env.P: ${PG_PASS} is not filled in here"),
+        ("services.api.command", "a && b", "stack_services.api.command: 'a && b' wants a shell"),
+        ("services.api.command", "echo 'a", "cannot be split into words"),
+        ("services.api.build", {"git": "https://ghp_x@host/x"}, "holds a password"),
+        ("services.api.build", {"git": "HTTPS://u:p@host/x"}, "holds a password"),
+        ("services.api.build", {"git": "https://host/x?private_token=abc"}, "holds a password"),
+        ("services.api.build", {"git": "ssh://git:pw@host/x"}, "holds a password"),
+        (
+            "services.api.environment",
+            {"A": "b"},
+            "stack_services.api.environment: unknown key; variables are under env",
+        ),
+        ("services.api.shm_size", "256mb", "stack_services.api.shm_size: unknown key; it is not supported yet"),
+        ("services.db.backup", "mysql", "stack_services.db.backup: 'mysql' is none of postgres."),
         ("strategy", "blue-green", "stack_strategy: 'blue-green' is none of blue_green, recreate"),
     ],
 )
@@ -125,14 +222,15 @@ def test_each_mistake_is_named(path: str, value: Any, message: str) -> None:
 
 
 @given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(),
-        lambda c: st.lists(c) | st.dictionaries(st.text(), c),
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda c: st.lists(c) | st.dictionaries(st.text() | st.sampled_from(SERVICE_KEYS), c),
     )
 )
 @settings(max_examples=100, derandomize=True, deadline=None)
-def test_any_service_is_read_or_refused_in_words(value: Any) -> None:
-    description = changed("services.api", value)
+@pytest.mark.parametrize("path", ["services.api", "services", "routes", "hooks", "services.db.volumes", "domain"])
+def test_anything_is_read_or_refused_in_words(path: str, value: Any) -> None:
+    description = changed(path, value)
     try:
         parse_stack(description)
     except UserError as error:
