@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..results import GateResult
+from ..secretvalues.terminal import fit_for_terminal
 from ..secretvalues.values import redact
 from ..stack import Stack
 from ..stack.directory import Deployed, StackState
@@ -79,7 +80,8 @@ class Run:
         return Project(name, self.state.release_directory(deployed.release), deployed.colour)
 
     def redact(self, text: str) -> str:
-        return redact(text, self.secrets.values())
+        """What containers, builds and the engine said, as a person may see it."""
+        return fit_for_terminal(redact(text, self.secrets.values()))
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -60,7 +60,8 @@ def mask_assignments(text: str) -> str:
 class Redactor:
     """Replaces secrets, in any spelling, and whole base64 runs that hide one (Dokploy prints its .env so)."""
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str] = (), mask: str = MASK, shortest: int = MIN_LENGTH) -> None:
+        self._mask, self._shortest = mask, shortest
         self._plain: set[str] = set()
         # Matches nothing until there are secrets.
         self._pattern = _NOTHING
@@ -70,17 +71,20 @@ class Redactor:
         """Know these secrets too."""
         for secret in secrets:
             # Multi-line values are printed, and found, line by line.
-            self._plain.update(s for s in [secret, *secret.splitlines()] if len(s) >= MIN_LENGTH)
+            self._plain.update(s for s in [secret, *secret.splitlines()] if len(s) >= self._shortest)
         forms = {form for secret in self._plain for form in spellings(secret)}
         longest_first = sorted(forms, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else _NOTHING
 
     def __call__(self, text: str) -> str:
         """The text without a secret's bytes."""
-        text = _URL_CREDENTIALS.sub(MASK, text)
+        text = _URL_CREDENTIALS.sub(self._mask_text, text)
         # Whole runs first: masking a part of one would leave the rest of what it hides.
         text = _BASE64_RUN.sub(self._mask_hiding_run, text)
-        return self._pattern.sub(MASK, text)
+        return self._pattern.sub(self._mask_text, text)
+
+    def _mask_text(self, _match: re.Match[str]) -> str:
+        return self._mask
 
     def _mask_hiding_run(self, match: re.Match[str]) -> str:
         run = match.group().rstrip("=")
@@ -89,4 +93,4 @@ class Redactor:
         except (binascii.Error, ValueError):
             return match.group()
         hidden = self._pattern.search(decoded.decode("utf-8", "replace"))
-        return MASK if hidden else match.group()
+        return self._mask if hidden else match.group()

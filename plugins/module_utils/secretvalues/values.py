@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..errors import UserError, nearest
+from .redaction import Redactor
 
 _PLACEHOLDER = re.compile(
     r"(change[-_ ]?(me|it|this)|replace[-_ ].*|your[-_ ].*|to[-_ ]?do|fix[-_ ]?me|xxx+|example|placeholder"
@@ -35,13 +36,16 @@ def check_secrets(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, 
             near = nearest(name, values)
             raise UserError(f"{where} is missing{near}: add it with ansible-vault edit, or run playbooks/secrets.yml.")
         value = values[name]
-        if isinstance(value, bool) or not isinstance(value, (str, int)):
+        if not isinstance(value, str):
+            # YAML has already changed some numbers: 01234567, 0x1F and 1:30:00 arrive as others.
             raise UserError(f"{where}: expected text, not {type(value).__name__}; quote it in the vault file.")
         text = str(value)
         if not text.strip():
             raise UserError(f"{where} is blank: give it a value, or take it out of the services' secrets.")
         if _PLACEHOLDER.fullmatch(text.strip()):
             raise UserError(f"{where} is a placeholder: generate a value, for example with openssl rand -hex 32.")
+        if text.count("\n") == 1 and text.endswith("\n"):
+            raise UserError(f"{where} is one line that ends with a line feed: write it as |- or in quotes without it.")
         if "\0" in text:
             raise UserError(f"{where} holds a NUL byte, which no environment can carry.")
         checked[name] = text
@@ -84,9 +88,5 @@ def dsn(parts: Mapping[str, Any]) -> str:
 
 
 def redact(text: str, values: Iterable[str], mask: str = "***") -> str:
-    """The text with every secret value, as it is and percent-encoded, replaced."""
-    forms = {form for v in values if len(v) >= _MASKED_LENGTH for form in (v, quote(v, safe=""), v.strip())}
-    # The longest first: one secret may be a part of another.
-    for form in sorted(forms, key=len, reverse=True):
-        text = text.replace(form, mask)
-    return text
+    """The text with every secret value replaced: in all its spellings, each line of a longer one, whole base64 runs."""
+    return Redactor(values, mask, _MASKED_LENGTH)(text)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -29,6 +33,8 @@ from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues.values 
         ({"TOKEN": "<your token>"}, "is a placeholder"),
         ({"TOKEN": "replace_me_with_a_random_string"}, "is a placeholder"),
         ({"TOKEN": True}, "expected text, not bool"),
+        ({"TOKEN": 342391}, "expected text, not int; quote it"),
+        ({"TOKEN": "hunter2xy\n"}, "ends with a line feed"),
         ({"TOKEN": "a\0bc"}, "holds a NUL byte"),
     ],
 )
@@ -39,7 +45,7 @@ def test_values_that_are_no_secret(values: dict[str, Any], message: str) -> None
 
 
 def test_good_values_pass_and_others_are_left_out() -> None:
-    assert check_secrets(["A", "N"], {"A": "k8d2#x", "N": 98765432101, "B": "unused"}) == {
+    assert check_secrets(["A", "N"], {"A": "k8d2#x", "N": "98765432101", "B": "unused"}) == {
         "A": "k8d2#x",
         "N": "98765432101",
     }
@@ -101,3 +107,26 @@ def test_no_secret_is_left_in_a_redacted_text(secrets: list[str], before: str, a
 def test_percent_encoded_and_overlapping_values_are_masked() -> None:
     assert redact("p%40ss1 p@ss1 p@ss1234", ["p@ss1", "p@ss1234"]) == "*** *** ***"
     assert redact("a is a word", ["a"]) == "a is a word"
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        json.dumps,
+        html.escape,
+        lambda s: base64.b64encode(f"x{s}".encode()).decode(),
+        lambda s: s.encode().hex(),
+        lambda s: s.replace("$", "$$"),
+    ],
+)
+def test_every_spelling_of_a_secret_is_masked(spell: Callable[[str], str]) -> None:
+    secret = 'pa"ss\\wo&rd-$77'
+    text = redact(f"it said {spell(secret)} and no more", [secret])
+    assert text.startswith("it said ")
+    assert text.endswith(" and no more")
+    assert spell(secret).strip('"') not in text
+
+
+def test_a_key_of_several_lines_is_masked_behind_a_prefix_too() -> None:
+    key = "first-line-of-it\nsecond-line-of-it"
+    assert redact("web-1 | first-line-of-it\nweb-1 | second-line-of-it", [key]) == "web-1 | ***\nweb-1 | ***"
