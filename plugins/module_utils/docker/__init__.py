@@ -1,3 +1,3 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A Docker engine on this host: questions over its socket, changes through the docker command."""
+"""A Docker engine, asked over its socket."""

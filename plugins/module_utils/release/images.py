@@ -8,10 +8,10 @@ import hashlib
 import subprocess
 from pathlib import Path
 
-from ..docker.command import build_secret_files
 from ..stack import Build, Service
 from . import dockerfile
 from .checks import judge
+from .docker import build_secret_files
 from .engine import EngineError, Image
 from .run import Run, StepError
 

@@ -10,13 +10,13 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..docker.command import Docker
 from ..errors import UserError
 from ..files import write_whole
 from ..secretvalues.values import check_secrets
 from ..stack.directory import StackState
 from ..stack.fields import Fields
 from ..stack.parse import parse_stack
+from .docker import Docker
 from .edge import CommandEdge, EdgeError, NoEdge
 from .engine import EngineError
 from .lock import locked

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.docker.command import Docker
 from ansible_collections.sluice.deploy.plugins.module_utils.release import retention
+from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import Outcome, plan, release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import StepError

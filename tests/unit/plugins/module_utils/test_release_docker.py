@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.docker.command import Docker
+from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import EngineError, Image, Project
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Build
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.docker.command import Docker
+from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import EngineError, Image
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ..docker.api import ApiError, DockerApi
 from ..errors import UserError
-from ..release.engine import Container, EngineError, Image
-from .api import ApiError, DockerApi
+from .engine import Container, EngineError, Image
 
 _SOCKET = "unix:///var/run/docker.sock"
 

@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..release.engine import EngineError, Image, Project
 from ..stack import Build
+from .engine import EngineError, Image, Project
 from .questions import Questions
 
 _LINES_OF_ERROR = 12

@@ -1,0 +1,78 @@
+"""Which way imports go: down, never up, never from one wing to another."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
+FOUNDATION = {"errors", "files", "results", "sizes"}
+# What each room may import; a room that is not named here belongs nowhere yet.
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "files": set(),
+    "results": set(),
+    "sizes": {"errors"},
+    "secretvalues": FOUNDATION,
+    "docker": FOUNDATION,
+    "stack": FOUNDATION | {"secretvalues"},
+    "databases": FOUNDATION | {"secretvalues", "stack"},
+    "secretscan": FOUNDATION | {"secretvalues", "docker"},
+    "imagegate": FOUNDATION | {"secretvalues", "docker"},
+    "siteprobe": FOUNDATION | {"secretvalues"},
+    "hostprobe": FOUNDATION | {"secretvalues", "docker", "stack"},
+    "dockerhost": FOUNDATION,
+    "edge": FOUNDATION | {"stack"},
+    # Both judge logs by the scanner, which is the only wing that others lean on.
+    "release": FOUNDATION | {"secretvalues", "docker", "stack", "databases", "secretscan", "imagegate"},
+    "dokploy": FOUNDATION | {"secretvalues", "stack", "secretscan"},
+}
+
+
+def imports() -> Iterator[tuple[str, str, str]]:
+    """Every import within plugins/: (file, the room it stands in, the room it leads to)."""
+    for path in sorted(PLUGINS.rglob("*.py")):
+        package = path.relative_to(PLUGINS).parts[:-1]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            where = str(path.relative_to(PLUGINS))
+            assert not (node.module or "").startswith("ansible_collections.sluice"), f"{where}: imports are relative"
+            if not node.level:
+                continue
+            base = package[: len(package) - node.level + 1]
+            for name in node.names:
+                target = (*base, *(node.module or "").split("."), name.name)
+                yield where, room(path.relative_to(PLUGINS).with_suffix("").parts), room(tuple(p for p in target if p))
+
+
+def room(parts: tuple[str, ...]) -> str:
+    return parts[1] if parts[0] == "module_utils" else parts[0]
+
+
+ALL = sorted(set(imports()))
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in (PLUGINS / "module_utils").iterdir() if p.name[0] != "_"))
+def test_a_room_imports_only_what_lies_below_it(name: str) -> None:
+    wrong = [
+        f"{file} imports {to}" for file, own, to in ALL if own == name and to != name and to not in MAY_IMPORT[name]
+    ]
+    assert not wrong
+
+
+def test_what_runs_on_a_server_imports_nothing_of_the_controller() -> None:
+    controller = {"plugin_utils", "action", "filter", "modules"}
+    assert not [row for row in ALL if row[0].startswith("module_utils/") and row[2] in controller]
+
+
+def test_there_is_no_circle() -> None:
+    below = {name: set(allowed) for name, allowed in MAY_IMPORT.items()}
+    while below:
+        ready = [name for name, allowed in below.items() if not allowed & below.keys()]
+        assert ready, f"a circle among {sorted(below)}"
+        for name in ready:
+            del below[name]
