@@ -18,20 +18,6 @@ HEADER = "# Rendered by sluice.deploy; an edit here is lost with the next releas
 Compose = dict[str, Any]
 
 
-def network_name(stack: Stack) -> str:
-    return stack.name
-
-
-def volume_name(stack: Stack, source: str) -> str:
-    return f"{stack.name}_{source}"
-
-
-def container_name(stack: Stack, service: Service, colour: str = "${COLOUR}") -> str:
-    if service.stateful or stack.strategy == "recreate":
-        return f"{stack.name}-{service.name}"
-    return f"{stack.name}-{colour}-{service.name}"
-
-
 def release_compose(stack: Stack, images: Mapping[str, str], edge_network: str, start_interval: bool) -> Compose:
     """The services that a release replaces."""
     return _compose(stack, stack.released, images, edge_network, start_interval)
@@ -80,14 +66,14 @@ def _compose(
     edge_network: str,
     start_interval: bool,
 ) -> Compose:
-    networks: Compose = {"private": {"name": network_name(stack), "external": True}}
+    networks: Compose = {"private": {"name": stack.network, "external": True}}
     if edge_network and any(s.role == "web" and not s.stateful for s in services):
         networks["edge"] = {"name": edge_network, "external": True}
     rendered = {s.name: _service(stack, s, images[s.name], edge_network, start_interval) for s in services}
     compose: Compose = {"services": rendered, "networks": networks}
     volumes = sorted({v.source for s in services for v in s.volumes if v.named})
     if volumes:
-        compose["volumes"] = {v: {"name": volume_name(stack, v), "external": True} for v in volumes}
+        compose["volumes"] = {v: {"name": stack.volume(v), "external": True} for v in volumes}
     files = sorted({e.name for s in services for e in s.secrets if e.kind == "file"})
     if files:
         compose["secrets"] = {
@@ -102,7 +88,7 @@ def _compose(
 def _service(stack: Stack, service: Service, image: str, edge_network: str, start_interval: bool) -> Compose:
     rendered: Compose = {
         "image": image,
-        "container_name": container_name(stack, service),
+        "container_name": stack.container(service),
         "restart": "unless-stopped",
         "entrypoint": [_literal(a) for a in service.entrypoint],
         "command": [_literal(a) for a in service.command],
@@ -186,7 +172,7 @@ def _links(stack: Stack, service: Service) -> list[str]:
     if service.stateful:
         return []
     siblings = (s for s in stack.services.values() if s.name != service.name)
-    return [f"{container_name(stack, s)}:{s.name}" for s in siblings]
+    return [f"{stack.container(s)}:{s.name}" for s in siblings]
 
 
 def _volume(source: str, path: str, read_only: bool) -> str:

@@ -151,6 +151,16 @@ class Hook:
     timeout: float = 600
 
 
+def data_project(stack: str) -> str:
+    """The Compose project in which a stack's stateful services stay."""
+    return f"{stack}-data"
+
+
+def colour_project(stack: str, colour: str) -> str:
+    """The Compose project in which a release of this colour runs."""
+    return f"{stack}-{colour}"
+
+
 @dataclass(frozen=True)
 class Stack:
     name: str
@@ -192,6 +202,30 @@ class Stack:
     @property
     def domains(self) -> tuple[str, ...]:
         return tuple(d for d in (self.domain, *self.domain_aliases) if d)
+
+    @property
+    def network(self) -> str:
+        """The private network of the stack."""
+        return self.name
+
+    @property
+    def data_project(self) -> str:
+        """The Compose project of the stateful services."""
+        return data_project(self.name)
+
+    def project(self, colour: str) -> str:
+        """The Compose project of a release of this colour."""
+        return colour_project(self.name, colour)
+
+    def volume(self, source: str) -> str:
+        """A named volume, as the engine knows it."""
+        return f"{self.name}_{source}"
+
+    def container(self, service: Service, colour: str = "${COLOUR}") -> str:
+        """The name of a service's container; the colour may be left to Compose to fill in."""
+        if service.stateful or self.strategy == "recreate":
+            return f"{self.name}-{service.name}"
+        return f"{self.name}-{colour}-{service.name}"
 
     def alias(self, colour: str, service: str) -> str:
         """The DNS name of a web service on the edge network."""
