@@ -27,29 +27,34 @@ def check_secrets(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, 
     """The values of the named secrets, as text.
 
     Raises:
-        UserError: One is missing, blank, a placeholder, or cannot be carried; the value is never shown.
+        UserError: Some are missing, blank, placeholders, or cannot be carried: a line each; values are never shown.
     """
-    checked: dict[str, str] = {}
-    for name in names:
-        where = f"stack_secrets.{name}"
-        if name not in values:
-            near = nearest(name, values)
-            raise UserError(f"{where} is missing{near}: add it with ansible-vault edit, or run playbooks/secrets.yml.")
-        value = values[name]
-        if not isinstance(value, str):
-            # YAML has already changed some numbers: 01234567, 0x1F and 1:30:00 arrive as others.
-            raise UserError(f"{where}: expected text, not {type(value).__name__}; quote it in the vault file.")
-        text = str(value)
-        if not text.strip():
-            raise UserError(f"{where} is blank: give it a value, or take it out of the services' secrets.")
-        if _PLACEHOLDER.fullmatch(text.strip()):
-            raise UserError(f"{where} is a placeholder: generate a value, for example with openssl rand -hex 32.")
-        if text.count("\n") == 1 and text.endswith("\n"):
-            raise UserError(f"{where} is one line that ends with a line feed: write it as |- or in quotes without it.")
-        if "\0" in text:
-            raise UserError(f"{where} holds a NUL byte, which no environment can carry.")
-        checked[name] = text
-    return checked
+    wanted = list(names)
+    mistakes = [mistake for name in wanted if (mistake := _mistake(name, values))]
+    if mistakes:
+        raise UserError("\n".join(mistakes))
+    return {name: values[name] for name in wanted}
+
+
+def _mistake(name: str, values: Mapping[str, Any]) -> str:
+    """What is wrong with a secret, in a sentence without its value; empty when nothing is."""
+    where = f"stack_secrets.{name}"
+    if name not in values:
+        near = nearest(name, values)
+        return f"{where} is missing{near}: add it with ansible-vault edit, or run playbooks/secrets.yml."
+    value = values[name]
+    if not isinstance(value, str):
+        # YAML has already changed some numbers: 01234567, 0x1F and 1:30:00 arrive as others.
+        return f"{where}: expected text, not {type(value).__name__}; quote it in the vault file."
+    if not value.strip():
+        return f"{where} is blank: give it a value, or take it out of the services' secrets."
+    if _PLACEHOLDER.fullmatch(value.strip()):
+        return f"{where} is a placeholder: generate a value, for example with openssl rand -hex 32."
+    if value.count("\n") == 1 and value.endswith("\n"):
+        return f"{where} is one line that ends with a line feed: write it as |- or in quotes without it."
+    if "\0" in value:
+        return f"{where} holds a NUL byte, which no environment can carry."
+    return ""
 
 
 def dotenv_quote(value: str) -> str:

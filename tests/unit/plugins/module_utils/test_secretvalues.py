@@ -44,6 +44,12 @@ def test_values_that_are_no_secret(values: dict[str, Any], message: str) -> None
     assert message in str(caught.value)
 
 
+def test_all_secrets_that_are_wrong_are_named_in_one_answer() -> None:
+    with pytest.raises(UserError) as caught:
+        check_secrets(["A", "B", "C"], {"A": "changeme", "B": "k8d2#x"})
+    assert [line.split()[0] for line in str(caught.value).splitlines()] == ["stack_secrets.A", "stack_secrets.C"]
+
+
 def test_good_values_pass_and_others_are_left_out() -> None:
     assert check_secrets(["A", "N"], {"A": "k8d2#x", "N": "98765432101", "B": "unused"}) == {
         "A": "k8d2#x",

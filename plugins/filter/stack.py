@@ -1,0 +1,28 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The stack description in templates; each filter is documented in the file of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..module_utils.errors import UserError
+from ..module_utils.secretvalues.values import check_secrets
+from ..module_utils.stack.parse import parse_stack
+
+
+def stack_mistakes(description: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
+    """A sentence for each mistake of a description and its secrets; none when all is well."""
+    try:
+        check_secrets(parse_stack(description).secret_names, secrets)
+    except UserError as error:
+        return str(error).splitlines()
+    return []
+
+
+class FilterModule:
+    """Filters over stack descriptions."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        return {"stack_mistakes": stack_mistakes}
