@@ -14,6 +14,17 @@ class UserError(Exception):
     """
 
 
+class StepError(Exception):
+    """A step of a release failed: what is done so far is to be undone."""
+
+    def __init__(self, cause: str, log: str = "", advice: str = "") -> None:
+        super().__init__(cause)
+        self.step = ""
+        self.cause = cause
+        self.log = log
+        self.advice = advice
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint such as ` (did you mean 'port'?)` for a misspelt word; empty when nothing is near."""
     # Slow to import, and seldom needed.

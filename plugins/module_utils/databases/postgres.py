@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
-from ..release.run import Run, StepError
+from ..errors import StepError
+from .access import Access
 
 _SCRATCH_START = 60
 # Docker's status for a command that it failed to start, as an engine under load does now and then.
@@ -44,7 +45,7 @@ _PSQL = 'exec psql --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 --dbna
 _TELL = "SELECT rolpassword FROM pg_authid WHERE rolname = current_user;"
 
 
-def verifier(run: Run, container: str) -> str:
+def verifier(run: Access, container: str) -> str:
     """What the server keeps of the password of the role that it was made with; empty for none.
 
     Raises:
@@ -58,7 +59,7 @@ def verifier(run: Run, container: str) -> str:
         return said.read().decode().strip()
 
 
-def set_verifier(run: Run, container: str, kept: str) -> None:
+def set_verifier(run: Access, container: str, kept: str) -> None:
     """Have the server keep this of the role's password; empty for none.
 
     Raises:
@@ -70,7 +71,7 @@ def set_verifier(run: Run, container: str, kept: str) -> None:
         raise StepError(f"the database's password cannot be changed: {trouble}")
 
 
-def dump(run: Run, container: str, target: Path) -> None:
+def dump(run: Access, container: str, target: Path) -> None:
     """A compressed dump, mode 0600, read back to its end.
 
     Raises:
@@ -86,7 +87,7 @@ def dump(run: Run, container: str, target: Path) -> None:
         raise StepError(f"the database cannot be dumped: {said}")
 
 
-def readable(run: Run, container: str, archive: Path) -> str:
+def readable(run: Access, container: str, archive: Path) -> str:
     """Why a dump cannot be read to its end; empty for one that can."""
     if archive.stat().st_size == 0:
         return "the archive is empty"
@@ -94,7 +95,7 @@ def readable(run: Run, container: str, archive: Path) -> str:
         return _execute(run, container, _READ, stdin=stream)
 
 
-def prove(run: Run, image: str, archive: Path) -> None:
+def prove(run: Access, image: str, archive: Path) -> None:
     """Restore into a scratch container of the same image.
 
     Raises:
@@ -115,7 +116,7 @@ def prove(run: Run, image: str, archive: Path) -> None:
         run.engine.discard(name)
 
 
-def swap_in(run: Run, container: str, archive: Path) -> None:
+def swap_in(run: Access, container: str, archive: Path) -> None:
     """Restore beside the live database, then exchange the two.
 
     Raises:
@@ -127,7 +128,7 @@ def swap_in(run: Run, container: str, archive: Path) -> None:
         raise StepError(f"the database cannot be restored: {said}; it is as it was")
 
 
-def _sql(run: Run, container: str, statement: str, **streams: BinaryIO) -> str:
+def _sql(run: Access, container: str, statement: str, **streams: BinaryIO) -> str:
     """Like `_execute`; the statement stands on no command line and in no file that has a name."""
     with tempfile.TemporaryFile() as script:
         script.write(statement.encode())
@@ -135,7 +136,7 @@ def _sql(run: Run, container: str, statement: str, **streams: BinaryIO) -> str:
         return _execute(run, container, _PSQL, stdin=script, **streams)
 
 
-def _wait_ready(run: Run, container: str) -> None:
+def _wait_ready(run: Access, container: str) -> None:
     # Over TCP: the server that an entry point starts for its set-up listens on the socket alone.
     begin = run.clock()
     while _execute(run, container, "exec pg_isready --quiet --host=127.0.0.1"):
@@ -144,7 +145,7 @@ def _wait_ready(run: Run, container: str) -> None:
         run.sleep(0.3)
 
 
-def _execute(run: Run, container: str, script: str, **streams: BinaryIO) -> str:
+def _execute(run: Access, container: str, script: str, **streams: BinaryIO) -> str:
     """Run a script in the container, between files; what it complained of, empty when it succeeded."""
     with tempfile.TemporaryFile() as errors:
         status = run.engine.execute(container, ["sh", "-c", _SETTINGS + script], stderr=errors, **streams)

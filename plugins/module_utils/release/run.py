@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import StepError as StepError
 from ..results import GateResult
 from ..secretvalues.terminal import fit_for_terminal
 from ..secretvalues.values import redact
@@ -21,17 +22,6 @@ from .engine import Engine, EngineError, Project
 Level = str
 LEVELS: tuple[Level, ...] = ("fail", "warn", "off")
 LOG_LINES = 30
-
-
-class StepError(Exception):
-    """A step of the release failed."""
-
-    def __init__(self, cause: str, log: str = "", advice: str = "") -> None:
-        super().__init__(cause)
-        self.step = ""
-        self.cause = cause
-        self.log = log
-        self.advice = advice
 
 
 @dataclass(frozen=True)
