@@ -11,20 +11,22 @@ from .errors import UserError
 
 _DECIMAL = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "tb": 1000**4}
 _BINARY = {"kib": 1024, "mib": 1024**2, "gib": 1024**3, "tib": 1024**4}
-_FACTORS = {"": 1, **_DECIMAL, **_BINARY}
+# Docker, nginx and systemd read a letter alone so.
+_LETTERS = {"k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+_FACTORS = {"": 1, **_DECIMAL, **_BINARY, **_LETTERS}
 _FORM = re.compile(r"\s*(?P<number>[0-9]{1,30}(?:\.[0-9]{1,15})?)\s*(?P<unit>[A-Za-z]*)\s*", re.ASCII)
 _EXAMPLE = "write a number of bytes, or one with a unit such as 500MB or 1.5GiB"
 
 
 def parse_size(value: int | float | str, name: str = "size") -> int:
-    """Turn `500MB`, `1.5GiB` or a number of bytes into bytes; what is left of a byte is dropped.
+    """Turn `500MB`, `1.5GiB`, `64m` or a number of bytes into bytes; what is left of a byte is dropped.
 
     Args:
         value: The size as written by a person.
         name: The setting to name in an error.
 
     Raises:
-        UserError: Not a size, negative, or a unit that does not say whether it is decimal or binary.
+        UserError: Not a size, negative, or an unknown unit.
     """
     if isinstance(value, bool):
         raise UserError(f"{name}: {value!r} is not a size; {_EXAMPLE}")
@@ -34,9 +36,6 @@ def parse_size(value: int | float | str, name: str = "size") -> int:
             raise UserError(f"{name}: {value} is negative; {_EXAMPLE}")
         raise UserError(f"{name}: {value!r} is not a size; {_EXAMPLE}")
     unit = match["unit"].lower()
-    if unit in ("k", "m", "g", "t"):
-        units = f"{'k' if unit == 'k' else unit.upper()}B or {unit.upper()}iB"
-        raise UserError(f"{name}: the unit of {value!r} may mean decimal or binary; write {units}")
     if unit not in _FACTORS:
         raise UserError(f"{name}: {value!r} has the unknown unit {match['unit']!r}; {_EXAMPLE}")
     number = Decimal(match["number"])

@@ -193,7 +193,7 @@ def test_archives_on_disk(gate):
         ({"images": ["a"], "docker_host": "tcp://127.0.0.1:9"}, "no engine answers at tcp://127.0.0.1:9"),
         ({"images": ["a"], "user": "nobody"}, "permission denied on unix:///var/run/docker.sock"),
         ({"images": ["a"], "server": "debian12"}, "install python3-docker"),
-        ({"images": ["a"], "max_size": "5M"}, "max_size: the unit of '5M' may mean decimal or binary"),
+        ({"images": ["a"], "max_size": "5Mbit"}, "max_size: '5Mbit' has the unknown unit"),
         ({"images": ["a"], "max_size": "0"}, "max_size: 0 bytes would fail every image"),
         ({"images": ["a"], "basis": "compressed"}, "cannot tell the compressed size"),
         ({"project": "gate-runing"}, "neither containers nor images of 'gate-runing' (did you mean 'gate-running'?)"),

@@ -97,7 +97,7 @@ def test_sizes_that_round_alike_are_shown_in_bytes():
         ({"max_layers": -1}, "max_layers: -1 would fail every image"),
         ({"max_wasted": "ten%"}, "max_wasted: 'ten%' is not a percentage"),
         ({"max_wasted": "-1%"}, "max_wasted: '-1%' is not a percentage"),
-        ({"max_growth": "5M"}, "max_growth: the unit of '5M' may mean decimal or binary"),
+        ({"max_growth": "5Mbit"}, "max_growth: '5Mbit' has the unknown unit"),
     ],
 )
 def test_a_limit_that_makes_no_sense_is_named(limits, says):
