@@ -51,7 +51,7 @@ def test_a_failed_gate_fails_the_task_and_still_returns_all(run, archive):
     [
         ({}, "one of the following is required: images, project, archive"),
         ({"archive": "/nowhere"}, "archive: cannot read /nowhere"),
-        ({"archive": "/nowhere", "max_size": "5M"}, "max_size: the unit of '5M'"),
+        ({"archive": "/nowhere", "max_size": "5Mbit"}, "max_size: '5Mbit' has the unknown unit"),
         ({"archive": "/x", "images": ["a"]}, "mutually exclusive"),
         ({"images": ["a"], "client_cert": "/x"}, "required together: client_cert, client_key"),
     ],
