@@ -29,12 +29,14 @@ secrets: venv ## the vault file gets what it lacks; ROTATE=APP_SECRET replaces t
 demo-release: venv engine ## a new version of the demo under load: no request fails
 	@tools/demo release
 
-demo-break: venv engine ## a broken version of it is refused, and the way back; BREAK=mode
-	@BREAK=$(BREAK) tools/demo break
+demo-break: ## a broken version of it is refused, and the way back; BREAK=mode
+	@BREAK='$(BREAK)' tools/demo breakable
+	@$(MAKE) --no-print-directory venv engine
+	@BREAK='$(BREAK)' tools/demo break
 
 test: lint unit sanity molecule ## everything that CI runs
 
-lint: venv ## yamllint, ansible-lint, ruff, type checks, README up to date (seconds)
+lint: venv ## yamllint, ansible-lint, ruff, type checks, reference up to date (seconds)
 	@tools/lint
 
 unit: venv ## unit tests, no Docker needed (seconds); K=word picks tests
@@ -49,7 +51,7 @@ molecule: venv engine ## roles tried on disposable servers; SCENARIO=docker_host
 bench: venv engine ## timings beside a peer, measured in the same run; SCENARIO=word picks one
 	@tools/bench $(SCENARIO)
 
-docs: venv ## write the generated parts of the README anew
+docs: venv ## write docs/reference.md anew
 	@tools/docs
 
 clean: ## stop and remove the disposable servers, caches and the virtualenv

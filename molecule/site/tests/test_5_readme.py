@@ -8,7 +8,7 @@ import shlex
 import pytest
 from conftest import PROJECT, run
 
-SECTION = (PROJECT / "README.md").read_text().partition("## Rollback and backup")[2].partition("\n## ")[0]
+SECTION = (PROJECT / "README.md").read_text().partition("\n### Rollback and backup\n")[2].partition("\n##")[0]
 COMMANDS = [
     line.partition("#")[0].strip() for line in re.search(r"```console\n(.*?)```", SECTION, re.DOTALL)[1].splitlines()
 ]
