@@ -32,7 +32,8 @@ demo-release: venv engine ## a new version of the demo under load: no request fa
 demo-break: venv engine ## a broken version of it is refused, and the way back; BREAK=mode
 	@BREAK=$(BREAK) tools/demo break
 
-test: lint unit sanity molecule ## everything that CI runs
+test: venv engine ## everything that CI runs, in lanes side by side; LANES=n
+	@tools/molecule --with-checks
 
 lint: venv ## yamllint, ansible-lint, ruff, type checks, README up to date (seconds)
 	@tools/lint
@@ -43,7 +44,7 @@ unit: venv ## unit tests, no Docker needed (seconds); K=word picks tests
 sanity: venv ## ansible-test sanity and units, docs, build and import of the collection
 	@tools/sanity
 
-molecule: venv engine ## roles tried on disposable servers; SCENARIO=docker_host for one
+molecule: venv engine ## roles tried on disposable servers, in lanes; SCENARIO=docker_host for one; LANES=n
 	@tools/molecule $(SCENARIO)
 
 bench: venv engine ## timings beside a peer, measured in the same run; SCENARIO=word picks one
