@@ -34,7 +34,8 @@ demo-break: ## a broken version of it is refused, and the way back; BREAK=mode
 	@$(MAKE) --no-print-directory venv engine
 	@BREAK='$(BREAK)' tools/demo break
 
-test: lint unit sanity molecule ## everything that CI runs
+test: venv engine ## everything that CI runs, in lanes side by side; LANES=n
+	@tools/molecule --with-checks
 
 lint: venv ## yamllint, ansible-lint, ruff, type checks, reference up to date (seconds)
 	@tools/lint
@@ -45,7 +46,7 @@ unit: venv ## unit tests, no Docker needed (seconds); K=word picks tests
 sanity: venv ## ansible-test sanity and units, docs, build and import of the collection
 	@tools/sanity
 
-molecule: venv engine ## roles tried on disposable servers; SCENARIO=docker_host for one
+molecule: venv engine ## roles tried on disposable servers, in lanes; SCENARIO=docker_host for one; LANES=n
 	@tools/molecule $(SCENARIO)
 
 bench: venv engine ## timings beside a peer, measured in the same run; SCENARIO=word picks one

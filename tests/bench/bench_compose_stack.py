@@ -38,7 +38,7 @@ DRAIN = 5
 
 
 def ssh(command: str, stdin: str = "") -> str:
-    argv = ["ssh", "-F", str(PROJECT / ".cache/ssh/config"), "debian13", command]
+    argv = [str(PROJECT / "tools/server"), "ssh", "debian13", command]
     done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

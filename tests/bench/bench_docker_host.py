@@ -12,7 +12,7 @@ import tempfile
 import time
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
-SSH = ["ssh", "-F", str(PROJECT / ".cache/ssh/config"), "debian13"]
+SSH = [str(PROJECT / "tools/server"), "ssh", "debian13"]
 
 PLAY = """
 - hosts: debian13

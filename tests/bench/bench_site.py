@@ -15,7 +15,9 @@ import time
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 SERVER = PROJECT / "tools/server"
 IMAGES = [f"local/sluice-{name}" for name in ("nginx:forky", "postgres:17", "redis:8", "demo-server:1", "demo-front:1")]
-SSH = ["ssh", "-F", str(PROJECT / ".cache/ssh/config"), "plain"]
+SSH = [str(SERVER), "ssh", "plain"]
+# Servers of its own, or it would throw away those of `make demo`.
+os.environ["SLUICE_LANE"] = "bench"
 
 INSTALL = """
 set -e

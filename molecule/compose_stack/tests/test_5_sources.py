@@ -76,9 +76,8 @@ def test_an_image_too_large_for_the_engine_s_disk(host, play, whole, standing, r
 @pytest.mark.skipif(not shutil.which("hadolint"), reason="hadolint is not installed here")
 def test_hadolint_s_rules_count_where_it_is_installed(host, play, whole, standing):
     ssh = [
+        PROJECT / "tools/server",
         "ssh",
-        "-F",
-        PROJECT / ".cache/ssh/config",
         "debian13",
         "cat > /usr/local/bin/hadolint && chmod 755 /usr/local/bin/hadolint",
     ]

@@ -10,7 +10,6 @@ import pytest
 import testinfra
 
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
-SSH_CONFIG = PROJECT / ".cache/ssh/config"
 IMAGE = "local/sluice-base:trixie"
 
 
@@ -55,13 +54,14 @@ def neighbour():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def image():
+def image(server):
     """Every server has an image to run."""
+    ssh_config = server("config")
     for name in ("debian13", "debian12", "mirrored"):
-        host = testinfra.get_host(f"ssh://{name}", ssh_config=str(SSH_CONFIG))
+        host = testinfra.get_host(f"ssh://{name}", ssh_config=ssh_config)
         if host.run(f"docker image inspect {IMAGE}").rc != 0:
             subprocess.run(
-                f"docker save {IMAGE} | ssh -F {SSH_CONFIG} {name} docker load",
+                f"docker save {IMAGE} | ssh -F {ssh_config} {name} docker load",
                 shell=True,
                 check=True,
                 capture_output=True,

@@ -69,7 +69,7 @@ def test_the_containerd_store_gives_the_same_figures(host, gate):
 
 def test_waste_is_what_a_plain_sum_over_docker_save_says(host, gate, tmp_path):
     saved = tmp_path / "saved.tar"
-    command = ["ssh", "-F", ".cache/ssh/config", "debian13", "docker", "save", "local/gate-wasted"]
+    command = ["tools/server", "ssh", "debian13", "docker", "save", "local/gate-wasted"]
     with saved.open("wb") as file:
         subprocess.run(command, cwd=PROJECT, stdout=file, check=True)
     with tarfile.open(saved) as archive:

@@ -85,7 +85,7 @@ def parse(data: bytes) -> Answer:
 
 def run_on_server(command: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command on the server; it must succeed."""
-    argv = ["ssh", "-F", str(PROJECT / ".cache/ssh/config"), "debian13", command]
+    argv = [PROJECT / "tools/server", "ssh", "debian13", command]
     done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
     assert not check or done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
     return done
@@ -210,7 +210,7 @@ def configuration(tmp_path):
     """A copy of the configuration that serves, without its keys."""
     folder = tmp_path / "conf"
     folder.mkdir()
-    remote = ["ssh", "-F", str(PROJECT / ".cache/ssh/config"), "debian13"]
+    remote = [PROJECT / "tools/server", "ssh", "debian13"]
     packed = subprocess.run(
         [*remote, "tar -C /etc/sluice/edge/conf/current/ --exclude ./tls -c ."], capture_output=True, check=True
     )
