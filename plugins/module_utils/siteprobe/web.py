@@ -8,13 +8,13 @@ import http.client
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
-from .model import Check, Found, Target, reason
+from .model import Check, Found, Target, host_of, reason
 from .wire import (
     Answer,
     exchange,
     fetch,
+    fitting_context,
     lookup,
     secure,
     trusting_context,
@@ -159,13 +159,13 @@ def _foreign(target: Target) -> Found:
 def _welcomes(answer: Answer) -> bool:
     """Content, or a redirect that repeats the foreign name, which serves phishing and poisons caches."""
     if answer.status // 100 == 3:
-        return urlsplit(answer.headers.get("Location", "")).hostname == _FOREIGN
+        return host_of(answer.headers.get("Location", "")) == _FOREIGN
     return answer.status < 400
 
 
 def reachable(target: Target) -> Found:
     """Whether anything answers at all; without it no other check says anything."""
-    with secure(target, trusting_context()) as connection:
+    with secure(target, fitting_context(target)) as connection:
         answer = exchange(connection, target, "/")
     down = answer.status >= 500
     return Found(
