@@ -128,7 +128,7 @@ def _joined(base: str, address: str) -> str:
 
 
 def _front(target: Target, front: Mapping[str, Any]) -> Found:
-    """The page, where redirects within the site lead, and its script: after a half release the page asks for a script that is gone."""
+    """The page to which the site leads, and its script: after a half release it asks for a script that is gone."""
     path, pattern = str(front["path"]), str(front.get("script") or r"\.m?js")
     answer = fetch(target, path, headers={"Accept": "text/html"})
     for _ in range(_MOST_REDIRECTS):
