@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from pathlib import Path
@@ -15,10 +16,11 @@ from ansible.utils.color import stringc
 from ansible.utils.display import Display
 
 from ..module_utils.errors import UserError
+from ..module_utils.files import write_whole
 from ..module_utils.results import SEVERITY, Status
 from ..plugin_utils.report.collect import collect
 from ..plugin_utils.report.machine import as_json, as_junit
-from ..plugin_utils.report.model import Report, waive
+from ..plugin_utils.report.model import Report, line_of, waive
 from ..plugin_utils.report.page import as_page
 from ..plugin_utils.report.table import as_table
 
@@ -35,6 +37,10 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
 COLOURS: dict[Status, str] = {"pass": "green", "warn": "yellow", "fail": "red", "skip": "cyan"}
 WRITERS = {"json": as_json, "xml": as_junit, "html": as_page}
 _WIDEST = 150
+_FILE_MODE = 0o644
+_NAME = re.compile(r"(?!\.)[^/\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+# The draft of a file has a dot and two suffixes more, and file systems end at 255.
+_LONGEST_NAME = 200
 
 
 def paint(text: str, status: Status) -> str:
@@ -42,15 +48,22 @@ def paint(text: str, status: Status) -> str:
 
 
 def write(report: Report, directory: Path, name: str) -> dict[str, str]:
-    """The report's files; each appears whole, so that a page being read is never half a page."""
+    """The report's files; each appears whole, so that a page being read is never half a page.
+
+    Raises:
+        UserError: The name is none of a file in the directory, or a file cannot be written.
+    """
+    if not _NAME.fullmatch(name) or len(name.encode()) > _LONGEST_NAME:
+        raise UserError(
+            f"name: {name!r} is no name for a report's files; write one without a slash or control characters, that "
+            f"does not begin with a dot and has at most {_LONGEST_NAME} bytes"
+        )
     try:
         directory.mkdir(parents=True, exist_ok=True)
         files = {}
         for suffix, writer in WRITERS.items():
             path = directory / f"{name}.{suffix}"
-            staged = path.with_name(f".{path.name}.new")
-            staged.write_text(writer(report), encoding="utf-8")
-            staged.replace(path)
+            write_whole(path, writer(report), _FILE_MODE)
             files[suffix] = str(path)
     except OSError as error:
         raise UserError(f"directory: the report cannot be written to {directory}: {error.strerror}")
@@ -69,7 +82,7 @@ class ActionModule(ActionBase):
         try:
             report = self._report(params, (task_vars or {}).get("inventory_hostname", ""))
             rehearsal = self._task.check_mode or not params["directory"]
-            files = {} if rehearsal else write(report, Path(params["directory"]), params["name"])
+            files = {} if rehearsal else write(report, Path.cwd() / params["directory"], params["name"])
         except UserError as error:
             raise AnsibleActionFail(f"verify_report: {error}")
         width = min(shutil.get_terminal_size((110, 0)).columns, _WIDEST)
@@ -78,7 +91,7 @@ class ActionModule(ActionBase):
         limit = params["fail_on"]
         if limit != "never" and not self._task.check_mode and SEVERITY.index(report.status) >= SEVERITY.index(limit):
             bad = [r["id"] for r in report.results if SEVERITY.index(r["status"]) >= SEVERITY.index(limit)]
-            result.update(failed=True, msg=f"{report.title}: {report.verdict}: {', '.join(bad)}")
+            result.update(failed=True, msg=line_of(f"{report.title}: {report.verdict}: {', '.join(bad)}"))
         return result
 
     @staticmethod

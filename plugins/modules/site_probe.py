@@ -54,7 +54,7 @@ options:
     type: path
     default: ""
   timeout:
-    description: Seconds to wait for each answer.
+    description: Seconds to wait for each answer to go on; a whole one has three times as long.
     type: float
     default: 5
   username:

@@ -50,11 +50,13 @@ options:
     type: str
     default: ""
   directory:
-    description: Where the files go; none is written when empty.
+    description: Where the files go; a relative path begins where the play is run. None is written when empty.
     type: path
     default: ""
   name:
-    description: The files' name, to which C(.json), C(.xml) and C(.html) are added.
+    description:
+      - The files' name, to which C(.json), C(.xml) and C(.html) are added.
+      - It has no slash or control character, does not begin with a dot, and has at most 200 bytes.
     type: str
     default: report
   waivers:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ..errors import UserError
 
 _PROJECT = "com.docker.compose.project"
 _SECONDS = 20
+_GONE = re.compile(r"(?i)no such (container|object)")
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,12 @@ class Space:
     """Their share, in percent; 100 where the file system does not count them."""
 
 
-def run(argv: Sequence[str]) -> str:
+def run(argv: Sequence[str], harmless: re.Pattern[str] | None = None) -> str:
     """What a command prints.
+
+    Args:
+        argv: The command.
+        harmless: What each line of its complaints holds when a failure does not count.
 
     Raises:
         UserError: It is missing, fails, or does not end.
@@ -64,7 +70,9 @@ def run(argv: Sequence[str]) -> str:
         raise UserError(f"there is no {argv[0]} command on this host")
     except subprocess.TimeoutExpired:
         raise UserError(f"{argv[0]} {argv[1]} did not end within {_SECONDS} s")
-    if done.returncode:
+    complaints = done.stderr.strip().splitlines()
+    forgiven = harmless and complaints and all(harmless.search(line) for line in complaints)
+    if done.returncode and not forgiven:
         told = (done.stderr or done.stdout).strip().splitlines() or [f"status {done.returncode}"]
         raise UserError(f"{argv[0]} {argv[1]} failed: {told[-1]}")
     return done.stdout
@@ -73,13 +81,16 @@ def run(argv: Sequence[str]) -> str:
 def containers() -> list[Container]:
     """The containers of all Compose projects, running or not; commands that ran once are left out.
 
+    One that goes away between the list and the look at it is as good as gone.
+
     Raises:
         UserError: The engine does not answer.
     """
     ids = run(["docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={_PROJECT}"]).split()
     if not ids:
         return []
-    found = [parse_container(item) for item in json.loads(run(["docker", "inspect", "--type", "container", *ids]))]
+    told = run(["docker", "inspect", "--type", "container", *ids], _GONE)
+    found = [parse_container(item) for item in json.loads(told or "[]")]
     return sorted((container for container in found if container), key=lambda c: c.name)
 
 

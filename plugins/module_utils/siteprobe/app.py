@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
@@ -11,9 +12,12 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import UserError
-from .model import Check, Found, Target
+from .model import Check, Found, Target, host_of
 from .wire import Answer, fetch
 
+_REDIRECTS = (301, 302, 303, 307, 308)
+# A login page is two or three away; a circle never ends.
+_MOST_REDIRECTS = 5
 _SCRIPT_TYPES = ("text/javascript", "application/javascript", "application/x-javascript")
 
 
@@ -108,17 +112,35 @@ class _Scripts(HTMLParser):
 def scripts(page: str, url: str) -> list[str]:
     """The addresses of a page's scripts, made absolute."""
     parser = _Scripts()
-    parser.feed(page)
-    base = urljoin(url, parser.base)
-    return [urljoin(base, source) for source in parser.sources]
+    # What Python's parser cannot read ends the page; a browser reads on, and the scripts before it count.
+    with contextlib.suppress(AssertionError):
+        parser.feed(page)
+    base = _joined(url, parser.base) or url
+    return [found for source in parser.sources if (found := _joined(base, source))]
+
+
+def _joined(base: str, address: str) -> str:
+    """An address on a page, made absolute; empty for a malformed one, which a browser does not load either."""
+    try:
+        return urljoin(base, address)
+    except ValueError:
+        return ""
 
 
 def _front(target: Target, front: Mapping[str, Any]) -> Found:
-    """The page and its script: after a half release the page asks for a script that is gone."""
+    """The page to which the site leads, and its script: after a half release it asks for a script that is gone."""
     path, pattern = str(front["path"]), str(front.get("script") or r"\.m?js")
     answer = fetch(target, path, headers={"Accept": "text/html"})
+    for _ in range(_MOST_REDIRECTS):
+        if answer.status not in _REDIRECTS:
+            break
+        location = _joined(target.url + path, answer.headers.get("Location", ""))
+        path = _path_within(target, location)
+        if not path:
+            return _no_front(f"{answer.status} to {location or 'nowhere'}, which is not of this site")
+        answer = fetch(target, path, headers={"Accept": "text/html"})
     if answer.status != 200 or answer.content_type != "text/html":
-        return _no_front(f"{answer.status}, {answer.content_type}")
+        return _no_front(f"{answer.status}, {answer.content_type} at {path}")
     text = front.get("text")
     if text and text not in answer.text:
         return _no_front(f"a page without {text!r}")
@@ -132,13 +154,21 @@ def _front(target: Target, front: Mapping[str, Any]) -> Found:
 
 
 def _script(target: Target, url: str) -> Found:
-    parts = urlsplit(url)
-    if parts.hostname not in (target.domain, *target.aliases):
+    path = _path_within(target, url)
+    if not path:
         return Found("pass", measured="page with script", limit="page with script", evidence=(f"{url} is elsewhere",))
-    script: Answer = fetch(target, parts.path + (f"?{parts.query}" if parts.query else ""))
+    script: Answer = fetch(target, path)
     if script.status != 200 or script.content_type not in _SCRIPT_TYPES:
-        return _no_front(f"{parts.path} answers {script.status}, {script.content_type}")
-    return Found("pass", measured="page with script", limit="page with script", evidence=(parts.path,))
+        return _no_front(f"{path} answers {script.status}, {script.content_type}")
+    return Found("pass", measured="page with script", limit="page with script", evidence=(path,))
+
+
+def _path_within(target: Target, url: str) -> str:
+    """Path and query of an address of the site; empty for one that is elsewhere."""
+    if host_of(url) not in (target.domain.lower(), *(alias.lower() for alias in target.aliases)):
+        return ""
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _no_front(measured: str) -> Found:
@@ -146,7 +176,10 @@ def _no_front(measured: str) -> Found:
         "fail",
         measured=measured,
         limit="page with script",
-        advice=("see whether the front's service runs the release that the page belongs to, and the route to it",),
+        advice=(
+            "see whether the front's service runs the release that the page belongs to, and the route to it",
+            "for an app without a page there, set verify_front.path to a page that it has, or to '' where it has none",
+        ),
     )
 
 

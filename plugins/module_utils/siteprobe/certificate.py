@@ -40,8 +40,15 @@ def read(der: bytes) -> Facts:
     """The facts of a certificate in DER.
 
     Raises:
-        UserError: The cryptography package is missing.
+        UserError: The cryptography package is missing, or the certificate is malformed.
     """
+    try:
+        return _read(der)
+    except ValueError:
+        raise UserError("the certificate is malformed: its names, dates or key cannot be read")
+
+
+def _read(der: bytes) -> Facts:
     try:
         from cryptography import x509
         from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa

@@ -14,8 +14,8 @@ from .model import Check, Found, Target
 from .wire import (
     dial,
     exchange,
+    fitting_context,
     secure,
-    trusting_context,
 )
 
 _PARALLEL = 8
@@ -39,7 +39,7 @@ def _burst(target: Target, path: str, requests: int) -> Found:
     turns = iter(range(requests))
 
     def send() -> None:
-        with secure(target, trusting_context()) as connection:
+        with secure(target, fitting_context(target)) as connection:
             while not met.is_set():
                 with lock:
                     if next(turns, None) is None:

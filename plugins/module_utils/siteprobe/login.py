@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from string import Template
@@ -17,6 +18,7 @@ from .wire import Answer, fetch, strict_context
 
 _MESSAGE_LIMIT = 200
 _MASK = "***"
+_NO_HEADER = re.compile(r"[^\t\x20-\x7e\xa0-\xff]")
 
 
 @dataclass
@@ -30,6 +32,11 @@ class Login:
     steps: Sequence[Mapping[str, Any]]
     secrets: Mapping[str, str] = field(repr=False)
     tokens: list[str] = field(default_factory=list, repr=False)
+
+    @property
+    def hidden(self) -> list[str]:
+        """Every value that must not be told."""
+        return [*self.secrets.values(), *self.tokens]
 
     def check(self, target: Target) -> list[Check]:
         if not self.steps:
@@ -56,12 +63,14 @@ class Login:
         find = _expression(str(step["token"]))
         values = {**self.secrets, **({"token": self.tokens[-1]} if self.tokens else {})}
         headers = {"Content-Type": "application/json", "Origin": target.url, **(step.get("headers") or {})}
+        filled = {name: str(_filled(value, values, where)) for name, value in headers.items()}
+        _check_headers(filled, where)
         body = {"query": step["query"], "variables": _filled(step.get("variables") or {}, values, where)}
         answer = fetch(
             target,
             str(step["path"]),
             method=str(step.get("method") or "POST"),
-            headers={name: str(_filled(value, values, where)) for name, value in headers.items()},
+            headers=filled,
             body=json.dumps(body).encode(),
             context=strict_context(target),
         )
@@ -84,8 +93,8 @@ class Login:
         return "; ".join(self.redacted(str(message))[:_MESSAGE_LIMIT] for message in messages[:3] if message)
 
     def redacted(self, text: str) -> str:
-        """The text without a secret, also where one was escaped."""
-        for value in [*self.secrets.values(), *self.tokens]:
+        """The text without a secret, however short, also where one was escaped."""
+        for value in self.hidden:
             for form in {value, json.dumps(value)[1:-1], value.strip()} - {""}:
                 text = text.replace(form, _MASK)
         return text
@@ -101,6 +110,15 @@ class Login:
                 "see that the account exists and its password is the one in the vault",
             ),
         )
+
+
+def _check_headers(headers: Mapping[str, str], where: str) -> None:
+    for name, value in headers.items():
+        if _NO_HEADER.search(value):
+            raise UserError(
+                f"login: {where} fills the header {name} with a line break or another character that no header can "
+                "hold; take it out of the entry of login_secrets, as in {{ vault_token | trim }}"
+            )
 
 
 def _filled(value: Any, secrets: Mapping[str, str], where: str) -> Any:

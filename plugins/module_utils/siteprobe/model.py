@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..errors import UserError
 from ..results import GateResult, Status, gate_result
@@ -63,13 +64,14 @@ class Check:
     look: Callable[[], Found]
 
     def result(self) -> GateResult:
-        """Look and tell; a site that breaks off is a finding and no error."""
+        """Look and tell; a site that breaks off, or answers what cannot be read, is a finding and no error."""
         try:
             return self._told(self.look())
-        except (OSError, http.client.HTTPException) as error:
-            return self._told(Found("fail", measured=reason(error)))
         except UserError as error:
             return self._told(Found("fail", measured="not measured", evidence=(str(error),)))
+        except Exception as error:
+            # Whatever a server's answer brought about, its message may quote what was sent: `reason` never does.
+            return self._told(Found("fail", measured=reason(error)))
 
     def skipped(self, why: str) -> GateResult:
         return self._told(Found("skip", evidence=(why,)))
@@ -104,3 +106,11 @@ def reason(error: BaseException) -> str:
     if isinstance(error, OSError):
         return (error.strerror or str(error)).lower()
     return f"no proper HTTP answer ({type(error).__name__})"
+
+
+def host_of(url: str) -> str:
+    """The host that an address names, in lower case; empty where it is malformed or has none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

@@ -4,22 +4,26 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import UserError
 from ..results import GateResult
+from ..secretvalues.redaction import Redactor
 from . import app, encryption, guards, web
 from .login import Login
 from .model import Check, Target
 
 # Few enough for a small server, and below any sensible limit on connections.
 _PARALLEL = 6
+# Of an answer that is quoted.
+_MOST_TEXT = 2000
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*\.?", re.IGNORECASE)
 
 
@@ -77,12 +81,39 @@ def _careful(target: Target) -> Target:
 
 
 def probe(wishes: Wishes) -> list[GateResult]:
-    """Every check's result, in the order of a reader's interest.
+    """Every check's result, in the order of a reader's interest, without a secret in any of them.
 
     Raises:
         UserError: A setting has a wrong form.
     """
     check_input(wishes)
+    results = _look(wishes)
+    redact = Redactor([*wishes.login.hidden, *_credentials(wishes.target)])
+    return [_told(result, lambda text: redact(wishes.login.redacted(text))) for result in results]
+
+
+def _credentials(target: Target) -> list[str]:
+    """The preview's header, what it encodes, and the password in that."""
+    encoded = target.authorization.rpartition(" ")[2]
+    try:
+        login = base64.b64decode(encoded, validate=True).decode("utf-8", "replace")
+    except ValueError:
+        return [encoded]
+    return [encoded, login, login.partition(":")[2]]
+
+
+def _told(value: Any, redact: Callable[[str], str]) -> Any:
+    """The same with every text redacted, of a length for people, and such as can be written as UTF-8."""
+    if isinstance(value, str):
+        return redact(value.encode("utf-8", "replace").decode())[:_MOST_TEXT]
+    if isinstance(value, Mapping):
+        return {key: _told(item, redact) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_told(item, redact) for item in value]
+    return value
+
+
+def _look(wishes: Wishes) -> list[GateResult]:
     target = _careful(wishes.target)
     reach = Check("site.reachable", f"{target.url} answers", lambda: web.reachable(target))
     first = reach.result()

@@ -4,17 +4,20 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
-from .model import Check, Found, Target, reason
+from .model import Check, Found, Target, host_of, reason
 from .wire import (
     Answer,
     exchange,
     fetch,
+    fitting_context,
     lookup,
     secure,
     trusting_context,
@@ -23,6 +26,10 @@ from .wire import (
 _PERMANENT = (301, 308)
 _REDIRECTED = "/sluice-verify/path?query=kept&name=%C3%BC"
 _NOT_THERE = "/sluice-verify/there-is-no-such-page"
+_PARALLEL = 4
+_MOST_ADDRESSES = 16
+# A machine without IPv6 says so at once; a dead host of the network next door says EHOSTUNREACH.
+_NO_WAY = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _FOREIGN = "sluice-verify.invalid"
 
 
@@ -30,6 +37,7 @@ def checks(target: Target, addresses: Sequence[str], headers: Mapping[str, str])
     """What a visitor's browser meets before the app does anything."""
     return [
         Check("site.dns", "DNS points here", lambda: _dns(target, addresses)),
+        *_addresses_check(target),
         Check("site.redirect", "HTTP leads to HTTPS, path and query kept", lambda: _redirect(target)),
         Check("site.headers", "Security headers", lambda: _headers(target, headers)),
         Check("site.http2", "HTTP/2", lambda: _http2(target)),
@@ -62,6 +70,51 @@ def _dns(target: Target, wanted: Sequence[str]) -> Found:
         if astray
         else (),
     )
+
+
+def _addresses_check(target: Target) -> list[Check]:
+    """Of names that are looked up; where `resolve_to` is set, its one address is what all checks look at."""
+    title = "Every address of the names answers"
+    return [] if target.resolve_to else [Check("site.addresses", title, lambda: _addresses(target))]
+
+
+def _addresses(target: Target) -> Found:
+    """Visitors are spread over all addresses, and only some browsers go on to the next when one is dead."""
+    names = (target.domain, *target.aliases)
+    wanted = [(name, address) for name in names for address in _published(name, target)]
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        faults = [fault for fault in pool.map(lambda pair: _address_fault(target, *pair), wanted) if fault]
+    dead = [text for text, unreachable in faults if not unreachable]
+    unknown = [text for text, unreachable in faults if unreachable]
+    return Found(
+        "fail" if dead else "warn" if unknown else "pass",
+        measured=f"{len(wanted) - len(faults)} of {len(wanted)}",
+        limit=f"{len(wanted)} answer",
+        evidence=(*dead, *unknown),
+        advice=("let the site listen on each address, IPv6 as well, or remove its A or AAAA record",)
+        if dead
+        else ("verify from a network that has a way to these addresses",)
+        if unknown
+        else (),
+    )
+
+
+def _published(name: str, target: Target) -> list[str]:
+    return list(dict.fromkeys(str(address[0]) for _, address in lookup(name, target.https_port)))[:_MOST_ADDRESSES]
+
+
+def _address_fault(target: Target, name: str, address: str) -> tuple[str, bool] | None:
+    """What is wrong at one address, and whether it is only that this machine has no way to it."""
+    there = replace(target, domain=name, resolve_to=address)
+    try:
+        found = reachable(there)
+        if found.status != "pass":
+            return f"{name} at {address}: {found.measured}", False
+        if name == target.domain and _redirect(there).status == "fail":
+            return f"{name} at {address}: HTTP does not lead to HTTPS with path and query kept", False
+    except (OSError, http.client.HTTPException) as error:
+        return f"{name} at {address}: {reason(error)}", getattr(error, "errno", None) in _NO_WAY
+    return None
 
 
 def _redirect(target: Target) -> Found:
@@ -159,13 +212,13 @@ def _foreign(target: Target) -> Found:
 def _welcomes(answer: Answer) -> bool:
     """Content, or a redirect that repeats the foreign name, which serves phishing and poisons caches."""
     if answer.status // 100 == 3:
-        return urlsplit(answer.headers.get("Location", "")).hostname == _FOREIGN
+        return host_of(answer.headers.get("Location", "")) == _FOREIGN
     return answer.status < 400
 
 
 def reachable(target: Target) -> Found:
     """Whether anything answers at all; without it no other check says anything."""
-    with secure(target, trusting_context()) as connection:
+    with secure(target, fitting_context(target)) as connection:
         answer = exchange(connection, target, "/")
     down = answer.status >= 500
     return Found(

@@ -8,13 +8,16 @@ import http.client
 import json
 import socket
 import ssl
+import string
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from email.message import Message
 from typing import Any
+from urllib.parse import quote
 
 from ..errors import UserError
+from .bounded import Bounded
 from .model import Target
 
 _BODY_LIMIT = 2 << 20
@@ -45,7 +48,10 @@ class Answer:
         Raises:
             ValueError: It is none.
         """
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body)
+        except RecursionError:
+            raise ValueError("nested too deep")
 
 
 @dataclass
@@ -113,6 +119,11 @@ def strict_context(target: Target, times: bool = True, names: bool = True) -> ss
     return context
 
 
+def fitting_context(target: Target) -> ssl.SSLContext:
+    """For looking at a site; strict where the preview's password goes along, so that each connection is judged."""
+    return strict_context(target) if target.authorization else trusting_context()
+
+
 def secure(target: Target, context: ssl.SSLContext, name: str = "", clock: Clock | None = None) -> ssl.SSLSocket:
     """A TLS connection, asking for the domain or another name."""
     plain = dial(target, target.https_port, clock)
@@ -149,13 +160,14 @@ def fetch(
         host: Another Host header than the domain.
         name: Another server name in TLS than the domain.
         plain: HTTP without TLS, on the target's HTTP port.
-        context: How certificates are judged; by default any is accepted.
+        context: How certificates are judged; by default any is accepted, unless a password goes along.
     """
     clock = Clock()
     if plain:
         connection: socket.socket = dial(target, target.http_port, clock)
     else:
-        connection = secure(target, context or trusting_context(), name, clock)
+        context = context or (trusting_context() if name else fitting_context(target))
+        connection = secure(target, context, name, clock)
     with connection:
         answer = exchange(connection, target, path, method, headers or {}, body, host)
     clock.lap("first byte")
@@ -171,12 +183,23 @@ def exchange(
     body: bytes | None = None,
     host: str = "",
 ) -> Answer:
-    """One request on a connection that is there."""
+    """One request on a connection that is there; the preview's password goes over a checked certificate alone."""
     client = http.client.HTTPConnection(target.domain, timeout=target.timeout)
-    client.sock = connection
+    client.sock = Bounded(connection, target.timeout)
     own = {"Host": host or target.authority(target.domain), "User-Agent": "sluice-verify", "Accept": "*/*"}
-    if target.authorization and isinstance(connection, ssl.SSLSocket):
+    if target.authorization and _judged(connection):
         own["Authorization"] = target.authorization
+    # As a browser does with the addresses of a page.
+    path = quote(path, safe=string.punctuation, errors="replace")
     client.request(method, path, body=body, headers={**own, **(headers or {})})
     response = client.getresponse()
     return Answer(response.status, response.headers, response.read(_BODY_LIMIT))
+
+
+def _judged(connection: socket.socket) -> bool:
+    """Whether this very connection's certificate was checked, and for the name."""
+    return (
+        isinstance(connection, ssl.SSLSocket)
+        and connection.context.verify_mode == ssl.CERT_REQUIRED
+        and connection.context.check_hostname
+    )

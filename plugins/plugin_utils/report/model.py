@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -22,6 +23,9 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Secrets", ("secret", "log_secret", "log.")),
     ("Other", ("",)),
 )
+
+# Control characters would let a server's answer move the reader's cursor.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def read_results(values: Iterable[Any], name: str = "results") -> list[GateResul
         UserError: One is not a result; two have one id.
     """
     results: list[GateResult] = []
-    for position, value in enumerate(values):
+    for position, value in enumerate(map(_writable, values)):
         where = f"{name}[{position}]"
         missing = [key for key in ("id", "title", "status") if not isinstance(value, Mapping) or key not in value]
         if missing:
@@ -84,8 +88,8 @@ def read_results(values: Iterable[Any], name: str = "results") -> list[GateResul
         try:
             results.append(
                 gate_result(
-                    str(value["id"]),
-                    str(value["title"]),
+                    line_of(str(value["id"])),
+                    line_of(str(value["title"])),
                     value["status"],
                     measured=value.get("measured"),
                     limit=value.get("limit"),
@@ -131,6 +135,22 @@ def waive(results: list[GateResult], waivers: Mapping[str, str]) -> tuple[list[G
             result["status"] = "warn"
             result["evidence"] = [f"accepted: {reasons[0]}", *result["evidence"]]
     return judged, tuple(waived)
+
+
+def line_of(text: str) -> str:
+    """The text as one line that a terminal shows and does not obey."""
+    return _CONTROL.sub(" ", text)
+
+
+def _writable(value: Any) -> Any:
+    """The same with every text such as UTF-8 can hold: an answer's JSON may have half of a surrogate pair."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {_writable(key): _writable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_writable(item) for item in value]
+    return value
 
 
 def shown(value: Any) -> str:

@@ -4,19 +4,16 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 import unicodedata
 from collections.abc import Callable
 
 from ...module_utils.results import GateResult, Status
-from .model import Report, shown
+from .model import Report, line_of, shown
 
 MARKS: dict[Status, str] = {"pass": "ok  ", "warn": "WARN", "fail": "FAIL", "skip": "skip"}
 Paint = Callable[[str, Status], str]
 _EVIDENCE_LINES = 6
-# Control characters would let a server's answer move the reader's cursor.
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def plain(text: str, _status: Status) -> str:
@@ -27,7 +24,7 @@ def as_table(report: Report, width: int = 110, paint: Paint = plain) -> str:
     """The whole report for a terminal of that width."""
     width = max(60, width)
     columns = _columns(report, width)
-    lines = [_clean(" · ".join(part for part in (report.title, report.url, report.host) if part))]
+    lines = [line_of(" · ".join(part for part in (report.title, report.url, report.host) if part))]
     for number, (title, results) in enumerate(report.groups):
         heads = (title, "measured", "limit") if number == 0 else (title,)
         lines += [
@@ -63,7 +60,7 @@ def _row(result: GateResult, columns: tuple[int, int, int], paint: Paint) -> lis
     # A check that was not made has nothing but its reason, which may run over both columns.
     rest = ((result["evidence"][0], measured + 2 + limit),) if status == "skip" else ()
     values = rest or ((shown(result["measured"]), measured), (shown(result["limit"]), limit))
-    cells = [(_wrap(_clean(text), room), room) for text, room in ((result["title"], title), *values)]
+    cells = [(_wrap(line_of(text), room), room) for text, room in ((result["title"], title), *values)]
     rows = []
     for number in range(max(len(lines) for lines, _ in cells)):
         parts = [_pad(lines[number] if number < len(lines) else "", room) for lines, room in cells]
@@ -74,7 +71,7 @@ def _row(result: GateResult, columns: tuple[int, int, int], paint: Paint) -> lis
 
 def _explained(result: GateResult, width: int, paint: Paint) -> list[str]:
     status = result["status"]
-    lines = [f"{paint(MARKS[status].strip(), status)} {_clean(result['title'])} [{_clean(result['id'])}]"]
+    lines = [f"{paint(MARKS[status].strip(), status)} {line_of(result['title'])} [{line_of(result['id'])}]"]
     lines += _items(result["evidence"], "     ", width)
     lines += _items(result["advice"], "  →  ", width)
     return lines
@@ -83,7 +80,7 @@ def _explained(result: GateResult, width: int, paint: Paint) -> list[str]:
 def _items(texts: list[str], lead: str, width: int) -> list[str]:
     lines = []
     for text in texts[:_EVIDENCE_LINES]:
-        wrapped = _wrap(_clean(text), width - len(lead))
+        wrapped = _wrap(line_of(text), width - len(lead))
         lines += [f"{lead if number == 0 else ' ' * len(lead)}{line}" for number, line in enumerate(wrapped)]
     if len(texts) > _EVIDENCE_LINES:
         lines.append(f"{' ' * len(lead)}… and {len(texts) - _EVIDENCE_LINES} more in the report")
@@ -104,7 +101,3 @@ def _pad(text: str, room: int) -> str:
 
 def _cells(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text if not unicodedata.combining(c))
-
-
-def _clean(text: str) -> str:
-    return _CONTROL.sub(" ", text)

@@ -188,7 +188,7 @@ def test_the_look_at_a_foreign_deployment(monkeypatch, tmp_path):
     once = inspected(changed(SERVER, project="crm"))
     once["Config"]["Labels"]["com.docker.compose.oneoff"] = "True"
 
-    def answer(argv):
+    def answer(argv, *_):
         if argv[:2] == ["docker", "ps"]:
             return "a b c d"
         if argv[:2] == ["docker", "inspect"]:
@@ -209,9 +209,28 @@ def test_the_look_at_a_foreign_deployment(monkeypatch, tmp_path):
 
 
 def test_an_engine_that_does_not_answer_is_one_failure(monkeypatch, tmp_path):
-    def answer(argv):
+    def answer(argv, *_):
         raise UserError("there is no docker command on this host")
 
     monkeypatch.setattr(facts, "run", answer)
     results = look.look(look.Wishes("crm", SERVICES, root=str(tmp_path))).results
     assert [(r["id"], r["status"]) for r in results] == [("container.engine", "fail"), ("host.disk", "pass")]
+
+
+def test_a_container_that_goes_away_meanwhile_is_as_good_as_gone(monkeypatch, tmp_path):
+    docker = tmp_path / "docker"
+    known = json.dumps([inspected(SERVER)])
+    docker.write_text(
+        f"""#!/bin/sh
+[ "$1" = ps ] && echo a b && exit
+echo '{known}'
+echo 'Error response from daemon: No such container: b' >&2
+exit 1
+"""
+    )
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert [c.name for c in facts.containers()] == [SERVER.name]
+    docker.write_text(docker.read_text().replace("No such container: b", "permission denied"))
+    with pytest.raises(UserError, match="permission denied"):
+        facts.containers()

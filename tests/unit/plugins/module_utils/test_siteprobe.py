@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import re
+import socket
 
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import web, wire
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.login import Login
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Target
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.probe import Wishes, probe
@@ -250,3 +253,38 @@ def test_an_unreadable_ca_file_is_named(authority, certificate, tmp_path):
         )
     chain = next(r for r in results if r["id"] == "tls.chain")
     assert chain["status"] == "fail" and "cannot be read as PEM" in chain["evidence"][0]
+
+
+@pytest.mark.parametrize(
+    ("second", "status", "told"),
+    [
+        (("127.0.0.1",), "pass", []),
+        (("127.0.0.1", "127.0.0.2"), "fail", [f"{DOMAIN} at 127.0.0.2: connection refused"]),
+        (("127.0.0.1", "2001:db8::1"), "warn", [f"{DOMAIN} at 2001:db8::1: network is unreachable"]),
+    ],
+)
+def test_each_address_of_a_name_is_judged(second, status, told, authority, certificate, monkeypatch):
+    def getaddrinfo(name, port, **_):
+        found = second if name == DOMAIN else (name,)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
+
+    def connect(connection, address):
+        if ":" in address[0]:
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+        real.connect(connection, address)
+
+    real = socket.socket
+    monkeypatch.setattr(wire.socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(wire.socket, "socket", type("Socket", (real,), {"connect": connect}))
+    with served(Site(), certificate) as site:
+        given = wishes(site, authority)
+        found = web._addresses(dataclasses.replace(given.target, resolve_to=""))
+    assert (found.status, list(found.evidence)) == (status, told)
+
+
+def test_an_address_that_does_not_lead_to_https_is_named(authority, certificate, monkeypatch):
+    monkeypatch.setattr(web, "lookup", lambda name, port: [(socket.AF_INET, ("127.0.0.1", port))])
+    with served(Site("redirect"), certificate) as site:
+        given = wishes(site, authority)
+        found = web._addresses(dataclasses.replace(given.target, resolve_to=""))
+    assert found.status == "fail" and "at 127.0.0.1: HTTP does not lead to HTTPS" in found.evidence[0]

@@ -1,0 +1,60 @@
+"""The main playbook, run with roles that do nothing but say that they were there."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(sys.executable).parent
+ROLES = {"docker_host": (), "nginx_certbot": ("wait",), "compose_stack": (), "dokploy_api": ("checks",), "verify": ()}
+SAID = '- {name: Said, ansible.builtin.debug: {msg: "%s at {{ inventory_hostname }}"}}\n'
+FAILS = "- {name: Judged, ansible.builtin.assert: {that: not (sick | default(false))}}\n"
+INVENTORY = """
+all:
+  vars: {ansible_connection: local, ansible_become: false, ansible_python_interpreter: "%s", stack_domain: a.example}
+compose:
+  vars: {stack_name: crm}
+  hosts: {one: {sick: true}, two: {sick: %s}}
+dokploy:
+  hosts: {three: {dokploy_api_state: present, dokploy_api_host_access: false, dokploy_api_name: crm}}
+"""
+
+
+def play(directory: pathlib.Path, *words: str, all_sick: bool) -> subprocess.CompletedProcess[str]:
+    collection = directory / "ansible_collections/sluice/deploy"
+    for role, further in ROLES.items():
+        tasks = collection / "roles" / role / "tasks"
+        tasks.mkdir(parents=True)
+        for name in ("main", *further):
+            (tasks / f"{name}.yml").write_text(SAID % role + (FAILS if role == "verify" else ""))
+    (directory / "inventory.yml").write_text(INVENTORY % (sys.executable, str(all_sick).lower()))
+    return subprocess.run(
+        [BIN / "ansible-playbook", "-i", "inventory.yml", str(PROJECT / "playbooks/site.yml"), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=directory,
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(directory), "ANSIBLE_NOCOLOR": "1"},
+    )
+
+
+@pytest.mark.parametrize("all_sick", [False, True])
+def test_a_failed_check_leaves_no_other_stack_unlooked_at(all_sick, tmp_path):
+    run = play(tmp_path, "--tags", "verify", all_sick=all_sick)
+    for host in ("one", "two", "three"):
+        assert f"verify at {host}" in run.stdout, run.stdout + run.stderr
+    assert run.returncode != 0
+    assert "one: the part verify failed, see above. All others were looked at." in run.stdout
+
+
+def test_a_failed_check_keeps_a_release_from_the_hosts_after_it(tmp_path):
+    run = play(tmp_path, all_sick=False)
+    assert "compose_stack at one" in run.stdout, run.stdout + run.stderr
+    assert "docker_host at two" not in run.stdout
+    assert "Hosts after it were not touched." in run.stdout
+    assert run.returncode != 0
