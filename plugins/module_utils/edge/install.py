@@ -57,7 +57,7 @@ def put(
             host.check_ports()
         planned = [plan for plan in _planned(host, edge, site, dns_credentials, root) if plan.differs()]
         prepared = False if check else host.prepare()
-        state = replace(present, edge=edge).with_site(site)
+        state = replace(present, edge=edge).with_secret().with_site(site)
         applied = apply(store, engine, state, {site.name: pair}, check)
         outcome = _outcome(applied, planned)
         outcome.changed |= prepared or not running

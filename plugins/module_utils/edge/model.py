@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -112,6 +113,11 @@ class State:
     edge: Edge
     sites: dict[str, Site] = field(default_factory=dict)
     serving: dict[str, Serving] = field(default_factory=dict)
+    secret: str = ""
+    """Random, made once per host: what closed previews' cookies are derived from."""
+
+    def with_secret(self) -> State:
+        return self if self.secret else replace(self, secret=secrets.token_hex(32))
 
     def with_site(self, site: Site) -> State:
         return replace(self, sites={**self.sites, site.name: site})
@@ -138,6 +144,7 @@ def state_from_json(data: dict[str, Any]) -> State:
         edge=Edge(**_tuples(data["edge"])),
         sites={name: _site(site) for name, site in data["sites"].items()},
         serving={name: _serving(serving) for name, serving in data["serving"].items()},
+        secret=data.get("secret", ""),
     )
 
 

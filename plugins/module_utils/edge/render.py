@@ -46,7 +46,7 @@ def render(state: State, addresses: Addresses, features: Features) -> dict[str, 
     files = {
         "nginx.conf": _main(state, features),
         # Apart, because it holds the cookies that open closed previews.
-        "preview.conf": lines(preview_maps(state.sites.values())),
+        "preview.conf": lines(preview_maps(state.sites.values(), state.secret)),
     }
     for name, site in state.sites.items():
         serving = state.serving_of(name)
@@ -187,6 +187,7 @@ def _proxy(edge: Edge) -> list[str]:
         "X-Forwarded-Host": "$host",
         "X-Forwarded-Port": str(edge.https_port),
         "Authorization": "$app_authorization",
+        "Cookie": "$app_cookie",
         "Forwarded": '""',
     }
     return [

@@ -114,8 +114,63 @@ def test_a_header_left_to_the_app():
     assert "Content-Security-Policy" not in text
 
 
+CLOSED = {"basic_auth": ["ann:$6$salt$hash"]}
+
+
+def preview(one, secret="s"):
+    return render(replace(state(one), secret=secret), {}, NEWEST)["preview.conf"]
+
+
+def tokens(text):
+    return set(re.findall(r"([0-9a-f]{64}) off;", text))
+
+
+def test_a_pass_cookie_goes_to_requests_that_reached_an_upstream_alone():
+    cookies = block(preview(site(**CLOSED)), "map $upstream_status:$remote_user $cookie_for_shop")
+    assert "default '';" in cookies
+    pattern = re.search(r"'~(\^\S.*?)' \"sluice_preview=", cookies)[1]
+    assert re.search(pattern, "200:ann")
+    assert re.search(pattern, "502, 200:ann")
+    assert not any(re.search(pattern, text) for text in (":nobody", "200:", "-:ann"))
+
+
+def test_a_pass_cookie_is_the_hosts_and_the_users():
+    one = site(**CLOSED)
+    others = [preview(one, "t"), preview(site(basic_auth=["ann:$6$salt$hash", "bob:$6$salt$hash"]))]
+    assert tokens(preview(one)) == tokens(preview(one)) != tokens(others[0])
+    assert tokens(preview(one)).isdisjoint(tokens(others[1]))
+    assert not tokens(preview(one, ""))
+
+
+def test_a_preview_named_off_is_closed():
+    text = preview(site({"name": "off"}, **CLOSED))
+    assert 'default "Preview of off";' in text
+    assert "default off" not in text
+
+
+@pytest.mark.parametrize(
+    ("sent", "handed_on"),
+    [
+        ("sluice_preview=x", ""),
+        ("a=1; sluice_preview=x; b=2", "a=1; b=2"),
+        ("sluice_preview=x; b=2", "b=2"),
+        ("a=1; sluice_preview=x", "a=1; "),
+        ("sluice_preview=x; sluice_preview=y; b=2", ""),
+    ],
+)
+def test_the_app_never_sees_the_pass_cookie(sent, handed_on):
+    rows = block(preview(site(**CLOSED)), "map $http_cookie $app_cookie").splitlines()
+    twice, once = (re.search(r'"~(.*?)" "', row)[1].replace("?<", "?P<") for row in rows[1:3])
+    if re.search(twice, sent):
+        assert handed_on == ""
+    else:
+        found = re.search(once, sent)
+        assert found["cookies_before"] + found["cookies_after"] == handed_on
+
+
 def test_preview_cookie_is_kept_out_of_the_readable_files():
-    files = rendered(site(basic_auth=["ann:$6$salt$hash"]))
+    closed = replace(state(site(**CLOSED)), secret="s")
+    files = render(closed, {}, NEWEST)
     token = re.search(r"([0-9a-f]{64}) off;", files["preview.conf"])[1]
     assert [name for name, text in files.items() if token in text] == ["preview.conf"]
     assert files["htpasswd/shop"] == "ann:$6$salt$hash\n"
