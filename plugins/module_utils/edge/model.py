@@ -89,7 +89,8 @@ class Site:
     """Lines of an htpasswd file."""
     maintenance_page: str = ""
     retry_after: int = 30
-    stream_limit: Limit = Limit("streams", "50r/s", 100)
+    stream_limit: Limit = Limit("streams.all", "50r/s", 100)
+    """Its zone has a dot, as no user's has one."""
 
     @property
     def services(self) -> tuple[str, ...]:

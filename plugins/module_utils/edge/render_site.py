@@ -17,6 +17,7 @@ HTTP_PORT, HTTPS_PORT = 8080, 8443
 # Where an upstream without a container points: a server of nginx itself that answers 503.
 _MAINTENANCE = "127.0.0.1:8503"
 _COOKIE = "sluice_preview"
+_STREAM_SECONDS = 3600.0
 
 
 def zones(sites: Iterable[Site]) -> list[str]:
@@ -163,17 +164,23 @@ def _variable(site: Site) -> str:
 
 
 def _location(site: Site, route: SiteRoute) -> list[str]:
-    timeout = f"{route.timeout:g}s"
+    # A stream may be silent for long.
+    timeout = max(route.timeout, _STREAM_SECONDS) if route.stream else route.timeout
     limits = [route.limit, site.stream_limit] if route.limit and not route.stream else [site.stream_limit]
     return block(
         f"location {quote(route.path)}",
         [
-            *(f"limit_req zone={_zone(site, limit)} burst={limit.burst} nodelay;" for limit in limits if limit),
+            *(_limit_req(site, limit) for limit in limits if limit),
             *([f"client_max_body_size {route.body_bytes};"] if route.body_bytes is not None else []),
-            f"proxy_read_timeout {timeout};",
+            f"proxy_read_timeout {max(1, round(timeout * 1000))}ms;",
             f"proxy_pass http://{upstream_name(site, route.service)};",
         ],
     )
+
+
+def _limit_req(site: Site, limit: Limit) -> str:
+    burst = f"burst={limit.burst} nodelay" if limit.burst else "nodelay"
+    return directive("limit_req", f"zone={_zone(site, limit)}", burst)
 
 
 def _maintenance_server(site: Site, names: str) -> list[str]:
