@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 from ..errors import UserError, nearest
 from ..sizes import parse_size
 from ..stack import Route, Stack
-from .headers import CONTENT_SECURITY_POLICY
+from .headers import CONTENT_SECURITY_POLICY, LONGEST_HEADER
 from .model import Certificate, Edge, Limit, Site, SiteRoute
 from .pages import MAINTENANCE
 from .text import quote as quote_parameter
@@ -33,8 +33,6 @@ _FORMS = {
     "project": (r"[a-z0-9][a-z0-9_-]*", "name of lower-case letters, digits, dashes and underscores"),
     "network": (r"[A-Za-z0-9][A-Za-z0-9_.-]*", "name of a Docker network"),
 }
-# nginx reads no parameter of 4 kB.
-_LONGEST_HEADER = 3500
 _LONGEST_TIMEOUT = 7 * 86400
 DEFAULT_RATE = "default"
 
@@ -210,8 +208,8 @@ def _literal(value: str, where: str) -> str:
     # nginx has no way to write a literal dollar sign.
     if re.search(r"[$\x00-\x1f\x7f]", value):
         raise UserError(f"{where} may hold neither line breaks nor a dollar sign.")
-    if len(quote_parameter(value).encode()) > _LONGEST_HEADER:
-        raise UserError(f"{where} is longer than {_LONGEST_HEADER} bytes, which nginx cannot send; shorten it.")
+    if len(quote_parameter(value).encode()) > LONGEST_HEADER:
+        raise UserError(f"{where} is longer than {LONGEST_HEADER} bytes, which nginx cannot send; shorten it.")
     return value
 
 

@@ -92,7 +92,7 @@ def _http_server(names: str, edge: Edge) -> list[str]:
 
 def _https_server(site: Site, serving: Serving, names: str, features: Features) -> list[str]:
     listen = [f"listen {HTTPS_PORT} ssl;", "http2 on;"]
-    headers = security_headers(site.headers, site.csp, serving.script_hashes)
+    headers = security_headers(site.headers, site.csp, serving.script_hashes if site.csp_hash_scripts else ())
     routes = sorted(site.routes, key=lambda route: route.path)
     return [
         *(listen if features.http2_directive else [f"listen {HTTPS_PORT} ssl http2;"]),

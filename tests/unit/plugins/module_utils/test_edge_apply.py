@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.edge import engine
+from ansible_collections.sluice.deploy.plugins.module_utils.edge import engine, fetch
 from ansible_collections.sluice.deploy.plugins.module_utils.edge import switch as switching
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.apply import apply
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.engine import Engine, aliases_of, look_at, workers
@@ -250,6 +250,15 @@ def test_nobody_else_can_hold_the_lock(store):
     (store.root / "lock").touch(0o644)
     with store.lock():
         assert (store.root / "lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_hashes_are_served_only_while_they_are_wanted(store, docker, monkeypatch):
+    monkeypatch.setattr(fetch, "html_page", lambda *_: "<script>a()</script>")
+    apply(store, Engine(EDGE, store.root, docker), state(site(csp_hash_scripts=True)))
+    switching.switch(store, "shop", request("blue"), docker)
+    assert b"'sha256-" in store.files()["sites/shop.conf"]
+    apply(store, Engine(EDGE, store.root, docker), store.state().with_site(site(csp_hash_scripts=False)))
+    assert b"'sha256-" not in store.files()["sites/shop.conf"]
 
 
 def test_a_container_that_moved_is_found(store, docker):
