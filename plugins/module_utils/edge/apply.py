@@ -1,13 +1,19 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Changes the edge: render, have nginx test it, swap, reload; and back when that fails."""
+"""Changes the edge: render, have nginx test it, swap, reload; and back when that fails.
+
+What lies on disk is what nginx serves. A process that is killed in between leaves that in doubt, and the next
+one has nginx load what is current.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ..errors import UserError
 from .engine import Engine, Look
 from .model import State
 from .render import render
@@ -54,22 +60,35 @@ def apply(
     wanted = _files(state, rendered, present, pairs or {})
     before, after = _readable(present), _readable(wanted)
     previous = store.current()
-    if digest(wanted) == previous:
+    if digest(wanted) == digest(present) == previous == store.served():
         return Applied(False, state)
     if check:
         return Applied(True, state, before, after)
     name = store.write(wanted, state.edge.uid)
     try:
         engine.test(name, look.master)
-        store.make_current(name)
-        engine.reload(look.master)
+        _swap(store, engine, look.master, previous, name)
     except BaseException:
-        if previous:
-            store.make_current(previous)
         store.discard(name)
         raise
     store.prune()
     return Applied(True, state, before, after)
+
+
+def _swap(store: Store, engine: Engine, master: int, previous: str, name: str) -> None:
+    store.note_served("")
+    try:
+        store.make_current(name)
+        engine.reload(master)
+    except BaseException:
+        if previous:
+            store.make_current(previous)
+            # nginx may be about to take the new one up.
+            with contextlib.suppress(UserError):
+                engine.reload(master)
+                store.note_served(previous)
+        raise
+    store.note_served(name)
 
 
 def _files(state: State, rendered: Mapping[str, str], present: Mapping[str, bytes], pairs: Pairs) -> dict[str, bytes]:

@@ -10,11 +10,14 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from ..files import write_whole
 from .acme import Refusal
 
 # Let's Encrypt allows five failed checks an hour for a name; leave some to the user's own attempts.
 _FAILURES_AN_HOUR = 3
 _HOUR = timedelta(hours=1)
+# No limit of a public CA lasts longer than a week.
+_LONGEST_WAIT = timedelta(days=8)
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,9 @@ class Attempts:
         return Attempts(issued=issued)
 
     def failed(self, why: Refusal, now: datetime) -> Attempts:
-        recent = [t for t in self.failures if now - datetime.fromisoformat(t) < _HOUR]
         return replace(
             self,
-            failures=(*recent, now.isoformat()),
+            failures=(*(t.isoformat() for t in self._recent(now)), now.isoformat()),
             reason=why.reason,
             not_before=why.retry_after.isoformat() if why.retry_after else "",
         )
@@ -43,28 +45,33 @@ class Attempts:
     def blocked_until(self, now: datetime) -> datetime | None:
         """When the CA may be asked again; `None` for now."""
         waits = [datetime.fromisoformat(self.not_before)] if self.not_before else []
-        recent = sorted(datetime.fromisoformat(t) for t in self.failures)
-        recent = [t for t in recent if now - t < _HOUR]
+        waits = [wait for wait in waits if wait - now <= _LONGEST_WAIT]
+        recent = self._recent(now)
         if len(recent) >= _FAILURES_AN_HOUR:
             waits.append(recent[-_FAILURES_AN_HOUR] + _HOUR)
         until = max(waits, default=now)
         return until if until > now else None
 
+    def _recent(self, now: datetime) -> list[datetime]:
+        """Failures of the last hour; one of the future was noted by a clock that was wrong."""
+        return sorted(t for t in map(datetime.fromisoformat, self.failures) if timedelta() <= now - t < _HOUR)
+
 
 def load(root: Path, stack: str) -> Attempts:
-    path = _path(root, stack)
-    if not path.exists():
+    """What is noted; nothing, where no note can be read."""
+    try:
+        values = json.loads(_path(root, stack).read_text())
+        read = Attempts(**{**values, "failures": tuple(values["failures"])})
+        read.blocked_until(now())
+        return read
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
         return Attempts()
-    values = json.loads(path.read_text())
-    return Attempts(**{**values, "failures": tuple(values["failures"])})
 
 
 def save(root: Path, stack: str, attempts: Attempts) -> None:
     path = _path(root, stack)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".new")
-    draft.write_text(json.dumps(asdict(attempts), indent=1))
-    draft.replace(path)
+    write_whole(path, json.dumps(asdict(attempts), indent=1))
 
 
 def now() -> datetime:

@@ -12,10 +12,10 @@ import zipfile
 from . import cli
 
 _MODULES = (
-    "errors", "edge",
+    "errors", "files", "edge",
     "edge.acme", "edge.apply", "edge.attempts", "edge.certificates", "edge.cli", "edge.engine",
-    "edge.headers", "edge.model", "edge.nginx_features", "edge.render", "edge.render_site", "edge.renewal",
-    "edge.store", "edge.switch", "edge.text", "edge.watch",
+    "edge.fetch", "edge.headers", "edge.model", "edge.nginx_features", "edge.render", "edge.render_site",
+    "edge.renewal", "edge.store", "edge.switch", "edge.text", "edge.watch",
 )  # fmt: skip
 _START = "import sys\nfrom sluice.edge.cli import main\nsys.exit(main())\n"
 # Always the same bytes for the same sources.

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import UserError
+from ..files import write_whole
 from .model import Edge
 from .nginx_features import Features, features_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 _RELOAD_SECONDS = 10.0
+# An old worker that is stuck, on a slow disk perhaps, lets go of nothing, but takes nothing new either.
+_HANDOVER_SECONDS = 2.0
 # Now and then an engine under load fails to start a command, without a fault of the command's.
 _ASK_AGAIN = (0.2, 1.0)
 _NGINX = ("nginx", "-e", "stderr")
@@ -98,7 +101,7 @@ class Engine:
             fetch: Pull an image that is not there; else it is taken for a current one.
         """
         cache = self._root / "nginx-build.json"
-        stored = json.loads(cache.read_text()) if cache.exists() else {}
+        stored = _remembered(cache)
         if running and stored.get("id") == running:
             return features_of(stored["build"])
         image = self._edge.image
@@ -114,7 +117,7 @@ class Engine:
             stored = {"id": known.stdout.strip(), "build": done.stderr}
             # In check mode on a virgin host there is no directory, and none is to be made.
             if self._root.is_dir():
-                cache.write_text(json.dumps(stored))
+                write_whole(cache, json.dumps(stored))
         return features_of(stored["build"])
 
     def test(self, generation: str, master: int) -> None:
@@ -159,18 +162,27 @@ class Engine:
         if not master:
             return
         before = workers(master)
-        os.kill(master, signal.SIGHUP)
-        deadline = time.monotonic() + _RELOAD_SECONDS
-        while time.monotonic() < deadline:
-            now = workers(master)
-            if now and not now & before:
-                return
-            time.sleep(0.01)
+        try:
+            os.kill(master, signal.SIGHUP)
+        except ProcessLookupError:
+            raise UserError("nginx has just ended; the watcher starts it again (journalctl -u sluice-edge).")
+        if _await(lambda: bool(workers(master) - before), _RELOAD_SECONDS):
+            _await(lambda: not workers(master) & before, _HANDOVER_SECONDS)
+            return
         logs = self._run(["docker", "logs", "--tail=5", container_name(self._edge)])
         raise UserError(
             f"nginx did not take the new configuration up within {_RELOAD_SECONDS:g} s, "
             f"the old one keeps serving: {_emergency(logs.stderr)}"
         )
+
+
+def _await(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def look_at(containers: list[dict[str, Any]], edge: Edge, name: str) -> Look:
@@ -213,6 +225,14 @@ def workers(master: int, proc: Path = Path("/proc")) -> set[int]:
         except (OSError, IndexError):
             continue
     return found
+
+
+def _remembered(cache: Path) -> dict[str, str]:
+    try:
+        stored = json.loads(cache.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return stored if isinstance(stored, dict) and isinstance(stored.get("build"), str) else {}
 
 
 def _last_line(text: str) -> str:

@@ -20,6 +20,9 @@ SECURITY_HEADERS: dict[str, str] = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+# nginx reads no parameter of 4 kB.
+LONGEST_HEADER = 3500
+
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -49,26 +52,41 @@ def security_headers(changes: Mapping[str, str], csp: str, script_hashes: Iterab
 
 
 def allow_scripts(csp: str, hashes: Iterable[str]) -> str:
-    """The policy with inline scripts of these hashes allowed."""
+    """The policy with inline scripts of these hashes allowed.
+
+    It stays as it is where it allows inline scripts as such, which a hash would undo, and where it would get too
+    long for nginx.
+    """
     wanted = " ".join(f"'{h}'" for h in hashes)
-    if not wanted:
-        return csp
     directives = [d.strip() for d in csp.split(";") if d.strip()]
-    by_name = {d.split()[0].lower(): i for i, d in enumerate(directives)}
-    if "script-src" in by_name:
-        directives[by_name["script-src"]] += f" {wanted}"
-    else:
+    by_name: dict[str, int] = {}
+    for i, directive in enumerate(directives):
+        # Of two directives of one name a browser takes the first.
+        by_name.setdefault(directive.split()[0].lower(), i)
+    ruling = [by_name[n] for n in ("script-src-elem", "script-src") if n in by_name]
+    fallback = directives[by_name["default-src"]].split()[1:] if "default-src" in by_name else ["'self'"]
+    if not ruling:
         # Without script-src the scripts fall under default-src, which is not to be widened.
-        fallback = directives[by_name["default-src"]].split()[1:] if "default-src" in by_name else ["'self'"]
-        directives.append(" ".join(["script-src", *fallback, wanted]))
-    return "; ".join(directives)
+        directives.append(" ".join(["script-src", *fallback]))
+        ruling = [-1]
+    if not wanted or "'unsafe-inline'" in directives[ruling[0]].lower():
+        return csp
+    sources = [s for s in directives[ruling[0]].split() if s.lower() != "'none'"]
+    directives[ruling[0]] = " ".join([*sources, wanted])
+    widened = "; ".join(directives)
+    return widened if len(widened) <= LONGEST_HEADER else csp
 
 
 def inline_script_hashes(html: str) -> tuple[str, ...]:
     """Hashes, as a Content-Security-Policy writes them, of the scripts that a page carries in itself."""
     parser = _InlineScripts()
-    parser.feed(html)
-    parser.close()
+    try:
+        # A browser reads every end of a line as a line feed.
+        parser.feed(html.replace("\r\n", "\n").replace("\r", "\n"))
+        parser.close()
+    except AssertionError:
+        # What the parser says of a declaration that it does not know; the rest of such a page is left unread.
+        pass
     digests = (hashlib.sha256(script.encode()).digest() for script in parser.scripts)
     return tuple(dict.fromkeys(f"sha256-{base64.b64encode(d).decode()}" for d in digests))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
+from ..files import write_whole
 from .bundle import bundle
 from .engine import Run, container_name, run
 from .model import Edge
@@ -27,6 +28,7 @@ class Planned:
     path: Path
     content: bytes
     mode: int = 0o644
+    owner: tuple[int, int] | None = None
 
     def differs(self) -> bool:
         try:
@@ -36,10 +38,7 @@ class Planned:
 
     def write(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_name(f".{self.path.name}.new")
-        draft.write_bytes(self.content)
-        draft.chmod(self.mode)
-        draft.replace(self.path)
+        write_whole(self.path, self.content, self.mode, self.owner)
 
 
 class Host:
@@ -60,14 +59,15 @@ class Host:
     def prepare(self) -> bool:
         """Directories and network; tells whether anything was missing."""
         changed = False
-        for name in ("conf", "webroot", "acme", "cache"):
+        for name in ("conf", "webroot", "acme", "cache", "dns"):
             path = self._root / name
             if not path.exists():
                 path.mkdir(parents=True, mode=0o700)
                 changed = True
-            # The generations are nginx's to read, the directory above them root's to change.
+            # The generations are nginx's to read, the directory above them root's to change. Credentials of
+            # a DNS are root's alone: certbot is shown one stack's file.
             path.chmod(0o755 if name in ("conf", "webroot") else 0o700)
-            if name != "conf":
+            if name not in ("conf", "dns"):
                 os.chown(path, self._edge.uid, self._edge.uid)
         return self._ensure_network() or changed
 

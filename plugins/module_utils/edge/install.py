@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -57,13 +56,13 @@ def put(
             host.check_ports()
         planned = [plan for plan in _planned(host, edge, site, dns_credentials, root) if plan.differs()]
         prepared = False if check else host.prepare()
-        state = replace(present, edge=edge).with_site(site)
+        state = replace(present, edge=edge).with_secret().with_site(site)
         applied = apply(store, engine, state, {site.name: pair}, check)
         outcome = _outcome(applied, planned)
         outcome.changed |= prepared or not running
         outcome.certificate_pending = wants_issue(site, root)
         if not check:
-            _bring_up(host, edge, planned, running)
+            _bring_up(host, planned, running)
     if check:
         return outcome
     _start_units(host, planned, outcome)
@@ -78,7 +77,7 @@ def _held(store: Store, check: bool) -> contextlib.AbstractContextManager[None]:
 def _planned(host: Host, edge: Edge, site: Site, dns_credentials: str, root: Path) -> list[Planned]:
     plans = host.planned()
     if site.certificate.dns_plugin:
-        plans.append(Planned(root / "dns" / f"{site.name}.ini", dns_credentials.encode(), 0o600))
+        plans.append(Planned(root / "dns" / f"{site.name}.ini", dns_credentials.encode(), 0o600, (edge.uid, edge.uid)))
     return plans
 
 
@@ -92,11 +91,9 @@ def _outcome(applied: Applied, planned: list[Planned]) -> Outcome:
     return outcome
 
 
-def _bring_up(host: Host, edge: Edge, planned: list[Planned], running: bool) -> None:
+def _bring_up(host: Host, planned: list[Planned], running: bool) -> None:
     for plan in planned:
         plan.write()
-        if plan.path.parent.name == "dns":
-            os.chown(plan.path, edge.uid, edge.uid)
     if not running or any(plan.path.name == "compose.yml" for plan in planned):
         host.up()
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -88,7 +89,8 @@ class Site:
     """Lines of an htpasswd file."""
     maintenance_page: str = ""
     retry_after: int = 30
-    stream_limit: Limit = Limit("streams", "50r/s", 100)
+    stream_limit: Limit = Limit("streams.all", "50r/s", 100)
+    """Its zone has a dot, as no user's has one."""
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -112,6 +114,11 @@ class State:
     edge: Edge
     sites: dict[str, Site] = field(default_factory=dict)
     serving: dict[str, Serving] = field(default_factory=dict)
+    secret: str = ""
+    """Random, made once per host: what closed previews' cookies are derived from."""
+
+    def with_secret(self) -> State:
+        return self if self.secret else replace(self, secret=secrets.token_hex(32))
 
     def with_site(self, site: Site) -> State:
         return replace(self, sites={**self.sites, site.name: site})
@@ -138,6 +145,7 @@ def state_from_json(data: dict[str, Any]) -> State:
         edge=Edge(**_tuples(data["edge"])),
         sites={name: _site(site) for name, site in data["sites"].items()},
         serving={name: _serving(serving) for name, serving in data["serving"].items()},
+        secret=data.get("secret", ""),
     )
 
 

@@ -5,23 +5,35 @@
 from __future__ import annotations
 
 import ipaddress
+import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from ..errors import UserError, nearest
 from ..sizes import parse_size
 from ..stack import Route, Stack
-from .headers import CONTENT_SECURITY_POLICY
+from .headers import CONTENT_SECURITY_POLICY, LONGEST_HEADER
 from .model import Certificate, Edge, Limit, Site, SiteRoute
 from .pages import MAINTENANCE
+from .text import quote as quote_parameter
 
 _RATE = re.compile(r"[1-9]\d{0,5}r/[sm]")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 # Names of plugins and profiles end up in an argv: no dash in front.
 _WORD = re.compile(r"[a-z0-9][a-z0-9-]*")
 _HTPASSWD = re.compile(r"[^:\s]+:\$[0-9a-z]+\$[^\s:]+")
+_RATE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# What ends up in a file of Compose, or in an argv.
+_IMAGE = (r"[A-Za-z0-9][A-Za-z0-9._/:@-]*", "reference of an image, such as registry.example.com/nginx:1.30")
+_FORMS = {
+    "image": _IMAGE,
+    "certbot_image": _IMAGE,
+    "project": (r"[a-z0-9][a-z0-9_-]*", "name of lower-case letters, digits, dashes and underscores"),
+    "network": (r"[A-Za-z0-9][A-Za-z0-9_.-]*", "name of a Docker network"),
+}
+_LONGEST_TIMEOUT = 7 * 86400
 DEFAULT_RATE = "default"
 
 
@@ -32,15 +44,18 @@ def parse_edge(settings: Mapping[str, Any]) -> Edge:
         UserError: The first mistake found.
     """
     for network in settings.get("trusted_proxies") or []:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError:
+        if not _plain(network, ipaddress.ip_network):
             raise UserError(f"nginx_certbot_trusted_proxies: {network!r} is no address or network such as 10.0.0.0/8.")
     for address in settings.get("publish") or []:
-        try:
-            ipaddress.ip_address(address)
-        except ValueError:
-            raise UserError(f"nginx_certbot_publish: {address!r} is no address of this host.")
+        if not _plain(address, ipaddress.ip_address):
+            raise UserError(f"nginx_certbot_publish: {address!r} is no address of this host, or one with a zone.")
+    for name, (pattern, what) in _FORMS.items():
+        value = settings.get(name)
+        if value is not None and not re.fullmatch(pattern, str(value)):
+            raise UserError(f"nginx_certbot_{name}: {value!r} is no {what}.")
+    for name in ("http_port", "https_port"):
+        if not 1 <= settings.get(name, 80) <= 65535:
+            raise UserError(f"nginx_certbot_{name}: {settings[name]!r} is no port from 1 to 65535.")
     if settings.get("http_port", 80) == settings.get("https_port", 443):
         raise UserError("nginx_certbot_https_port is the same as nginx_certbot_http_port; choose two ports.")
     values: dict[str, Any] = {}
@@ -49,6 +64,15 @@ def parse_edge(settings: Mapping[str, Any]) -> Edge:
         if value is not None:
             values[name] = tuple(value) if isinstance(value, list) else value
     return Edge(**values)
+
+
+def _plain(text: str, read: Callable[[str], object]) -> bool:
+    """An address or a network; a zone after % may hold anything, line breaks included."""
+    try:
+        read(text)
+    except ValueError:
+        return False
+    return "%" not in text
 
 
 def parse_site(stack: Stack, settings: Mapping[str, Any]) -> Site:
@@ -63,12 +87,14 @@ def parse_site(stack: Stack, settings: Mapping[str, Any]) -> Site:
         raise UserError("stack_routes is empty: say which service answers, such as {path: /, service: front}.")
     rates = {DEFAULT_RATE: "20r/s", **(settings.get("rate_limits") or {})}
     for name, rate in rates.items():
+        if not _RATE_NAME.fullmatch(str(name)):
+            raise UserError(f"nginx_certbot_rate_limits: {name!r} is no name of letters, digits, dashes, underscores.")
         _check_rate(rate, f"nginx_certbot_rate_limits.{name}")
     csp = settings.get("csp")
     return Site(
         name=stack.name,
         domains=stack.domains,
-        routes=tuple(_route(route, index, rates) for index, route in enumerate(stack.routes)),
+        routes=_routes(stack.routes, rates),
         certificate=_certificate(settings.get("certificate") or {}, stack),
         headers=_headers(settings.get("security_headers") or {}),
         csp=_literal(CONTENT_SECURITY_POLICY if csp is None else csp, "nginx_certbot_csp"),
@@ -80,16 +106,48 @@ def parse_site(stack: Stack, settings: Mapping[str, Any]) -> Site:
     )
 
 
+def _routes(routes: tuple[Route, ...], rates: Mapping[str, str]) -> tuple[SiteRoute, ...]:
+    parsed = tuple(_route(route, index, rates) for index, route in enumerate(routes))
+    seen: dict[str, int] = {}
+    for index, route in enumerate(parsed):
+        if seen.setdefault(route.path, index) != index:
+            raise UserError(f"stack_routes[{index}].path means the same as that of stack_routes[{seen[route.path]}].")
+    return parsed
+
+
 def _route(route: Route, index: int, rates: Mapping[str, str]) -> SiteRoute:
     size = route.body_size
+    if not 0.001 <= route.timeout <= _LONGEST_TIMEOUT:
+        raise UserError(f"stack_routes[{index}].timeout: write a time from 1ms to 7d.")
     return SiteRoute(
-        path=route.path,
+        path=_path(route.path, f"stack_routes[{index}].path"),
         service=route.service,
         timeout=route.timeout,
         body_bytes=parse_size(size, f"stack_routes[{index}].body_size") if size else None,
         limit=_limit(route, index, rates),
         stream=route.stream,
     )
+
+
+def _path(path: str, where: str) -> str:
+    """The path as nginx compares it: decoded.
+
+    Raises:
+        UserError: nginx would never see such a path.
+    """
+    try:
+        decoded = unquote(path, errors="strict")
+    except UnicodeDecodeError:
+        decoded = "\0"
+    if re.search(r"%(?![0-9A-Fa-f]{2})", path) or re.search(r"[\x00-\x1f\x7f]", decoded):
+        raise UserError(f"{where}: {path!r} is no path of UTF-8 text; write % as %25.")
+    # nginx takes these out of a request before it looks for a route.
+    normal = "/" + posixpath.normpath(re.sub("/+", "/", decoded)).strip("/")
+    if normal != "/" and decoded.endswith(("/", "/.", "/..")):
+        normal += "/"
+    if normal != decoded:
+        raise UserError(f"{where}: no request ever has the path {path!r}; write {quote(normal)}.")
+    return decoded
 
 
 def _limit(route: Route, index: int, rates: Mapping[str, str]) -> Limit | None:
@@ -102,7 +160,8 @@ def _limit(route: Route, index: int, rates: Mapping[str, str]) -> Limit | None:
         return Limit(zone=name, rate=rates[name], burst=route.burst)
     if "/" in name:
         _check_rate(name, where)
-        return Limit(zone=name.replace("/", "p"), rate=name, burst=route.burst)
+        # A dot, as no name in nginx_certbot_rate_limits has one.
+        return Limit(zone=name.replace("/", "."), rate=name, burst=route.burst)
     hint = nearest(name, rates) or f"; it has {', '.join(rates)}"
     raise UserError(f"{where}: no {name!r} in nginx_certbot_rate_limits{hint}.")
 
@@ -129,6 +188,9 @@ def _certificate(settings: Mapping[str, Any], stack: Stack) -> Certificate:
         value = cast(str, getattr(certificate, name))
         if value and not _WORD.fullmatch(value):
             raise UserError(f"nginx_certbot_{name}: {value!r} is no name of lower-case letters and dashes.")
+    bundle = certificate.ca_bundle
+    if bundle and not re.fullmatch(r"/[^:\x00-\x1f]*", bundle):
+        raise UserError(f"nginx_certbot_acme_ca_bundle: {bundle!r} is no full path of a file, without a colon.")
     for domain in stack.domains:
         if "." not in domain:
             raise UserError(f"stack_domain: {domain!r} has no dot; no CA certifies such a name.")
@@ -146,6 +208,8 @@ def _literal(value: str, where: str) -> str:
     # nginx has no way to write a literal dollar sign.
     if re.search(r"[$\x00-\x1f\x7f]", value):
         raise UserError(f"{where} may hold neither line breaks nor a dollar sign.")
+    if len(quote_parameter(value).encode()) > LONGEST_HEADER:
+        raise UserError(f"{where} is longer than {LONGEST_HEADER} bytes, which nginx cannot send; shorten it.")
     return value
 
 

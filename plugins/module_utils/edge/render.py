@@ -46,7 +46,7 @@ def render(state: State, addresses: Addresses, features: Features) -> dict[str, 
     files = {
         "nginx.conf": _main(state, features),
         # Apart, because it holds the cookies that open closed previews.
-        "preview.conf": lines(preview_maps(state.sites.values())),
+        "preview.conf": lines(preview_maps(state.sites.values(), state.secret)),
     }
     for name, site in state.sites.items():
         serving = state.serving_of(name)
@@ -83,6 +83,8 @@ def _http(state: State, features: Features) -> list[str]:
         "include /etc/nginx/mime.types;",
         "default_type application/octet-stream;",
         "server_tokens off;",
+        # nginx's own redirects would name the port inside the container.
+        "absolute_redirect off;",
         "sendfile on;",
         "tcp_nopush on;",
         *_timeouts(features),
@@ -149,7 +151,9 @@ def _real_address(edge: Edge) -> list[str]:
 def _maps() -> list[str]:
     return [
         # An empty Connection header keeps the connection to the app open.
-        *block("map $http_upgrade $connection_upgrade", ["default upgrade;", "'' '';"]),
+        # And no other protocol than WebSocket is handed on: h2c would smuggle requests past the edge.
+        *block("map $http_upgrade $connection_upgrade", ["default '';", "websocket upgrade;"]),
+        *block("map $http_upgrade $app_upgrade", ["default '';", "websocket websocket;"]),
         *block("map $http_referer $referer_without_query", [r"~^(?<referer_base>[^?#]*) $referer_base;"]),
         *block("map $request_method:$http_upgrade:$http_accept $is_stream", _streams()),
         # An empty key is not counted: streams have a limit of their own.
@@ -179,14 +183,15 @@ def _proxy(edge: Edge) -> list[str]:
     headers = {
         "Host": "$host",
         "Connection": "$connection_upgrade",
-        "Upgrade": "$http_upgrade",
+        "Upgrade": "$app_upgrade",
         # What the client claims is dropped: only the address that nginx sees counts.
         "X-Real-IP": "$remote_addr",
         "X-Forwarded-For": "$remote_addr",
         "X-Forwarded-Proto": "$scheme",
-        "X-Forwarded-Host": "$host",
+        "X-Forwarded-Host": "$host" if edge.https_port == 443 else f"$host:{edge.https_port}",
         "X-Forwarded-Port": str(edge.https_port),
         "Authorization": "$app_authorization",
+        "Cookie": "$app_cookie",
         "Forwarded": '""',
     }
     return [
@@ -196,8 +201,9 @@ def _proxy(edge: Edge) -> list[str]:
         "proxy_send_timeout 60s;",
         # Events reach the client as the app sends them.
         "proxy_buffering off;",
-        "proxy_buffer_size 16k;",
-        "proxy_buffers 8 16k;",
+        # All headers of an answer have to fit: apps with single sign-on set many long cookies.
+        "proxy_buffer_size 64k;",
+        "proxy_buffers 8 64k;",
         "proxy_redirect off;",
         "proxy_hide_header X-Powered-By;",
         "proxy_hide_header Server;",

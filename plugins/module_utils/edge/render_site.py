@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 from collections.abc import Iterable, Mapping
 
 from .headers import security_headers
@@ -16,6 +16,8 @@ from .text import block, directive, lines, quote
 HTTP_PORT, HTTPS_PORT = 8080, 8443
 # Where an upstream without a container points: a server of nginx itself that answers 503.
 _MAINTENANCE = "127.0.0.1:8503"
+_COOKIE = "sluice_preview"
+_STREAM_SECONDS = 3600.0
 
 
 def zones(sites: Iterable[Site]) -> list[str]:
@@ -90,7 +92,7 @@ def _http_server(names: str, edge: Edge) -> list[str]:
 
 def _https_server(site: Site, serving: Serving, names: str, features: Features) -> list[str]:
     listen = [f"listen {HTTPS_PORT} ssl;", "http2 on;"]
-    headers = security_headers(site.headers, site.csp, serving.script_hashes)
+    headers = security_headers(site.headers, site.csp, serving.script_hashes if site.csp_hash_scripts else ())
     routes = sorted(site.routes, key=lambda route: route.path)
     return [
         *(listen if features.http2_directive else [f"listen {HTTPS_PORT} ssl http2;"]),
@@ -111,7 +113,7 @@ def _basic_auth(site: Site) -> list[str]:
     """A closed preview.
 
     A single-page app sends its own bearer token where the browser would put the password. So a cookie stands
-    for the password once it was right, and is as hard to guess as the file of hashes that it is made from.
+    for the password once it was right.
     """
     if not site.basic_auth:
         return ["set $preview 0;"]
@@ -123,21 +125,38 @@ def _basic_auth(site: Site) -> list[str]:
     ]
 
 
-def preview_maps(sites: Iterable[Site]) -> list[str]:
+def preview_maps(sites: Iterable[Site], secret: str) -> list[str]:
+    """What opens closed previews; without a secret (of the state) a password alone does."""
     rows: list[str] = []
     for site in (s for s in sites if s.basic_auth):
-        token = hashlib.sha256(lines(site.basic_auth).encode()).hexdigest()
-        cookie = f"sluice_preview={token}; Path=/; Secure; HttpOnly; SameSite=Lax"
-        rows += block(
-            f"map $cookie_sluice_preview $realm_{_variable(site)}", [f"default {site.name};", f"{token} off;"]
-        )
-        rows += block(
-            f"map $status:$remote_user $cookie_for_{_variable(site)}",
-            ["default '';", "~^401: '';", f"~^[0-9]+:. {quote(cookie)};"],
-        )
-    # The app must not take the preview's password for one of its own.
+        # A realm named `off` would open the site.
+        realm, opened, cookies = [f'default "Preview of {site.name}";'], [], ["default '';"]
+        if secret:
+            token = _preview_token(site, secret)
+            opened = [f"{token} off;"]
+            cookie = f"{_COOKIE}={token}; Path=/; Secure; HttpOnly; SameSite=Lax"
+            # Who claims to be a user has not shown it yet: only what reached an upstream got past the password.
+            cookies.append(f"'~^[1-9][0-9][0-9].*:[^:]' {quote(cookie)};")
+        rows += block(f"map $cookie_{_COOKIE} $realm_{_variable(site)}", [*realm, *opened])
+        rows += block(f"map $upstream_status:$remote_user $cookie_for_{_variable(site)}", cookies)
+    # The app must not take the preview's password for one of its own, nor learn what stands for it.
     authorization = ["default $http_authorization;", "'~*^1:Basic ' '';"]
-    return [*rows, *block("map $preview:$http_authorization $app_authorization", authorization)]
+    ours = f"{_COOKIE}=[^;]*"
+    cookie_rows = [
+        "default $http_cookie;",
+        f'"~(^|; ?){ours}(;.*)?; ?{ours}" "";',
+        f'"~^(?<cookies_before>(.*; ?)?){ours}(; ?)?(?<cookies_after>.*)$" "$cookies_before$cookies_after";',
+    ]
+    return [
+        *rows,
+        *block("map $preview:$http_authorization $app_authorization", authorization),
+        *block("map $http_cookie $app_cookie", cookie_rows),
+    ]
+
+
+def _preview_token(site: Site, secret: str) -> str:
+    """Known to nobody but this host, and another one as soon as a user or a password is another."""
+    return hmac.new(secret.encode(), lines((site.name, *site.basic_auth)).encode(), "sha256").hexdigest()
 
 
 def _variable(site: Site) -> str:
@@ -145,17 +164,23 @@ def _variable(site: Site) -> str:
 
 
 def _location(site: Site, route: SiteRoute) -> list[str]:
-    timeout = f"{route.timeout:g}s"
+    # A stream may be silent for long.
+    timeout = max(route.timeout, _STREAM_SECONDS) if route.stream else route.timeout
     limits = [route.limit, site.stream_limit] if route.limit and not route.stream else [site.stream_limit]
     return block(
         f"location {quote(route.path)}",
         [
-            *(f"limit_req zone={_zone(site, limit)} burst={limit.burst} nodelay;" for limit in limits if limit),
+            *(_limit_req(site, limit) for limit in limits if limit),
             *([f"client_max_body_size {route.body_bytes};"] if route.body_bytes is not None else []),
-            f"proxy_read_timeout {timeout};",
+            f"proxy_read_timeout {max(1, round(timeout * 1000))}ms;",
             f"proxy_pass http://{upstream_name(site, route.service)};",
         ],
     )
+
+
+def _limit_req(site: Site, limit: Limit) -> str:
+    burst = f"burst={limit.burst} nodelay" if limit.burst else "nodelay"
+    return directive("limit_req", f"zone={_zone(site, limit)}", burst)
 
 
 def _maintenance_server(site: Site, names: str) -> list[str]:

@@ -4,6 +4,7 @@
 
 conf/<digest>/ is never changed once written; conf/current is a symbolic link to one of them. Key pairs lie in
 the generation too, so that a certificate, its key and the configuration that names them change in one step.
+A generation's name is the digest of its files: one that a power failure or a hand has spoilt is told by it.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..errors import UserError
+from ..files import sync_directory, write_whole
 from .model import State, state_from_json
 
 ROOT = Path("/etc/sluice/edge")
 _KEPT = 5
+_SERVED = "served"
 _LOCK_SECONDS = 60.0
 
 Files = Mapping[str, bytes]
@@ -42,7 +45,10 @@ class Store:
             UserError: Another process held it all the time.
         """
         self.root.mkdir(parents=True, exist_ok=True, mode=0o755)
-        with (self.root / name).open("w") as handle:
+        # Whoever can open it can hold it.
+        handle = os.open(self.root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(handle, 0o600)
             deadline = time.monotonic() + wait
             while True:
                 try:
@@ -53,6 +59,8 @@ class Store:
                         raise UserError(f"another process has held {self.root / name} for {wait:g} s.")
                     time.sleep(0.05)
             yield
+        finally:
+            os.close(handle)
 
     def current(self) -> str:
         """The current generation's name; empty before the first."""
@@ -62,27 +70,58 @@ class Store:
             return ""
 
     def state(self) -> State | None:
-        path = self.conf / "current" / "state.json"
-        return state_from_json(json.loads(path.read_text())) if path.exists() else None
+        """What the edge is; `None` where nothing intact says it."""
+        files = self.files()
+        return state_from_json(json.loads(files["state.json"])) if files else None
 
     def files(self) -> dict[str, bytes]:
-        """The current generation's files."""
-        top = self.conf / (self.current() or "none")
-        return {str(p.relative_to(top)): p.read_bytes() for p in sorted(top.rglob("*")) if p.is_file()}
+        """The current generation's files; where it is spoilt, those of the newest intact one; empty without any."""
+        current = self.current()
+        return next((f for name in (current, *self._others(current)) if (f := self._intact(name))), {})
+
+    def _others(self, current: str) -> Iterator[str]:
+        """Looked for only when the current one is spoilt."""
+        if current:
+            yield from (path.name for path in self._generations())
+
+    def _generations(self) -> list[Path]:
+        """Generations and drafts, newest first."""
+        found = [p for p in self.conf.iterdir() if p.is_dir() and not p.is_symlink()]
+        return sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)
+
+    def _intact(self, name: str) -> dict[str, bytes]:
+        """A generation's files if they are what was written; else none."""
+        top = self.conf / (name or "none")
+        files = {str(p.relative_to(top)): p.read_bytes() for p in sorted(top.rglob("*")) if p.is_file()}
+        return files if files and digest(files) == name else {}
+
+    def served(self) -> str:
+        """The generation that nginx has taken up, or will when it starts; empty where that is not certain."""
+        try:
+            return (self.root / _SERVED).read_text()
+        except FileNotFoundError:
+            return ""
+
+    def note_served(self, name: str) -> None:
+        """Empty before anything changes, so that who is killed halfway leaves no wrong word behind."""
+        write_whole(self.root / _SERVED, name)
 
     def write(self, files: Files, uid: int) -> str:
         """Write a generation beside the current one."""
         name = digest(files)
         target = self.conf / name
-        if target.exists():
+        if self._intact(name):
             return name
         self.conf.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self.conf))
         try:
             for path, content in files.items():
-                _write(draft / path, content)
+                (draft / path).parent.mkdir(parents=True, exist_ok=True)
+                write_whole(draft / path, content, 0o400)
             _hand_over(draft, uid)
+            shutil.rmtree(target, ignore_errors=True)
             draft.rename(target)
+            sync_directory(self.conf)
         except OSError:
             shutil.rmtree(draft, ignore_errors=True)
             raise
@@ -93,6 +132,7 @@ class Store:
         link.unlink(missing_ok=True)
         link.symlink_to(name)
         link.replace(self.conf / "current")
+        sync_directory(self.conf)
 
     def discard(self, name: str) -> None:
         if name and name != self.current():
@@ -100,9 +140,7 @@ class Store:
 
     def prune(self) -> None:
         """Keep the last few generations, to look at; the current one among them."""
-        drafts_and_old = [p for p in self.conf.iterdir() if p.is_dir() and not p.is_symlink()]
-        drafts_and_old.sort(key=lambda p: p.stat().st_mtime, reverse=True)
-        for path in drafts_and_old[_KEPT:]:
+        for path in self._generations()[_KEPT:]:
             self.discard(path.name)
 
 
@@ -113,12 +151,6 @@ def digest(files: Files) -> str:
     return total.hexdigest()[:16]
 
 
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o400, exist_ok=False)
-    path.write_bytes(content)
-
-
 def _hand_over(top: Path, uid: int) -> None:
     """To nginx's user, who may read it and nobody else may; the state is not for nginx."""
     for path in [top, *top.rglob("*")]:
@@ -126,3 +158,4 @@ def _hand_over(top: Path, uid: int) -> None:
             os.chown(path, uid, uid)
         if path.is_dir():
             path.chmod(0o500)
+            sync_directory(path)

@@ -21,7 +21,6 @@ from .store import Store
 COLOURS = ("blue", "green")
 _TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*:\d{1,5}")
 _PAGE_SECONDS = 5
-_PAGE_BYTES = 4 * 1024 * 1024
 
 
 def status(store: Store, stack: str) -> dict[str, Any]:
@@ -89,25 +88,14 @@ def _check(site: Site, wanted: Serving, addresses: Addresses) -> None:
 
 
 def _script_hashes(site: Site, serving: Serving, addresses: Addresses) -> tuple[str, ...]:
-    """Hashes of the inline scripts of the page that this colour serves at /."""
+    """Hashes of the inline scripts of the page that this colour serves at /; a nicety, that stops no release."""
     if not (site.csp_hash_scripts and site.csp and serving.colour):
         return ()
     fitting = [route for route in site.routes if route.path == "/"]
     if not fitting:
         return ()
     # Here, because it is a good part of a switch's time, and most stacks have no use for it.
-    import urllib.error
-    import urllib.request
+    from .fetch import html_page
 
     alias, port = serving.upstreams[fitting[0].service][0].rsplit(":", 1)
-    request = urllib.request.Request(
-        f"http://{addresses[alias][0]}:{port}/",
-        headers={"Host": site.domains[0], "X-Forwarded-Proto": "https", "Accept": "text/html"},
-    )
-    # A proxy of the environment has no business between the host and its own container.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=_PAGE_SECONDS) as answer:
-            return inline_script_hashes(answer.read(_PAGE_BYTES).decode(errors="replace"))
-    except (urllib.error.URLError, OSError) as error:
-        raise UserError(f"the new release's page / cannot be read to hash its scripts: {error}.")
+    return inline_script_hashes(html_page(addresses[alias][0], int(port), site.domains[0], _PAGE_SECONDS))

@@ -137,6 +137,22 @@ def test_three_failures_an_hour_are_enough():
     assert attempts.blocked_until(NOW + timedelta(minutes=61)) is None
 
 
+def test_notes_of_a_clock_that_was_wrong_block_nothing():
+    later = NOW.replace(year=2040)
+    attempts = Attempts()
+    for _ in range(4):
+        attempts = attempts.failed(Refusal("no", later + timedelta(days=1)), later)
+    assert attempts.blocked_until(later)
+    assert attempts.blocked_until(NOW) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"failures": ["soon"]}', '{"failures": [], "else": 1}'])
+def test_a_spoilt_note_is_none(tmp_path, text):
+    (tmp_path / "attempts").mkdir()
+    (tmp_path / "attempts/shop.json").write_text(text)
+    assert load(tmp_path, "shop") == Attempts()
+
+
 def test_the_cas_own_word_counts_more():
     attempts = Attempts().failed(Refusal("limit", NOW + timedelta(days=2)), NOW)
     assert attempts.blocked_until(NOW + timedelta(days=1)) == NOW + timedelta(days=2)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.edge import engine
+from ansible_collections.sluice.deploy.plugins.module_utils.edge import engine, fetch
 from ansible_collections.sluice.deploy.plugins.module_utils.edge import switch as switching
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.apply import apply
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.engine import Engine, aliases_of, look_at, workers
@@ -130,6 +130,135 @@ def test_a_failed_reload_brings_the_old_generation_back(store, docker, monkeypat
         switching.switch(store, "shop", request("blue"), docker)
     assert store.current() == before
     assert switching.status(store, "shop")["serving"] is None
+
+
+def reloads(store, docker, monkeypatch, answers):
+    """Has nginx run, and each reload say what generation it would load and then do what `answers` has next."""
+    loaded = []
+
+    def reload(self, master):
+        loaded.append(store.current())
+        answer = answers.pop(0)
+        if answer:
+            raise answer
+
+    monkeypatch.setattr(Engine, "reload", reload)
+    return loaded
+
+
+def test_after_going_back_nginx_loads_the_old_generation_again(store, docker, monkeypatch):
+    before = store.current()
+    loaded = reloads(store, docker, monkeypatch, [UserError("slow"), None])
+    with pytest.raises(UserError, match="slow"):
+        switching.switch(store, "shop", request("blue"), docker)
+    assert loaded[0] != before
+    assert loaded[1] == before == store.served() == store.current()
+
+
+def test_what_could_not_be_loaded_again_is_loaded_by_the_next_run(store, docker, monkeypatch):
+    before = store.current()
+    loaded = reloads(store, docker, monkeypatch, [UserError("slow"), UserError("slow"), None])
+    with pytest.raises(UserError):
+        switching.switch(store, "shop", request("blue"), docker)
+    assert store.served() == ""
+    assert apply(store, Engine(EDGE, store.root, docker), store.state()).changed
+    assert loaded[2] == before == store.served()
+
+
+def test_a_change_of_a_killed_process_is_loaded_by_the_next_run(store, docker, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    loaded = reloads(store, docker, monkeypatch, [Killed(), Killed(), None])
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "discard", lambda self, name: None)
+        make_current = Store.make_current
+        patch.setattr(Store, "make_current", lambda self, name: None if loaded else make_current(self, name))
+        with pytest.raises(Killed):
+            switching.switch(store, "shop", request("blue"), docker)
+    assert "10.0.0.2:3000" in upstreams(store)
+    assert switching.switch(store, "shop", request("blue"), docker)["changed"] is True
+    assert loaded[-1] == store.current() == store.served()
+
+
+@pytest.mark.parametrize(
+    ("phases", "fails"),
+    [
+        ([{1}, {1, 2}, {2}], False),  # as usual
+        ([{1}, {1, 2}], False),  # the old one is stuck
+        ([{1}], True),  # none is new
+    ],
+)
+def test_a_reload_waits_for_new_workers(store, docker, monkeypatch, phases, fails):
+    left = list(phases)
+    monkeypatch.setattr(engine, "workers", lambda master: left.pop(0) if len(left) > 1 else left[0])
+    monkeypatch.setattr(engine.os, "kill", lambda pid, sig: None)
+    monkeypatch.setattr(engine, "_RELOAD_SECONDS", 0.05)
+    monkeypatch.setattr(engine, "_HANDOVER_SECONDS", 0.05)
+    if fails:
+        with pytest.raises(UserError, match="did not take the new configuration up"):
+            Engine(EDGE, store.root, docker).reload(7)
+    else:
+        Engine(EDGE, store.root, docker).reload(7)
+
+
+def spoil(path, content=b""):
+    path.chmod(0o600)
+    path.write_bytes(content)
+
+
+def test_a_spoilt_generation_gives_way_to_the_newest_intact_one(store, docker):
+    switching.switch(store, "shop", request("blue"), docker)
+    intact = store.state()
+    switching.switch(store, "shop", request("green"), docker)
+    spoil(store.conf / "current/state.json")
+    assert store.state() == intact
+    assert switching.switch(store, "shop", request("green"), docker)["changed"] is True
+    assert switching.status(store, "shop")["serving"] == "green"
+    assert store.files()["state.json"] == (store.conf / "current/state.json").read_bytes() != b""
+
+
+def test_without_an_intact_generation_the_edge_is_new(store):
+    spoil(store.conf / "current/tls/shop.key")
+    assert store.state() is None
+    with pytest.raises(UserError, match="run the nginx_certbot role"):
+        switching.status(store, "shop")
+
+
+def test_a_spoilt_generation_is_not_taken_up_again(store, docker):
+    there = switching.switch(store, "shop", request("blue"), docker)
+    blue = store.conf / store.current()
+    switching.switch(store, "shop", request(None), docker)
+    spoil(blue / "sites/shop.conf")
+    files = dict(store.files())
+    assert store.write(files, EDGE.uid) == store.current()
+    other = state(site(body_size="5MiB"))
+    apply(store, Engine(EDGE, store.root, docker), other)
+    assert there["changed"]
+    target = store.conf / store.current()
+    spoil(target / "nginx.conf")
+    apply(store, Engine(EDGE, store.root, docker), other)
+    assert (store.conf / store.current() / "nginx.conf").read_bytes()
+
+
+def test_a_spoilt_note_of_the_image_is_asked_for_again(store, docker):
+    (store.root / "nginx-build.json").write_text("")
+    assert Engine(EDGE, store.root, docker).features("sha256:1").http2_directive
+
+
+def test_nobody_else_can_hold_the_lock(store):
+    (store.root / "lock").touch(0o644)
+    with store.lock():
+        assert (store.root / "lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_hashes_are_served_only_while_they_are_wanted(store, docker, monkeypatch):
+    monkeypatch.setattr(fetch, "html_page", lambda *_: "<script>a()</script>")
+    apply(store, Engine(EDGE, store.root, docker), state(site(csp_hash_scripts=True)))
+    switching.switch(store, "shop", request("blue"), docker)
+    assert b"'sha256-" in store.files()["sites/shop.conf"]
+    apply(store, Engine(EDGE, store.root, docker), store.state().with_site(site(csp_hash_scripts=False)))
+    assert b"'sha256-" not in store.files()["sites/shop.conf"]
 
 
 def test_a_container_that_moved_is_found(store, docker):

@@ -28,6 +28,8 @@ def sha(script: str) -> str:
         ("<script>a()</script><script>a()</script>", ["a()"]),
         ("<script>'&amp; &lt;'</script>", ["'&amp; &lt;'"]),
         ("<script>ü€</script>", ["ü€"]),
+        ("<script>a()</script><![odd[", ["a()"]),
+        ("<script>a()\r\nb()\rc()</script>", ["a()\nb()\nc()"]),
         ("<script>x = '<p>'</script>", ["x = '<p>'"]),
     ],
 )
@@ -42,6 +44,27 @@ def test_scripts_are_allowed_where_scripts_are_ruled():
 def test_default_src_is_not_widened():
     policy = allow_scripts("default-src 'self' cdn.test", ["sha256-x"])
     assert policy == "default-src 'self' cdn.test; script-src 'self' cdn.test 'sha256-x'"
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "script-src 'self' 'unsafe-inline'",
+        "default-src 'unsafe-inline'",
+        "script-src 'self'; script-src-elem 'Unsafe-Inline'",
+    ],
+)
+def test_a_hash_would_undo_unsafe_inline(policy):
+    assert allow_scripts(policy, ["sha256-x"]) == policy
+
+
+def test_the_directive_that_rules_is_widened():
+    assert allow_scripts("script-src a; script-src-elem b", ["x"]) == "script-src a; script-src-elem b 'x'"
+    assert allow_scripts("script-src 'none'", ["x"]) == "script-src 'x'"
+
+
+def test_a_policy_too_long_for_nginx_stays():
+    assert allow_scripts("script-src 'self'", ["sha256-" + "x" * 44] * 80) == "script-src 'self'"
 
 
 def test_without_scripts_the_policy_stays():

@@ -95,6 +95,11 @@ def test_a_container_on_the_port_is_named(tmp_path):
         Host(EDGE, tmp_path, docker).check_ports()
 
 
+def test_credentials_lie_in_a_private_directory(tmp_path):
+    assert Host(EDGE, tmp_path, FakeDocker()).prepare()
+    assert (tmp_path / "dns").stat().st_mode & 0o777 == 0o700
+
+
 def test_mtu_of_the_uplink(tmp_path):
     (tmp_path / "net").mkdir()
     (tmp_path / "net/route").write_text("Iface\tDestination\nlo\t0000007F\neth9\t00000000\n")

@@ -34,6 +34,11 @@ IMAGES = {"image": "nginx:1.30", "certbot_image": "certbot:5"}
         ({}, {"security_headers": {"X Y": "z"}}, "no name of a header"),
         ({}, {"security_headers": {"X-Y": "a\nb"}}, "line breaks"),
         ({}, {"basic_auth": ["ann:password"]}, "hashed"),
+        ({}, {"csp": "default-src 'self' " + "a.test " * 600}, "nginx_certbot_csp is longer than 3500 bytes"),
+        ({}, {"rate_limits": {"a b": "1r/s"}}, "nginx_certbot_rate_limits: 'a b'"),
+        ({}, {"certificate": {"email": "a@b.c", "ca_bundle": "/x:/etc"}}, "nginx_certbot_acme_ca_bundle"),
+        ({"routes": [{"path": "/", "service": "front", "timeout": "12d"}]}, {}, r"stack_routes\[0\].timeout"),
+        ({"routes": [{"path": "/", "service": "front", "timeout": float("inf")}]}, {}, r"stack_routes\[0\].timeout"),
         ({}, {"body_size": "huge"}, "nginx_certbot_body_size"),
     ],
 )
@@ -47,12 +52,50 @@ def test_mistakes_are_named(described, settings, message):
     [
         ({"trusted_proxies": ["10.0.0.0/33"]}, "nginx_certbot_trusted_proxies"),
         ({"publish": ["eth0"]}, "nginx_certbot_publish"),
+        ({"publish": ['fe80::1%"]\n    privileged: true']}, "nginx_certbot_publish"),
+        ({"trusted_proxies": ["fe80::1%eth0;"]}, "nginx_certbot_trusted_proxies"),
+        ({"image": "nginx\n    privileged: true"}, "nginx_certbot_image"),
+        ({"certbot_image": "--privileged"}, "nginx_certbot_certbot_image"),
+        ({"project": "a b"}, "nginx_certbot_project"),
+        ({"network": "-x"}, "nginx_certbot_network"),
+        ({"https_port": 70000}, "nginx_certbot_https_port"),
         ({"http_port": 443}, "choose two ports"),
     ],
 )
 def test_mistakes_of_the_whole_edge(settings, message):
     with pytest.raises(UserError, match=message):
         parse_edge({**IMAGES, **settings})
+
+
+@pytest.mark.parametrize(
+    ("path", "meaning"),
+    [("/caf%C3%A9", "/café"), ("/a%20b", "/a b"), ("/", "/"), ("/x/", "/x/"), ("/a.b/..c", "/a.b/..c"), ("/%25", "/%")],
+)
+def test_a_path_is_compared_as_nginx_does(path, meaning):
+    assert site({"routes": [{"path": path, "service": "front"}]}).routes[0].path == meaning
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("//x", "write /x"),
+        ("/x//y/", "write /x/y/"),
+        ("/x/../admin", "write /admin"),
+        ("/x/.", "write /x/"),
+        ("/..", "write /"),
+        ("/%zz", "%25"),
+        ("/%00", "UTF-8"),
+        ("/%ff", "UTF-8"),
+    ],
+)
+def test_a_path_that_no_request_has(path, message):
+    with pytest.raises(UserError, match=rf"stack_routes\[0\].path: .*{message}\.?"):
+        site({"routes": [{"path": path, "service": "front"}]})
+
+
+def test_two_spellings_of_one_path():
+    with pytest.raises(UserError, match=r"stack_routes\[1\].path means the same as that of stack_routes\[0\]"):
+        site({"routes": [{"path": "/A", "service": "front"}, {"path": "/%41", "service": "server"}]})
 
 
 def test_edge_defaults():
@@ -72,7 +115,7 @@ def test_two_stacks_cannot_claim_one_name():
 def test_a_rate_in_place_of_a_name():
     limit = site({"routes": [{"path": "/", "service": "front", "rate_limit": "5r/m", "burst": 3}]}).routes[0].limit
     assert limit is not None
-    assert (limit.zone, limit.rate, limit.burst) == ("5rpm", "5r/m", 3)
+    assert (limit.zone, limit.rate, limit.burst) == ("5r.m", "5r/m", 3)
 
 
 @pytest.mark.parametrize(

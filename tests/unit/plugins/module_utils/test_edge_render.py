@@ -69,7 +69,7 @@ def test_limit_with_its_burst_and_one_for_streams():
     files = rendered()
     api = block(files["sites/shop.conf"], 'location "/api"')
     assert "limit_req zone=shop.api burst=20 nodelay;" in api
-    assert "limit_req zone=shop.streams" in api
+    assert "limit_req zone=shop.streams.all " in api
     assert "limit_req_zone $limit_key zone=shop.api:1m rate=10r/s;" in files["nginx.conf"]
     assert "zone=shop.default burst=50" in block(files["sites/shop.conf"], 'location "/graphql"')
 
@@ -78,14 +78,50 @@ def test_a_stream_route_is_not_limited_but_as_a_stream():
     routes = [{"path": "/live", "service": "server", "stream": True, "rate_limit": "api"}]
     location = block(rendered(site({"routes": routes}))["sites/shop.conf"], 'location "/live"')
     assert "zone=shop.api" not in location
-    assert "zone=shop.streams" in location
+    assert "zone=shop.streams.all " in location
 
 
 def test_body_size_and_timeout_of_a_route():
     routes = [{"path": "/up", "service": "server", "body_size": "1GiB", "timeout": "1h"}]
     location = block(rendered(site({"routes": routes}))["sites/shop.conf"], 'location "/up"')
     assert "client_max_body_size 1073741824;" in location
-    assert "proxy_read_timeout 3600s;" in location
+    assert "proxy_read_timeout 3600000ms;" in location
+
+
+@pytest.mark.parametrize(("timeout", "written"), [("500ms", "500ms"), (1.5, "1500ms"), (100_000, "100000000ms")])
+def test_a_timeout_is_written_as_nginx_reads_it(timeout, written):
+    routes = [{"path": "/", "service": "server", "timeout": timeout}]
+    assert f"proxy_read_timeout {written};" in rendered(site({"routes": routes}))["sites/shop.conf"]
+
+
+def test_a_limit_without_a_burst():
+    routes = [{"path": "/", "service": "server", "rate_limit": "api"}]
+    assert "limit_req zone=shop.api nodelay;" in rendered(site({"routes": routes}))["sites/shop.conf"]
+
+
+def test_rates_named_as_ours_have_zones_of_their_own():
+    rates = {"streams": "1r/s", "10rps": "1r/m"}
+    paths = {"/a": "streams", "/b": "10rps", "/c": "10r/s"}
+    routes = [{"path": path, "service": "server", "rate_limit": rate} for path, rate in paths.items()]
+    zones = re.findall(r"zone=(\S+):1m", rendered(site({"routes": routes}, rate_limits=rates))["nginx.conf"])
+    assert len(zones) == len(set(zones)) == 4
+
+
+def test_a_stream_may_be_silent_for_an_hour():
+    routes = [{"path": "/live", "service": "server", "stream": True}]
+    assert "proxy_read_timeout 3600000ms;" in rendered(site({"routes": routes}))["sites/shop.conf"]
+
+
+def test_no_other_upgrade_than_websocket_is_handed_on():
+    text = rendered()["nginx.conf"]
+    assert "default '';" in block(text, "map $http_upgrade $connection_upgrade")
+    assert "proxy_set_header Upgrade $app_upgrade;" in text
+
+
+def test_an_unusual_port_is_told_to_the_app():
+    text = render(replace(state(), edge=replace(EDGE, https_port=8443)), {}, NEWEST)["nginx.conf"]
+    assert "proxy_set_header X-Forwarded-Host $host:8443;" in text
+    assert "absolute_redirect off;" in text
 
 
 def test_paths_without_a_route_are_not_found():
@@ -114,8 +150,63 @@ def test_a_header_left_to_the_app():
     assert "Content-Security-Policy" not in text
 
 
+CLOSED = {"basic_auth": ["ann:$6$salt$hash"]}
+
+
+def preview(one, secret="s"):
+    return render(replace(state(one), secret=secret), {}, NEWEST)["preview.conf"]
+
+
+def tokens(text):
+    return set(re.findall(r"([0-9a-f]{64}) off;", text))
+
+
+def test_a_pass_cookie_goes_to_requests_that_reached_an_upstream_alone():
+    cookies = block(preview(site(**CLOSED)), "map $upstream_status:$remote_user $cookie_for_shop")
+    assert "default '';" in cookies
+    pattern = re.search(r"'~(\^\S.*?)' \"sluice_preview=", cookies)[1]
+    assert re.search(pattern, "200:ann")
+    assert re.search(pattern, "502, 200:ann")
+    assert not any(re.search(pattern, text) for text in (":nobody", "200:", "-:ann"))
+
+
+def test_a_pass_cookie_is_the_hosts_and_the_users():
+    one = site(**CLOSED)
+    others = [preview(one, "t"), preview(site(basic_auth=["ann:$6$salt$hash", "bob:$6$salt$hash"]))]
+    assert tokens(preview(one)) == tokens(preview(one)) != tokens(others[0])
+    assert tokens(preview(one)).isdisjoint(tokens(others[1]))
+    assert not tokens(preview(one, ""))
+
+
+def test_a_preview_named_off_is_closed():
+    text = preview(site({"name": "off"}, **CLOSED))
+    assert 'default "Preview of off";' in text
+    assert "default off" not in text
+
+
+@pytest.mark.parametrize(
+    ("sent", "handed_on"),
+    [
+        ("sluice_preview=x", ""),
+        ("a=1; sluice_preview=x; b=2", "a=1; b=2"),
+        ("sluice_preview=x; b=2", "b=2"),
+        ("a=1; sluice_preview=x", "a=1; "),
+        ("sluice_preview=x; sluice_preview=y; b=2", ""),
+    ],
+)
+def test_the_app_never_sees_the_pass_cookie(sent, handed_on):
+    rows = block(preview(site(**CLOSED)), "map $http_cookie $app_cookie").splitlines()
+    twice, once = (re.search(r'"~(.*?)" "', row)[1].replace("?<", "?P<") for row in rows[1:3])
+    if re.search(twice, sent):
+        assert handed_on == ""
+    else:
+        found = re.search(once, sent)
+        assert found["cookies_before"] + found["cookies_after"] == handed_on
+
+
 def test_preview_cookie_is_kept_out_of_the_readable_files():
-    files = rendered(site(basic_auth=["ann:$6$salt$hash"]))
+    closed = replace(state(site(**CLOSED)), secret="s")
+    files = render(closed, {}, NEWEST)
     token = re.search(r"([0-9a-f]{64}) off;", files["preview.conf"])[1]
     assert [name for name, text in files.items() if token in text] == ["preview.conf"]
     assert files["htpasswd/shop"] == "ann:$6$salt$hash\n"
