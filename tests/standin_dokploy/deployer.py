@@ -137,12 +137,18 @@ class Deployer:
             return
         url = str(compose["customGitUrl"])
         log(f"Cloning Repo Custom {url} to {code}: ✅\n")
-        if not url.startswith(("http://", "https://")):
-            raise OSError("git: only https:// without an SSH key")
         branch = compose["customGitBranch"] or "main"
         argv = ["git", "clone", "--depth", "1", "--branch", branch, "--progress", url, str(code)]
-        if self.engine.run(argv, code.parent, log) != 0:
-            raise OSError("Failed to clone the repository")
+        key = self._store.ssh_keys.get(compose["customGitSSHKeyId"] or "", "")
+        said: list[str] = []
+
+        def hear(text: str) -> None:
+            said.append(text)
+            log(text)
+
+        if self.engine.run(argv, code.parent, hear) != 0:
+            script = f'set -e;\necho "{key}" > /tmp/id_rsa\nchmod 600 /tmp/id_rsa\n{" ".join(argv)}\n'
+            raise OSError(f"Command failed: {script}{''.join(said)}")
 
     def _take_commit(self, compose: Row, row: Row) -> None:
         if compose["sourceType"] != "git":

@@ -233,9 +233,13 @@ class Procedures:
         try:
             if values.get("type") == "fetch":
                 self._deployer.fetch(compose, lambda _: None)
+        except OSError as error:
+            # The script that failed, with whatever it was given.
+            raise RefusedError(500, "INTERNAL_SERVER_ERROR", str(error))
+        try:
             return self._converted(compose)[1]
-        except (OSError, ConversionError) as error:
-            raise RefusedError(400, "BAD_REQUEST", str(error))
+        except (OSError, ConversionError):
+            raise RefusedError(404, "NOT_FOUND", "Services not found")
 
     def compose_getConvertedCompose(self, values: Row) -> str:  # noqa: N802
         try:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..errors import UserError, nearest
+from .redaction import mask_private_keys
 
 _PLACEHOLDER = re.compile(
     r"(change[-_ ]?(me|it|this)|replace[-_ ].*|your[-_ ].*|to[-_ ]?do|fix[-_ ]?me|xxx+|example|placeholder"
@@ -84,7 +85,8 @@ def dsn(parts: Mapping[str, Any]) -> str:
 
 
 def redact(text: str, values: Iterable[str], mask: str = "***") -> str:
-    """The text with every secret value, as it is and percent-encoded, replaced."""
+    """The text with every secret value, as it is and percent-encoded, and every private key replaced."""
+    text = mask_private_keys(text, mask)
     forms = {form for v in values if len(v) >= _MASKED_LENGTH for form in (v, quote(v, safe=""), v.strip())}
     # The longest first: one secret may be a part of another.
     for form in sorted(forms, key=len, reverse=True):

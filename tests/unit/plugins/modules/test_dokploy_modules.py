@@ -531,3 +531,59 @@ def test_a_wrong_address_is_one_sentence(dokploy):
     result = dokploy.run("dokploy_info", url="http://127.0.0.1:1")
     assert result["failed"] and "cannot reach Dokploy at http://127.0.0.1:1" in result["msg"]
     assert dokploy.run("dokploy_info", url="dokploy.example.com")["msg"].startswith("url must look like")
+
+
+# What a failure tells, and what it does not
+
+PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\nQyNTUxOQAAACDeploykey\n-----END OPENSSH PRIVATE KEY-----"
+REFUSED = """Cloning into 'code'...
+deploy@git.example.com: Permission denied (publickey).
+fatal: Could not read from remote repository.
+
+Please make sure you have the correct access rights
+and the repository exists.
+"""
+
+
+def test_a_failed_clone_tells_what_git_said_and_not_the_deploy_key(dokploy, place):
+    del place["compose_file"]
+    dokploy.standin.store.ssh_keys["key"] = PEM
+    source = {"git_url": "git@git.example.com:crm.git", "git_ssh_key_id": "key"}
+    made = dokploy.run("dokploy_compose", **place, **source)
+    dokploy.engine.clone_failure = REFUSED
+    result = deploy(dokploy, made["compose_id"])
+    assert "fatal: Could not read from remote repository.; look at git_url" in result["msg"]
+    for part in ("PRIVATE KEY", "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU", "Deploykey", "id_rsa"):
+        assert part not in dokploy.output
+
+
+def test_a_path_that_the_repository_does_not_have_is_named(dokploy, place):
+    del place["compose_file"]
+    made = dokploy.run("dokploy_compose", **place, git_url="https://git.example.com/crm.git", git_path="./no.yml")
+    result = deploy(dokploy, made["compose_id"])
+    assert (
+        "cannot take ./no.yml from branch main of https://git.example.com/crm.git: Services not found" in result["msg"]
+    )
+
+
+def test_a_private_key_in_a_build_log_is_in_no_output(dokploy, service):
+    dokploy.engine.build_output = f"deploying with\n{PEM}\nand failing\n"
+    dokploy.engine.exit_code = 1
+    result = deploy(dokploy, service)
+    assert result["failed"] and "and failing" in result["msg"]
+    assert "Deploykey" not in dokploy.output
+
+
+def test_the_first_run_on_a_new_server_makes_a_key(dokploy):
+    who = {"admin_email": "ops@example.com", "admin_password": "long-enough"}
+    first = dokploy.run("dokploy_api_key", **who)
+    assert first["key"] and first["signed_up"]
+    again = dokploy.run("dokploy_api_key", **who)
+    assert again["key"] and not again["signed_up"]
+
+
+def test_an_administrator_with_two_factors_is_told_so(dokploy):
+    dokploy.standin.store.admin = {"email": "ops@example.com", "password": "long-enough", "two_factors": True}
+    result = dokploy.run("dokploy_api_key", admin_email="ops@example.com", admin_password="long-enough")
+    assert result["failed"] and "signs in with two factors" in result["msg"]
+    assert "rate limit" not in result["msg"].replace("rate limiting off", "")

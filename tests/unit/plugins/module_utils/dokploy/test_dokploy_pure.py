@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import pytest
 
@@ -19,7 +20,12 @@ from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.render impor
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.settings import check_settings
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.source import GitSource
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues.redaction import Redactor, looks_secret
+from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues.redaction import (
+    Redactor,
+    looks_secret,
+    mask_assignments,
+)
+from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues.values import redact
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
 
 PROJECTS = [
@@ -155,6 +161,30 @@ def test_redaction_leaves_the_rest():
     text = "https://crm.example.com/a?b=c sha256:0123456789abcdef0123456789abcdef"
     assert Redactor([SECRET, "abc"])(text) == text
     assert Redactor()("git clone https://user:token@h/x") == "git clone https://[redacted]@h/x"
+
+
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\nlast line\n-----END RSA PRIVATE KEY-----"
+
+
+@pytest.mark.parametrize(
+    "block", [PEM, PEM.replace("\n", "\\n"), PEM.partition("-----END")[0], PEM.replace("RSA ", "")]
+)
+@pytest.mark.parametrize("mask", [Redactor(), mask_assignments, lambda text: redact(text, [])])
+def test_a_private_key_is_masked_whoever_it_belongs_to(block, mask):
+    shown = mask(f"before\n{block}")
+    assert shown.startswith("before\n") and "MII" not in shown and "last line" not in shown
+
+
+def test_base64_that_hides_a_private_key_is_masked():
+    assert Redactor()(base64.b64encode(PEM.encode()).decode()) == "[redacted]"
+
+
+@pytest.mark.parametrize("mask", [Redactor(["a-known-secret"]), mask_assignments])
+@pytest.mark.parametrize("text", ["\n" * 200_000, " \n" * 100_000, "-----BEGIN " * 20_000, "A" * 200_000])
+def test_masking_takes_time_in_proportion(mask, text):
+    started = time.process_time()
+    assert mask(text) == text
+    assert time.process_time() - started < 2
 
 
 def test_names_that_say_secret():
