@@ -118,6 +118,9 @@ class Deployer:
         source = compose["sourceType"]
         log(f"App Name: {compose['appName']}\nBuild Compose 🐳\nCommand: {' '.join(argv)}\n")
         log(f"Source Type: docker {source} ✅\n")
+        if compose["isolatedDeployment"]:
+            # There already from the second deployment on.
+            self.engine.run(["docker", "network", "create", compose["appName"]], code, lambda _: None)
         if self.engine.run(argv, code, log) != 0:
             log("Error: ❌ Docker command failed\n\nError occurred ❌, check the logs for details.\n")
             return "error"
@@ -162,7 +165,7 @@ class Deployer:
     def _write_files(self, compose: Row, code: Path) -> None:
         store = self._store
         path = code / self.compose_path(compose)
-        text = convert(path.read_text(), compose["appName"], store.domains_of(compose["composeId"]))
+        text = convert(path.read_text(), compose, store.domains_of(compose["composeId"]))
         path.write_text(text)
         environment = store.environments[compose["environmentId"]]
         project = store.projects[environment["projectId"]]
@@ -192,5 +195,7 @@ class Deployer:
     def delete(self, compose: Row, volumes: bool) -> None:
         argv = ["docker", "compose", "-p", compose["appName"], "down", *(["--volumes"] if volumes else [])]
         self.engine.run(argv, self._directory, lambda _: None)
+        if compose["isolatedDeployment"]:
+            self.engine.run(["docker", "network", "rm", compose["appName"]], self._directory, lambda _: None)
         self.engine.route()
         shutil.rmtree(self._directory / compose["appName"], ignore_errors=True)

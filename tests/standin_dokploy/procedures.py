@@ -253,7 +253,7 @@ class Procedures:
             path = self._deployer.code_directory(compose) / self._deployer.compose_path(compose)
             text = path.read_text()
         services = list((yaml.safe_load(text) or {}).get("services") or {})
-        return convert(text, compose["appName"], self._store.domains_of(compose["composeId"])), services
+        return convert(text, compose, self._store.domains_of(compose["composeId"])), services
 
     def compose_readLogs(self, values: Row) -> str:  # noqa: N802
         """Of any container on the host."""

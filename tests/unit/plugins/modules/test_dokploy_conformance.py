@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 
+from ansible_collections.sluice.deploy.tests.standin_dokploy.convert import convert
 from ansible_collections.sluice.deploy.tests.standin_dokploy.procedures import MUTATIONS, QUERIES
 
 RECORDS = Path(__file__).resolve().parents[4].parent / "shared/dokploy"
@@ -200,6 +202,27 @@ def test_signing_up_and_in_as_the_real_server_has_it(dokploy):
     assert (status, said["code"]) == (422, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL")
     dokploy.standin.store.admin["two_factors"] = True
     assert call(dokploy, SIGN_IN, ADMIN) == (200, {"twoFactorRedirect": True})
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+@pytest.mark.parametrize("labels", [["a=b"], {"a": "b"}])
+def test_labels_and_networks_are_added_as_the_real_server_does(labels, isolated):
+    text = json.dumps({"services": {"web": {"labels": labels}}})
+    domain = {**DOMAIN, "serviceName": "web", "uniqueConfigKey": 1, "path": "/", "https": True, "middlewares": []}
+    compose = yaml.safe_load(
+        convert(text, {"appName": "app-x", "isolatedDeployment": isolated}, [{**domain, "certificateType": "none"}])
+    )
+    web, network = compose["services"]["web"], "app-x" if isolated else "dokploy-network"
+    found = [f"{k}={v}" for k, v in web["labels"].items()] if isinstance(labels, dict) else web["labels"]
+    for label in (
+        "a=b",
+        f"traefik.docker.network={network}",
+        "traefik.http.routers.app-x-1-web.service=app-x-1-web",
+        "traefik.http.routers.app-x-1-websecure.tls=true",
+    ):
+        assert label in found
+    assert web["networks"] == ([network] if isolated else [network, "default"])
+    assert compose["networks"][network]["external"] is True
 
 
 def test_a_key_counts_whatever_else_is_sent(dokploy):
