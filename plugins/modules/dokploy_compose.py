@@ -34,7 +34,9 @@ options:
       - Its name must be O(name).
     type: str
   app_name:
-    description: Beginning of a new service's Compose project name, to which Dokploy adds random letters.
+    description:
+      - Beginning of a new service's Compose project name, to which Dokploy adds random letters.
+      - By default the name of O(stack), or O(name), in lower-case letters, digits and hyphens.
     type: str
   description:
     description: What the service is. Left as it is when not set.
@@ -90,6 +92,14 @@ options:
     description: Whether Dokploy deploys by itself when its webhook is called.
     type: bool
     default: false
+  isolated:
+    description:
+      - Whether the containers are on a network of their own, to which Dokploy connects its Traefik.
+      - Otherwise each service with a domain joins C(dokploy-network), which all stacks of the server share. A service
+        answers there to its plain name, so that C(server) of one stack may reach C(server) of another.
+      - Set it to V(false) for a service that has to reach databases or applications of Dokploy's own on that network.
+    type: bool
+    default: true
   command:
     description: Replaces the arguments of C(docker) in a deployment. Left as it is when not set.
     type: str
@@ -141,6 +151,8 @@ from ..module_utils.dokploy.composefile import check_compose_file
 from ..module_utils.dokploy.render import render_stack
 from ..module_utils.dokploy.services import (
     Service,
+    app_name_from,
+    check_app_name,
     ensure_service,
     locate,
     remove_service,
@@ -197,10 +209,13 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
         purge=params["purge_env"],
         description=params["description"],
         auto_deploy=params["auto_deploy"],
+        isolated=params["isolated"],
         command=params["command"],
     )
+    own = params["app_name"]
+    app_name = check_app_name(own) if own else app_name_from(stack.name if stack else name)
     place = locate(client, params["compose_id"], params["project"], params["environment"], name)
-    return ensure_service(client, place, name, service, app_name=params["app_name"], check=check).result()
+    return ensure_service(client, place, name, service, app_name=app_name, check=check).result()
 
 
 def main() -> None:
@@ -223,6 +238,7 @@ def main() -> None:
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "purge_env": {"type": "bool", "default": False},
             "auto_deploy": {"type": "bool", "default": False},
+            "isolated": {"type": "bool", "default": True},
             "command": {"type": "str"},
             **REMOVAL,
         },

@@ -118,6 +118,9 @@ class Deployer:
         source = compose["sourceType"]
         log(f"App Name: {compose['appName']}\nBuild Compose 🐳\nCommand: {' '.join(argv)}\n")
         log(f"Source Type: docker {source} ✅\n")
+        if compose["isolatedDeployment"]:
+            # There already from the second deployment on.
+            self.engine.run(["docker", "network", "create", compose["appName"]], code, lambda _: None)
         if self.engine.run(argv, code, log) != 0:
             log("Error: ❌ Docker command failed\n\nError occurred ❌, check the logs for details.\n")
             return "error"
@@ -137,12 +140,18 @@ class Deployer:
             return
         url = str(compose["customGitUrl"])
         log(f"Cloning Repo Custom {url} to {code}: ✅\n")
-        if not url.startswith(("http://", "https://")):
-            raise OSError("git: only https:// without an SSH key")
         branch = compose["customGitBranch"] or "main"
         argv = ["git", "clone", "--depth", "1", "--branch", branch, "--progress", url, str(code)]
-        if self.engine.run(argv, code.parent, log) != 0:
-            raise OSError("Failed to clone the repository")
+        key = self._store.ssh_keys.get(compose["customGitSSHKeyId"] or "", "")
+        said: list[str] = []
+
+        def hear(text: str) -> None:
+            said.append(text)
+            log(text)
+
+        if self.engine.run(argv, code.parent, hear) != 0:
+            script = f'set -e;\necho "{key}" > /tmp/id_rsa\nchmod 600 /tmp/id_rsa\n{" ".join(argv)}\n'
+            raise OSError(f"Command failed: {script}{''.join(said)}")
 
     def _take_commit(self, compose: Row, row: Row) -> None:
         if compose["sourceType"] != "git":
@@ -156,7 +165,7 @@ class Deployer:
     def _write_files(self, compose: Row, code: Path) -> None:
         store = self._store
         path = code / self.compose_path(compose)
-        text = convert(path.read_text(), compose["appName"], store.domains_of(compose["composeId"]))
+        text = convert(path.read_text(), compose, store.domains_of(compose["composeId"]))
         path.write_text(text)
         environment = store.environments[compose["environmentId"]]
         project = store.projects[environment["projectId"]]
@@ -186,5 +195,7 @@ class Deployer:
     def delete(self, compose: Row, volumes: bool) -> None:
         argv = ["docker", "compose", "-p", compose["appName"], "down", *(["--volumes"] if volumes else [])]
         self.engine.run(argv, self._directory, lambda _: None)
+        if compose["isolatedDeployment"]:
+            self.engine.run(["docker", "network", "rm", compose["appName"]], self._directory, lambda _: None)
         self.engine.route()
         shutil.rmtree(self._directory / compose["appName"], ignore_errors=True)

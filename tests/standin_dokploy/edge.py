@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .convert import NETWORK
-
 REDIRECT = "redirect-to-https@file"
 _ROUTER = re.compile(r"traefik\.http\.routers\.(.+)\.rule")
 _RULE = re.compile(r"Host\(`([^`]+)`\)(?: && PathPrefix\(`([^`]+)`\))?")
@@ -33,7 +31,8 @@ def routers(containers: Iterable[dict[str, Any]]) -> list[Router]:
     found = []
     for container in containers:
         labels = container["Config"]["Labels"]
-        address = (container["NetworkSettings"]["Networks"].get(NETWORK) or {}).get("IPAddress")
+        networks = container["NetworkSettings"]["Networks"]
+        address = (networks.get(labels.get("traefik.docker.network")) or {}).get("IPAddress")
         for label, text in labels.items():
             name, rule = _ROUTER.fullmatch(label), _RULE.fullmatch(text)
             if not (name and rule and address):

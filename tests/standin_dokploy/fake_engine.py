@@ -21,6 +21,7 @@ class FakeEngine:
         exit_code: Of each deployment.
         states: State and status of a service's container, where it is not healthy.
         repository: The Compose file that each clone yields.
+        clone_failure: What git prints where it cannot clone.
         environments: The .env of each deployment, as written for Compose.
         logs: Printed by each container.
     """
@@ -31,6 +32,7 @@ class FakeEngine:
         self.exit_code = 0
         self.states: dict[str, tuple[str, str]] = {}
         self.repository = ""
+        self.clone_failure = ""
         self.commit = "a" * 40
         self.environments: list[str] = []
         self.projects: dict[str, list[str]] = {}
@@ -40,6 +42,8 @@ class FakeEngine:
         words = set(argv)
         if argv[0] == "git":
             return self._git(argv, directory, log)
+        if "network" in words:
+            return 0
         project = argv[argv.index("-p") + 1]
         if "down" in words:
             self.projects.pop(project, None)
@@ -56,6 +60,9 @@ class FakeEngine:
         return 0
 
     def _git(self, argv: list[str], directory: Path, log: Callable[[str], None]) -> int:
+        if "clone" in argv and self.clone_failure:
+            log(self.clone_failure)
+            return 128
         if "clone" in argv:
             target = Path(argv[-1])
             target.mkdir(parents=True, exist_ok=True)

@@ -233,9 +233,13 @@ class Procedures:
         try:
             if values.get("type") == "fetch":
                 self._deployer.fetch(compose, lambda _: None)
+        except OSError as error:
+            # The script that failed, with whatever it was given.
+            raise RefusedError(500, "INTERNAL_SERVER_ERROR", str(error))
+        try:
             return self._converted(compose)[1]
-        except (OSError, ConversionError) as error:
-            raise RefusedError(400, "BAD_REQUEST", str(error))
+        except (OSError, ConversionError):
+            raise RefusedError(404, "NOT_FOUND", "Services not found")
 
     def compose_getConvertedCompose(self, values: Row) -> str:  # noqa: N802
         try:
@@ -249,7 +253,7 @@ class Procedures:
             path = self._deployer.code_directory(compose) / self._deployer.compose_path(compose)
             text = path.read_text()
         services = list((yaml.safe_load(text) or {}).get("services") or {})
-        return convert(text, compose["appName"], self._store.domains_of(compose["composeId"])), services
+        return convert(text, compose, self._store.domains_of(compose["composeId"])), services
 
     def compose_readLogs(self, values: Row) -> str:  # noqa: N802
         """Of any container on the host."""

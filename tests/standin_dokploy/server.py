@@ -22,6 +22,7 @@ from .store import Store
 MAX_BODY = 1024 * 1024
 SIGN_IN_WINDOW = 10
 SIGN_IN_LIMIT = 3
+SHORTEST_PASSWORD = 8
 
 
 class Standin:
@@ -109,8 +110,6 @@ class Handler(BaseHTTPRequestHandler):
     def _let_in(self) -> bool:
         store = self.standin.store
         cookie = (self.headers.get("cookie") or "").partition("session=")[2].partition(";")[0]
-        if self.headers.get("authorization"):
-            return False
         with store.lock:
             return cookie in store.sessions or store.spend(self.headers.get("x-api-key") or "")
 
@@ -138,8 +137,15 @@ class Handler(BaseHTTPRequestHandler):
     def _authenticate(self, procedure: str, values: dict[str, str]) -> None:
         store = self.standin.store
         if procedure == "auth/sign-up/email":
+            if store.admin and store.admin["email"] == values["email"]:
+                code = "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL"
+                self._answer(422, {"message": "User already exists. Use another email.", "code": code})
+                return
             if store.admin:
                 self._answer(400, {"message": "Admin is already created", "code": "ADMIN_IS_ALREADY_CREATED"})
+                return
+            if len(values["password"]) < SHORTEST_PASSWORD:
+                self._answer(400, {"message": "Password too short", "code": "PASSWORD_TOO_SHORT"})
                 return
             store.admin = {"email": values["email"], "password": values["password"]}
             self._answer(200, {"user": {"email": values["email"]}}, session=True)
@@ -149,10 +155,14 @@ class Handler(BaseHTTPRequestHandler):
         self.standin.sign_ins = [*recent, moment]
         if len(recent) >= SIGN_IN_LIMIT:
             self._answer(429, {"message": "Too many requests. Please try again later."})
+        elif self.headers.get("cookie") and not self.headers.get("origin"):
+            self._answer(403, {"message": "Missing or null Origin", "code": "MISSING_OR_NULL_ORIGIN"})
         elif self.headers.get("origin"):
             self._answer(403, {"message": "Invalid origin", "code": "INVALID_ORIGIN"})
         elif not store.admin or any(store.admin[key] != values.get(key) for key in ("email", "password")):
             self._answer(401, {"message": "Invalid email or password", "code": "INVALID_EMAIL_OR_PASSWORD"})
+        elif store.admin.get("two_factors"):
+            self._answer(200, {"twoFactorRedirect": True})
         else:
             self._answer(200, {"redirect": False, "user": {"email": values["email"]}}, session=True)
 

@@ -70,6 +70,8 @@ class Store:
         self.domains: dict[str, Row] = {}
         self.deployments: dict[str, Row] = {}
         self.logs: dict[str, str] = {}
+        # Private keys by id.
+        self.ssh_keys: dict[str, str] = {}
         self.settings: Row = {
             "id": new_id(), "serverIp": None, "certificateType": "none", "https": False, "host": None,
             "letsEncryptEmail": None, "enableDockerCleanup": True, "buildsConcurrency": 1,

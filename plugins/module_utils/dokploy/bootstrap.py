@@ -55,10 +55,12 @@ def sign_in(client: Client, who: Administrator) -> None:
     """Open a session, which the client's cookies then carry.
 
     Raises:
-        UserError: The server refused.
+        UserError: The server refused, or wants a second factor.
     """
+    # Signing up left a session, and with its cookie the server wants an Origin, as of a browser.
+    client.forget_session()
     try:
-        client.post("auth/sign-in/email", email=who.email, password=who.password)
+        answer: Any = client.post("auth/sign-in/email", email=who.email, password=who.password)
     except ApiError as error:
         if error.status == 401:
             raise UserError(
@@ -68,6 +70,11 @@ def sign_in(client: Client, who: Administrator) -> None:
         if error.status == 429:
             raise UserError("Dokploy takes three attempts to sign in per 10 s; wait and run again")
         raise
+    if isinstance(answer, dict) and answer.get("twoFactorRedirect"):
+        raise UserError(
+            "the administrator of admin_email signs in with two factors, which cannot be done here; "
+            "make an API key by hand under Profile, with rate limiting off, and set it as api_key"
+        )
 
 
 def create_api_key(client: Client, name: str) -> str:

@@ -110,6 +110,10 @@ class Client:
         except MissingProcedureError as error:
             raise self._with_version(procedure, error)
 
+    def forget_session(self) -> None:
+        """Send no cookie that the server has set so far."""
+        self._session.cookies.clear()
+
     def version(self) -> str:
         """The server's version such as `v0.30.2`; empty where it does not say."""
         self.reads += 1

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from ..errors import UserError
 from .containers import HealthWatch, Verdict, containers_query
+from .explain import last_reason
 from .responses import ApiError
 
 Row = Mapping[str, Any]
@@ -209,8 +210,8 @@ def _by_id(rows: Iterable[Row], deployment_id: str) -> Row | None:
 def _why(row: Row) -> str:
     if row.get("status") == "cancelled":
         return "the deployment was cancelled, by hand or by a restart of the Dokploy server; run again"
-    said = str(row.get("errorMessage") or "").strip()
-    return f"the deployment failed{f': {said[:300]}' if said else ''}"
+    said = last_reason(str(row.get("errorMessage") or ""))
+    return f"the deployment failed{f': {said}' if said else ''}"
 
 
 def watch_containers(

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 
 from ..errors import UserError
 
-# npm dotenv 16's grammar of a line, so that a text is read here as the server reads it.
+# npm dotenv 16's grammar of a line, so that a text is read here as the server reads it; but that a line begins
+# with spaces, not with the blank lines before it, which would be read once for each.
 _LINE = re.compile(
-    r"^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*?|:\s+?)"
+    r"^[^\S\n]*(?:export\s+)?([\w.-]+)(?:\s*=\s*?|:\s+?)"
     r"(\s*'(?:\\'|[^'])*'|\s*\"(?:\\\"|[^\"])*\"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?"
     r"\s*(?:#.*)?$",
     re.MULTILINE | re.ASCII,
@@ -67,7 +68,7 @@ def _line(name: str, value: str) -> str:
     if _COMPOSE_REFERENCE.search(value):
         raise UserError(
             f"the value of {name} holds a reference such as ${{NAME}}, which Compose would replace; "
-            "change the value, or use Dokploy's own form ${{{{NAME}}}} where a reference is meant"
+            "change the value, or use Dokploy's own form ${{NAME}} where a reference is meant"
         )
     if "\r" in value or "\0" in value:
         raise UserError(f"the value of {name} holds a carriage return or null byte; remove it, Compose drops it")

@@ -1,6 +1,6 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From a stack description to a Compose file as Dokploy runs it: one project, no edge, no fixed names."""
+"""From a stack description to a Compose file as Dokploy runs it: one project, no edge, no fixed names or networks."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from ..stack import Build, Hook, Service, Stack
 from ..stack.compose import compose_text, data_compose, release_compose
 
-NETWORK = "dokploy-network"
 Compose = dict[str, Any]
 
 
 def render_stack(stack: Stack) -> str:
     """The Compose file of a stack.
 
-    Secrets are references to the service's environment in Dokploy; routes become domains, not labels.
+    Secrets are references to the service's environment in Dokploy; routes become domains, not labels. Networks are
+    Dokploy's to add: on a shared one, a service would answer to its plain name for every stack.
     """
     images = {name: service.image for name, service in stack.services.items()}
     services: Compose = {
@@ -28,8 +28,6 @@ def render_stack(stack: Stack) -> str:
         services[name] = _fit(stack, service, services[name])
     services |= _hooks(stack, services)
     compose: Compose = {"services": services}
-    if any(NETWORK in service.get("networks", []) for service in services.values()):
-        compose["networks"] = {NETWORK: {"external": True}}
     volumes = sorted({v.source for s in stack.services.values() for v in s.volumes if v.named})
     if volumes:
         compose["volumes"] = {volume: {} for volume in volumes}
@@ -59,8 +57,6 @@ def _fit(stack: Stack, service: Service, rendered: Compose) -> Compose:
     needs = _dependencies(stack, service)
     if needs:
         fitted["depends_on"] = needs
-    if service.name in {route.service for route in stack.routes}:
-        fitted["networks"] = ["default", NETWORK]
     return {**head, **fitted}
 
 

@@ -10,6 +10,8 @@ import re
 from typing import Any
 
 from ..errors import UserError
+from ..secretvalues.redaction import mask_private_keys
+from .explain import last_reason
 
 _TITLE = re.compile(r"<title[^>]*>\s*(.*?)\s*</title>", re.IGNORECASE | re.DOTALL)
 
@@ -20,10 +22,12 @@ class ApiError(UserError):
     Attributes:
         status: HTTP status, or None where no answer came.
         temporary: The same request may succeed later.
+        said: The server's own reason, in one line.
     """
 
-    def __init__(self, message: str, *, status: int | None = None, temporary: bool = False) -> None:
+    def __init__(self, message: str, *, status: int | None = None, temporary: bool = False, said: str = "") -> None:
         super().__init__(message)
+        self.said = said or message
         self.status = status
         self.temporary = temporary
 
@@ -47,7 +51,7 @@ def read_answer(procedure: str, status: int, content_type: str, body: bytes, loc
     text = body.decode("utf-8", "replace")
     data: Any = None
     parsed = False
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         data, parsed = json.loads(text), True
     if status < 300 and (parsed or not text.strip()):
         return data
@@ -70,7 +74,7 @@ def _page_message(procedure: str, status: int, text: str) -> str:
 
 
 def _api_error(procedure: str, status: int, data: dict[str, Any], text: str) -> ApiError:
-    message = _explain(data) or text.strip()[:300] or "no explanation"
+    message = _explain(data) or last_reason("" if data else text) or "no explanation that could be shown here"
     if status == 401:
         return ApiError(
             "Dokploy refused api_key (401): either the key is wrong, deleted or belongs to another server, "
@@ -78,34 +82,51 @@ def _api_error(procedure: str, status: int, data: dict[str, Any], text: str) -> 
             "make a key with rate limiting off",
             status=status,
         )
+    code = str(data.get("code") or "")
+    if status == 403 and ("ORIGIN" in code or procedure.startswith("auth/")):
+        return ApiError(
+            f"Dokploy refused {procedure} ({' '.join(['403', code]).strip()}): {message}; "
+            "no proxy between may add cookies or an Origin header",
+            status=status,
+        )
     if status == 403:
         return ApiError(
             f"api_key's owner may not call {procedure} (403: {message}); use a key of the server's owner",
             status=status,
         )
-    if status == 404 and not (data.get("data") or {}).get("path") and procedure not in message:
+    if status == 404 and not _mapping(data.get("data")).get("path") and procedure not in message:
         return MissingProcedureError(f"this Dokploy server has no {procedure} (404: {message})", status=status)
     if status == 413:
         return ApiError(f"{procedure}: the request is too large for Dokploy, which takes 1 MB (413)", status=status)
     return ApiError(
         f"Dokploy failed {procedure} ({status}): {message}",
         status=status,
+        said=message,
         temporary=status in (429, 502, 503, 504),
     )
 
 
 def _explain(data: dict[str, Any]) -> str:
-    """The message of an error body, with the fields that the server's validation complains about."""
-    message = str(data.get("message") or "")
-    details = (data.get("data") or {}).get("zodError") or {}
-    fields = details.get("fieldErrors") or {}
-    complaints = [f"{field}: {', '.join(map(str, texts))}" for field, texts in fields.items() if texts]
-    if not complaints:
+    """The reason in an error body, with the fields that the server's validation complains about."""
+    fields = _mapping(_mapping(_mapping(data.get("data")).get("zodError")).get("fieldErrors"))
+    complaints = [
+        f"{field}: {', '.join(map(str, texts))}" for field, texts in fields.items() if texts and isinstance(texts, list)
+    ]
+    if not complaints and isinstance(data.get("issues"), list):
         complaints = [
-            f"{'.'.join(map(str, issue.get('path', [])))}: {issue.get('message', '')}"
-            for issue in data.get("issues") or []
+            f"{_path(issue.get('path'))}: {issue.get('message', '')}"
+            for issue in data["issues"]
             if isinstance(issue, dict)
         ]
+    message = str(data.get("message") or "")
     # Validation repeats its findings as a JSON text in message.
-    parts = complaints if complaints and message.startswith("[") else [message, *complaints]
-    return "; ".join(parts)[:600]
+    parts = complaints if complaints and message.startswith("[") else [last_reason(message), *complaints]
+    return mask_private_keys("; ".join(filter(None, parts)))[:600]
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _path(value: Any) -> str:
+    return ".".join(map(str, value)) if isinstance(value, list) else str(value or "")

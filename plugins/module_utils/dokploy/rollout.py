@@ -24,6 +24,7 @@ from .deployment import (
 )
 from .fingerprint import fingerprint, join_description, split_description
 from .logscan import known_secrets, scan_logs
+from .responses import ApiError
 from .services import read_service
 
 LOG_LINES_SHOWN = 40
@@ -129,7 +130,7 @@ class Rollout:
         raw = self._stored.get("sourceType") == "raw"
         if not raw:
             # Has the server clone, so that the file to be deployed is seen before it is.
-            self._client.get("compose.loadServices", composeId=self._id, type="fetch")
+            self._load_services()
         text = str(self._client.get("compose.getConvertedCompose", composeId=self._id) or "")
         compose = (check_compose_file if self._wish.check_file else read_compose_file)(text)
         hosts = routed_hosts(text)
@@ -144,6 +145,18 @@ class Rollout:
                         else f"the Compose file has only {', '.join(compose.services)}"
                     )
                 )
+
+    def _load_services(self) -> None:
+        try:
+            self._client.get("compose.loadServices", composeId=self._id, type="fetch")
+        except ApiError as error:
+            if error.temporary or error.status not in (400, 404, 500):
+                raise
+            raise UserError(
+                f"Dokploy cannot take {self._stored.get('composePath')} from branch "
+                f"{self._stored.get('customGitBranch')} of {self._stored.get('customGitUrl')}: {error.said}; "
+                "look at git_url, git_branch, git_path and git_ssh_key_id"
+            )
 
     def _deploy(self) -> None:
         deployer = Deployer(self._client, self._id, timeout=self._wish.wait_timeout, timeline=self._timeline)

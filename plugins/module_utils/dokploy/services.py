@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,9 @@ from .lookup import Place
 from .projects import Outcome, delete_service, find
 from .source import GitSource, RawSource, changes, check_stored
 
+# Dokploy takes 63 characters, seven of which are its own.
+LONGEST_APP_NAME = 56
+
 
 @dataclass(frozen=True)
 class Service:
@@ -33,6 +37,7 @@ class Service:
         variables: Its environment, secrets among them.
         purge: Whether variables that are not listed are removed.
         description: None to leave as it is, like the other optional ones.
+        isolated: Whether its containers are on a network of their own instead of the one that all stacks share.
     """
 
     source: GitSource | RawSource
@@ -40,6 +45,7 @@ class Service:
     purge: bool = False
     description: str | None = None
     auto_deploy: bool = False
+    isolated: bool = True
     command: str | None = None
 
     def fields(self) -> dict[str, Any]:
@@ -49,10 +55,30 @@ class Service:
             **self.source.fields(),
             "composeType": "docker-compose",
             "autoDeploy": self.auto_deploy,
+            "isolatedDeployment": self.isolated,
             # Without it the environment is dropped on the way, silently.
             "createEnvFile": True,
             **optional,
         }
+
+
+def app_name_from(name: str) -> str:
+    """The beginning of a Compose project's name that says whose it is; empty where the name has nothing for it."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:LONGEST_APP_NAME].rstrip("-")
+
+
+def check_app_name(name: str) -> str:
+    """The name, unless the server would refuse it.
+
+    Raises:
+        UserError: It is too long, or has other characters.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) or len(name) > LONGEST_APP_NAME:
+        raise UserError(
+            f"app_name {name!r} cannot begin a Compose project's name; use lower-case letters, digits, _ and -, "
+            f"at most {LONGEST_APP_NAME} characters"
+        )
+    return name
 
 
 def locate(client: Client, compose_id: str | None, project: str, environment: str, name: str) -> Place:
@@ -76,9 +102,7 @@ def read_service(client: Client, compose_id: str, name: str = "") -> Mapping[str
     return stored
 
 
-def ensure_service(
-    client: Client, place: Place, name: str, service: Service, *, app_name: str | None, check: bool
-) -> Outcome:
+def ensure_service(client: Client, place: Place, name: str, service: Service, *, app_name: str, check: bool) -> Outcome:
     """The service exists and is configured so."""
     if place.compose_id is None:
         if check:
@@ -100,7 +124,7 @@ def ensure_service(
     return outcome
 
 
-def _create(client: Client, environment_id: str, name: str, service: Service, app_name: str | None) -> str:
+def _create(client: Client, environment_id: str, name: str, service: Service, app_name: str) -> str:
     fields = service.fields()
     body: dict[str, Any] = {key: fields[key] for key in ("sourceType", "composeType", "composeFile") if key in fields}
     if app_name:

@@ -21,7 +21,17 @@ _URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
 _NOTHING = re.compile(r"(?!)")
 _BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 # A value that is a reference or a mounted file is none to hide.
-_ASSIGNMENT = re.compile(r"(?m)^(\s*(?:- +)?[\"']?([A-Za-z_]\w*)[\"']?\s*[:=] *)(?![\"']?(?:\$\{|/run/secrets/))\S.*$")
+# Spaces and tabs, not line breaks: a run of blank lines is read once.
+_ASSIGNMENT = re.compile(
+    r"(?m)^([ \t]*(?:- +)?[\"']?([A-Za-z_]\w*)[\"']?[ \t]*[:=] *)"
+    r"(?![\"']?(?:\$\{|/run/secrets/))\S.*$"
+)
+# One that was cut off goes on to the end of the text.
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+    r".*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
+    re.DOTALL,
+)
 _SECRET_NAME = re.compile(
     r"(?i)(secret|passw(or)?d|passphrase|token|api_?key|private|credential|encryption|(^|_)key$|_dsn$|database_url$)"
 )
@@ -52,8 +62,14 @@ def spellings(secret: str) -> set[str]:
     }
 
 
+def mask_private_keys(text: str, mask: str = MASK) -> str:
+    """A text without private keys, whoever they belong to: whole PEM blocks, with line breaks or `\\n`."""
+    return _PRIVATE_KEY.sub(lambda _: mask, text)
+
+
 def mask_assignments(text: str) -> str:
     """A Compose file or the like without the values of variables whose names say that they are secret."""
+    text = mask_private_keys(text)
     return _ASSIGNMENT.sub(lambda m: f"{m[1]}{MASK}" if looks_secret(m[2]) else m[0], text)
 
 
@@ -77,8 +93,8 @@ class Redactor:
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else _NOTHING
 
     def __call__(self, text: str) -> str:
-        """The text without a secret's bytes."""
-        text = _URL_CREDENTIALS.sub(self._mask_text, text)
+        """The text without a secret's bytes, and without any private key."""
+        text = _URL_CREDENTIALS.sub(self._mask_text, mask_private_keys(text, self._mask))
         # Whole runs first: masking a part of one would leave the rest of what it hides.
         text = _BASE64_RUN.sub(self._mask_hiding_run, text)
         return self._pattern.sub(self._mask_text, text)
@@ -92,5 +108,6 @@ class Redactor:
             decoded = base64.b64decode(run.replace("-", "+").replace("_", "/") + "=" * (-len(run) % 4))
         except (binascii.Error, ValueError):
             return match.group()
-        hidden = self._pattern.search(decoded.decode("utf-8", "replace"))
+        plain = decoded.decode("utf-8", "replace")
+        hidden = self._pattern.search(plain) or _PRIVATE_KEY.search(plain)
         return self._mask if hidden else match.group()

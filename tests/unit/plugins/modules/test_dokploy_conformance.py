@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+import yaml
 
+from ansible_collections.sluice.deploy.tests.standin_dokploy.convert import convert
 from ansible_collections.sluice.deploy.tests.standin_dokploy.procedures import MUTATIONS, QUERIES
 
 RECORDS = Path(__file__).resolve().parents[4].parent / "shared/dokploy"
-pytestmark = pytest.mark.skipif(not RECORDS.is_dir(), reason="no records of a real server beside the project")
+with_records = pytest.mark.skipif(not RECORDS.is_dir(), reason="no records of a real server beside the project")
 
 COMPOSE_FILE = "services:\n  web:\n    image: x\n"
 DOMAIN = {"host": "crm.example.com", "service": "web", "port": 8000}
@@ -63,6 +66,7 @@ def calls(dokploy):
     return [call for call in calls if not call[1].startswith("auth/")]
 
 
+@with_records
 def test_every_request_is_one_that_the_real_server_describes(calls, description):
     wrong = []
     for method, procedure, values in calls:
@@ -102,6 +106,7 @@ def mismatches(value: Any, schema: dict[str, Any], where: str = "body") -> list[
     return found
 
 
+@with_records
 def test_the_stand_in_offers_only_what_exists_and_asks_for_what_is_required(description):
     for procedures, method in ((QUERIES, "get"), (MUTATIONS, "post")):
         for procedure, required in procedures.items():
@@ -131,6 +136,7 @@ SAMPLES = {
 IN_PART = ("settings.getWebServerSettings.json",)
 
 
+@with_records
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_answers_have_the_shape_of_the_real_ones(dokploy, sample):
     dokploy.run("dokploy_project", name="crm", description="x")
@@ -170,3 +176,54 @@ def differences(ours: Any, real: Any, where: str) -> list[str]:
     for key in ours.keys() & real.keys():
         found += differences(ours[key], real[key], f"{where}.{key}")
     return found
+
+
+ADMIN = {"email": "ops@example.com", "password": "long-enough", "name": "A", "lastName": "B"}
+SIGN_UP, SIGN_IN = "auth/sign-up/email", "auth/sign-in/email"
+
+
+def call(dokploy, procedure: str, body: Any = None, *, session: requests.Session | None = None, **headers: str):
+    """A request as curl would send it: a status and what the body says."""
+    method = "GET" if body is None else "POST"
+    answer = (session or requests).request(
+        method, f"{dokploy.standin.url}/api/{procedure}", json=body, headers={"x-api-key": dokploy.key, **headers}
+    )
+    return answer.status_code, answer.json() if answer.content else None
+
+
+def test_signing_up_and_in_as_the_real_server_has_it(dokploy):
+    assert call(dokploy, SIGN_UP, {**ADMIN, "password": "short"})[1]["code"] == "PASSWORD_TOO_SHORT"
+    session = requests.Session()
+    assert call(dokploy, SIGN_UP, ADMIN, session=session)[0] == 200
+    status, said = call(dokploy, SIGN_IN, ADMIN, session=session)
+    assert (status, said["code"]) == (403, "MISSING_OR_NULL_ORIGIN")
+    assert call(dokploy, SIGN_IN, ADMIN)[0] == 200
+    status, said = call(dokploy, SIGN_UP, ADMIN)
+    assert (status, said["code"]) == (422, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL")
+    dokploy.standin.store.admin["two_factors"] = True
+    assert call(dokploy, SIGN_IN, ADMIN) == (200, {"twoFactorRedirect": True})
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+@pytest.mark.parametrize("labels", [["a=b"], {"a": "b"}])
+def test_labels_and_networks_are_added_as_the_real_server_does(labels, isolated):
+    text = json.dumps({"services": {"web": {"labels": labels}}})
+    domain = {**DOMAIN, "serviceName": "web", "uniqueConfigKey": 1, "path": "/", "https": True, "middlewares": []}
+    compose = yaml.safe_load(
+        convert(text, {"appName": "app-x", "isolatedDeployment": isolated}, [{**domain, "certificateType": "none"}])
+    )
+    web, network = compose["services"]["web"], "app-x" if isolated else "dokploy-network"
+    found = [f"{k}={v}" for k, v in web["labels"].items()] if isinstance(labels, dict) else web["labels"]
+    for label in (
+        "a=b",
+        f"traefik.docker.network={network}",
+        "traefik.http.routers.app-x-1-web.service=app-x-1-web",
+        "traefik.http.routers.app-x-1-websecure.tls=true",
+    ):
+        assert label in found
+    assert web["networks"] == ([network] if isolated else [network, "default"])
+    assert compose["networks"][network]["external"] is True
+
+
+def test_a_key_counts_whatever_else_is_sent(dokploy):
+    assert call(dokploy, "project.all", authorization="Basic eDp5") == (200, [])

@@ -6,8 +6,9 @@ import base64
 import time
 
 import pytest
+import yaml
 
-from ansible_collections.sluice.deploy.tests.standin_dokploy import dotenv
+from ansible_collections.sluice.deploy.tests.standin_dokploy import convert, dotenv
 
 COMPOSE_FILE = """\
 services:
@@ -405,7 +406,8 @@ def test_a_git_source_is_checked_before_it_is_deployed(dokploy, place):
     assert other["failed"] and "not bbbbbbbbbbbb" in other["msg"]
 
 
-def test_labels_as_a_mapping_would_swallow_the_domain(dokploy, place):
+def test_a_domain_whose_labels_the_server_left_out_is_told(dokploy, place, monkeypatch):
+    monkeypatch.setattr(convert, "_label", lambda *_: None)
     text = "services:\n  web:\n    image: x\n    labels: {a: b}\n"
     made = dokploy.run("dokploy_compose", **{**place, "compose_file": text})
     dokploy.run("dokploy_domain", compose_id=made["compose_id"], domains=[DOMAIN])
@@ -531,3 +533,109 @@ def test_a_wrong_address_is_one_sentence(dokploy):
     result = dokploy.run("dokploy_info", url="http://127.0.0.1:1")
     assert result["failed"] and "cannot reach Dokploy at http://127.0.0.1:1" in result["msg"]
     assert dokploy.run("dokploy_info", url="dokploy.example.com")["msg"].startswith("url must look like")
+
+
+# What a failure tells, and what it does not
+
+PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\nQyNTUxOQAAACDeploykey\n-----END OPENSSH PRIVATE KEY-----"
+REFUSED = """Cloning into 'code'...
+deploy@git.example.com: Permission denied (publickey).
+fatal: Could not read from remote repository.
+
+Please make sure you have the correct access rights
+and the repository exists.
+"""
+
+
+def test_a_failed_clone_tells_what_git_said_and_not_the_deploy_key(dokploy, place):
+    del place["compose_file"]
+    dokploy.standin.store.ssh_keys["key"] = PEM
+    source = {"git_url": "git@git.example.com:crm.git", "git_ssh_key_id": "key"}
+    made = dokploy.run("dokploy_compose", **place, **source)
+    dokploy.engine.clone_failure = REFUSED
+    result = deploy(dokploy, made["compose_id"])
+    assert "fatal: Could not read from remote repository.; look at git_url" in result["msg"]
+    for part in ("PRIVATE KEY", "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU", "Deploykey", "id_rsa"):
+        assert part not in dokploy.output
+
+
+def test_a_path_that_the_repository_does_not_have_is_named(dokploy, place):
+    del place["compose_file"]
+    made = dokploy.run("dokploy_compose", **place, git_url="https://git.example.com/crm.git", git_path="./no.yml")
+    result = deploy(dokploy, made["compose_id"])
+    assert (
+        "cannot take ./no.yml from branch main of https://git.example.com/crm.git: Services not found" in result["msg"]
+    )
+
+
+def test_a_private_key_in_a_build_log_is_in_no_output(dokploy, service):
+    dokploy.engine.build_output = f"deploying with\n{PEM}\nand failing\n"
+    dokploy.engine.exit_code = 1
+    result = deploy(dokploy, service)
+    assert result["failed"] and "and failing" in result["msg"]
+    assert "Deploykey" not in dokploy.output
+
+
+def test_the_first_run_on_a_new_server_makes_a_key(dokploy):
+    who = {"admin_email": "ops@example.com", "admin_password": "long-enough"}
+    first = dokploy.run("dokploy_api_key", **who)
+    assert first["key"] and first["signed_up"]
+    again = dokploy.run("dokploy_api_key", **who)
+    assert again["key"] and not again["signed_up"]
+
+
+def test_an_administrator_with_two_factors_is_told_so(dokploy):
+    dokploy.standin.store.admin = {"email": "ops@example.com", "password": "long-enough", "two_factors": True}
+    result = dokploy.run("dokploy_api_key", admin_email="ops@example.com", admin_password="long-enough")
+    assert result["failed"] and "signs in with two factors" in result["msg"]
+    assert "rate limit" not in result["msg"].replace("rate limiting off", "")
+
+
+# Stacks beside each other
+
+THREE = {
+    "services": {
+        "server": {"image": "example/server:1", "role": "web", "port": 3000, "health": {"path": "/healthz"}},
+        "front": {"image": "example/front:1", "role": "web", "port": 3001, "health": {"path": "/healthz"}},
+    },
+    "routes": [{"path": "/", "service": "front"}, {"path": "/api", "service": "server"}],
+}
+
+
+def answers(dokploy, *, isolated: bool) -> dict[tuple[str, str], set[str]]:
+    """Network and name to the stacks that answer to it there, for three stacks with the same services."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for name in ("crm", "wiki", "crm-staging"):
+        dokploy.run("dokploy_project", name=name)
+        stack = {**THREE, "name": name, "domain": f"{name}.example.com"}
+        made = dokploy.run("dokploy_compose", project=name, name="app", stack=stack, isolated=isolated)
+        assert made["app_name"].startswith(f"{name}-"), made
+        domains = [
+            {"host": f"{name}.example.com", "path": "/", "service": "front", "port": 3001},
+            {"host": f"{name}.example.com", "path": "/api", "service": "server", "port": 3000},
+        ]
+        dokploy.run("dokploy_domain", compose_id=made["compose_id"], domains=domains)
+        text = dokploy.standin.procedures.call("compose.getConvertedCompose", {"composeId": made["compose_id"]})
+        compose = yaml.safe_load(text)
+        networks = compose.get("networks") or {}
+        for service, row in compose["services"].items():
+            for network in row.get("networks") or ["default"]:
+                full = network if (networks.get(network) or {}).get("external") else f"{made['app_name']}_{network}"
+                found.setdefault((full, service), set()).add(name)
+    return found
+
+
+def test_three_stacks_never_answer_for_each_other(dokploy):
+    found = answers(dokploy, isolated=True)
+    assert len(found) == 6 and all(len(stacks) == 1 for stacks in found.values()), found
+
+
+def test_without_isolation_a_shared_network_is_asked_for(dokploy):
+    assert len(answers(dokploy, isolated=False)["dokploy-network", "server"]) == 3
+
+
+def test_an_app_name_that_the_server_would_refuse(dokploy, place):
+    result = dokploy.run("dokploy_compose", **place, app_name="My App!")
+    assert result["failed"] and "app_name 'My App!' cannot begin" in result["msg"] and dokploy.posts == []
+    made = dokploy.run("dokploy_compose", **{**place, "name": "Mein Café & Co."})
+    assert made["app_name"].startswith("mein-caf-co-")

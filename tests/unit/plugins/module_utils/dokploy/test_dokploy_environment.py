@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,3 +91,21 @@ def test_merge_and_its_description():
     before, after = describe_change({"A": "s1", "B": "s2"}, {"B": "s3"})
     assert before == {"A": "(hidden)", "B": "(hidden)"}
     assert after == {"B": "(hidden, changed)"}
+
+
+@pytest.mark.parametrize(
+    "text", ["\n" * 200_000, "A=1\n" + " \n" * 100_000 + "B", "A=\n" * 50_000, "A='\n" * 50_000, "a" * 200_000]
+)
+def test_reading_takes_time_in_proportion(text):
+    started = time.process_time()
+    parse_environment(text)
+    assert time.process_time() - started < 2
+
+
+def test_blank_lines_stay_in_a_value_and_count_nowhere_else():
+    assert parse_environment("\n\n  A='1\n\n2'\n \n\n# c\n B = 3") == {"A": "1\n\n2", "B": "3"}
+
+
+def test_the_advice_spells_a_reference_as_dokploy_does():
+    with pytest.raises(UserError, match=r"own form \$\{\{NAME\}\} where"):
+        render_environment({"A": "${B}"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import pytest
 
@@ -19,7 +20,12 @@ from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.render impor
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.settings import check_settings
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.source import GitSource
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues.redaction import Redactor, looks_secret
+from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues.redaction import (
+    Redactor,
+    looks_secret,
+    mask_assignments,
+)
+from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues.values import redact
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
 
 PROJECTS = [
@@ -157,6 +163,30 @@ def test_redaction_leaves_the_rest():
     assert Redactor()("git clone https://user:token@h/x") == "git clone https://[redacted]@h/x"
 
 
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\nlast line\n-----END RSA PRIVATE KEY-----"
+
+
+@pytest.mark.parametrize(
+    "block", [PEM, PEM.replace("\n", "\\n"), PEM.partition("-----END")[0], PEM.replace("RSA ", "")]
+)
+@pytest.mark.parametrize("mask", [Redactor(), mask_assignments, lambda text: redact(text, [])])
+def test_a_private_key_is_masked_whoever_it_belongs_to(block, mask):
+    shown = mask(f"before\n{block}")
+    assert shown.startswith("before\n") and "MII" not in shown and "last line" not in shown
+
+
+def test_base64_that_hides_a_private_key_is_masked():
+    assert Redactor()(base64.b64encode(PEM.encode()).decode()) == "[redacted]"
+
+
+@pytest.mark.parametrize("mask", [Redactor(["a-known-secret"]), mask_assignments])
+@pytest.mark.parametrize("text", ["\n" * 200_000, " \n" * 100_000, "-----BEGIN " * 20_000, "A" * 200_000])
+def test_masking_takes_time_in_proportion(mask, text):
+    started = time.process_time()
+    assert mask(text) == text
+    assert time.process_time() - started < 2
+
+
 def test_names_that_say_secret():
     assert all(
         map(looks_secret, ["APP_SECRET", "PG_DATABASE_URL", "SMTP_PASSWORD", "API_KEY", "SENTRY_DSN", "GH_TOKEN"])
@@ -225,7 +255,7 @@ def test_a_stack_is_rendered_fit_for_dokploy():
     assert check_compose_file(text).services == ("postgres", "server", "worker", "pre-release")
     compose = yaml.safe_load(text)
     server, worker, hook = (compose["services"][name] for name in ("server", "worker", "pre-release"))
-    assert server["networks"] == ["default", "dokploy-network"] and "networks" not in worker
+    assert "networks" not in compose, "Dokploy adds those that it routes on"
     assert server["environment"]["APP_SECRET"].startswith("${APP_SECRET:?")
     assert server["environment"]["PRICE"] == "5$$"
     assert compose["secrets"] == {"DB": {"environment": "DB"}}
@@ -235,7 +265,7 @@ def test_a_stack_is_rendered_fit_for_dokploy():
     assert hook["restart"] == "no" and hook["entrypoint"] == ["migrate"]
     assert hook["depends_on"] == {"postgres": {"condition": "service_healthy"}}
     for service in compose["services"].values():
-        assert not {"container_name", "external_links", "ports"} & set(service)
+        assert not {"container_name", "external_links", "ports", "networks"} & set(service)
     assert compose["volumes"] == {"db": {}}
 
 
