@@ -128,6 +128,12 @@ options:
     description: Seconds to wait for each answer of the engine or the registry.
     type: int
     default: 60
+  registry_host:
+    description:
+      - The registry that O(registry_username) is for, such as V(registry.example.com) or V(docker.io). No other is ever
+        told the login.
+      - May be left out when all images and references lie in one registry.
+    type: str
   registry_username:
     description: The login for the registry.
     type: str
@@ -323,6 +329,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "client_key": {"type": "path", "no_log": False},
     "validate_certs": {"type": "bool", "default": True},
     "timeout": {"type": "int", "default": 60},
+    "registry_host": {"type": "str"},
     "registry_username": {"type": "str"},
     "registry_password": {"type": "str", "no_log": True},
     "registry_plain_http": {"type": "bool", "default": False},

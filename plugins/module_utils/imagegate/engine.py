@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import UserError
 from .archive import read_archive
-from .model import Blob, Image, platform_of
+from .model import Blob, Image, fitting, platform_of
 
 _PIECE = 1 << 20
 _PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
@@ -196,11 +196,6 @@ def engine_error(error: BaseException, address: str) -> UserError:
 
 def _matching(images: list[Image], platform: str, facts: dict[str, Any], name: str) -> Image:
     """The image of the platform asked for; without one, of the engine's own."""
-    wanted = platform or platform_of(facts)
-    for image in images:
-        if image.platform == wanted or image.platform.startswith(wanted + "/"):
-            return image
     if len(images) == 1 and not platform:
         return images[0]
-    known = ", ".join(image.platform for image in images)
-    raise UserError(f"platform: {name} is not there for {wanted}, only for {known}")
+    return fitting(images, platform or platform_of(facts), name)[0]

@@ -14,7 +14,7 @@ from ..results import GateResult
 from . import archive, engine, reference, registry
 from .judge import Reference, judge
 from .limits import Limits, parse_limits
-from .model import Image
+from .model import Image, fitting
 from .report import Report, as_data, measure
 
 LIMIT_KEYS = ("max_size", "max_growth", "max_layers", "max_wasted", "reference")
@@ -61,14 +61,7 @@ class Archives:
     """Archives on disk; an image's name is the archive's path."""
 
     def load(self, name: str, platform: str, files: bool) -> list[Image]:
-        images = archive.read_file(name)
-        if platform in ("", "all"):
-            return images
-        matching = [image for image in images if f"{image.platform}/".startswith(f"{platform}/")]
-        if not matching:
-            known = ", ".join(sorted({image.platform for image in images}))
-            raise UserError(f"platform: archive {name} holds no image for {platform}, only for {known}")
-        return matching
+        return fitting(archive.read_file(name), platform or "all", f"archive {name}")
 
 
 def run(options: dict[str, Any]) -> Outcome:
@@ -90,6 +83,8 @@ def run(options: dict[str, Any]) -> Outcome:
         settings = Settings(**{**vars(settings), "platform": local_platform()})
     for wanted in wanted_images(options, names, source):
         examine(source, wanted, settings, outcome)
+    if not outcome.images:
+        raise UserError("images: the list is empty, so that there is nothing to measure; name at least one image")
     return outcome
 
 

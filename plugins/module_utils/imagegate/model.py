@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
+from ..errors import UserError
 from .layer import LayerIndex
 
 
@@ -53,3 +55,35 @@ def platform_of(config: dict[str, Any]) -> str:
         config.get("variant") or config.get("Variant"),
     )
     return "/".join(str(part) for part in parts if part)
+
+
+class OfPlatform(Protocol):
+    """Whatever is for one platform."""
+
+    @property
+    def platform(self) -> str: ...
+
+
+_T = TypeVar("_T", bound=OfPlatform)
+
+
+def fits(platform: str, wanted: str) -> bool:
+    """Whether an image of `platform` is what one means by `wanted`; a variant may be left out."""
+    # Engines write arm64's only variant or leave it out, and mean the same.
+    platform, wanted = (name.replace("/arm64/v8", "/arm64") for name in (platform, wanted))
+    return platform == wanted or platform.startswith(wanted + "/")
+
+
+def fitting(images: Sequence[_T], platform: str, name: str) -> list[_T]:
+    """The images of a platform, or `all`; never none, so that no gate is green that measured nothing.
+
+    Raises:
+        UserError: There is none; the message names the platforms that there are.
+    """
+    if not images:
+        raise UserError(f"images: {name} names no image at all, so that there is nothing to measure")
+    chosen = [image for image in images if platform == "all" or fits(image.platform, platform)]
+    if not chosen:
+        known = ", ".join(sorted({image.platform or "a platform that it does not name" for image in images}))
+        raise UserError(f"platform: {name} is not there for {platform}, only for {known}; set platform to one that is")
+    return chosen

@@ -46,6 +46,12 @@ class Reference:
         return f"{self.registry}/{self.repository}" + (f"@{self.digest}" if self.digest else f":{self.tag}")
 
 
+def registry_name(host: str) -> str:
+    """A registry's name; Docker Hub has several, of which docker.io is returned."""
+    host = host.lower()
+    return _HUB if host in ("index.docker.io", _HUB_ADDRESS) else host
+
+
 def parse(text: str) -> Reference:
     """Read a reference; what it leaves out is docker.io, library and latest.
 
@@ -59,7 +65,7 @@ def parse(text: str) -> Reference:
     match = _PATH.fullmatch(path)
     if match is None or not _HOST.fullmatch(registry):
         raise UserError(f"images: {text!r} is not an image reference such as registry.example.com/app:1.2")
-    registry = _HUB if registry == "index.docker.io" else registry
+    registry = registry_name(registry)
     repository = match["repository"]
     if registry == _HUB and "/" not in repository:
         repository = f"library/{repository}"

@@ -68,7 +68,7 @@ def test_every_platform_of_an_archive_has_a_name_of_its_own(tmp_path):
     assert [image["name"] for image in both.images] == ["app-linux-amd64", "app-linux-arm64"]
     one = run({**OPTIONS, "archive": str(path), "platform": "linux/arm64"})
     assert [image["platform"] for image in one.images] == ["linux/arm64"]
-    with pytest.raises(UserError, match="holds no image for linux/s390x, only for linux/amd64, linux/arm64"):
+    with pytest.raises(UserError, match="is not there for linux/s390x, only for linux/amd64, linux/arm64"):
         run({**OPTIONS, "archive": str(path), "platform": "linux/s390x"})
 
 
@@ -135,3 +135,8 @@ def test_a_wrong_entry_is_named(items, options, says):
 def test_a_malformed_limit_is_found_before_anything_is_read():
     with pytest.raises(UserError, match="max_size: 'much'"):
         run({**OPTIONS, "archive": "/nowhere", "max_size": "much"})
+
+
+def test_no_image_at_all_is_not_a_pass():
+    with pytest.raises(UserError, match="nothing to measure"):
+        run({**OPTIONS, "images": [], "source": "registry"})
