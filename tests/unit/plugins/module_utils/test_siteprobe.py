@@ -320,3 +320,17 @@ def test_cookies_and_mixed_content_of_a_front_page(authority, certificate):
         results = probe(wishes(site, authority))
     assert all_of("fail", results) == {"site.mixed_content"}, explain(results)
     assert all_of("warn", results) == {"site.cookies"}, explain(results)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("max-age=63072000; includeSubDomains; preload", "ready"),
+        ('max-age="31536000" ;PRELOAD;includesubdomains', "ready"),
+        ("max-age=63072000", "lacks includesubdomains, preload;"),
+        ("max-age=-1; includeSubDomains; preload", "lacks max-age=31536000;"),
+        (f"max-age={'9' * 5000}", "lacks max-age=31536000, includesubdomains, preload;"),
+    ],
+)
+def test_what_a_header_lacks_for_the_preload_list(value, told):
+    assert web.preload_gap(value).startswith(told)
