@@ -95,6 +95,18 @@ def _origin(target: Target, path: str) -> Found:
     )
 
 
+def landing(target: Target, path: str) -> tuple[Answer, str]:
+    """The answer to which redirects within the site lead, and its path."""
+    answer = fetch(target, path, headers={"Accept": "text/html"})
+    for _ in range(_MOST_REDIRECTS):
+        next_path = _path_within(target, joined(target.url + path, answer.headers.get("Location", "")))
+        if answer.status not in _REDIRECTS or not next_path:
+            break
+        path = next_path
+        answer = fetch(target, path, headers={"Accept": "text/html"})
+    return answer, path
+
+
 class _Scripts(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
@@ -115,11 +127,11 @@ def scripts(page: str, url: str) -> list[str]:
     # What Python's parser cannot read ends the page; a browser reads on, and the scripts before it count.
     with contextlib.suppress(AssertionError):
         parser.feed(page)
-    base = _joined(url, parser.base) or url
-    return [found for source in parser.sources if (found := _joined(base, source))]
+    base = joined(url, parser.base) or url
+    return [found for source in parser.sources if (found := joined(base, source))]
 
 
-def _joined(base: str, address: str) -> str:
+def joined(base: str, address: str) -> str:
     """An address on a page, made absolute; empty for a malformed one, which a browser does not load either."""
     try:
         return urljoin(base, address)
@@ -130,15 +142,10 @@ def _joined(base: str, address: str) -> str:
 def _front(target: Target, front: Mapping[str, Any]) -> Found:
     """The page to which the site leads, and its script: after a half release it asks for a script that is gone."""
     path, pattern = str(front["path"]), str(front.get("script") or r"\.m?js")
-    answer = fetch(target, path, headers={"Accept": "text/html"})
-    for _ in range(_MOST_REDIRECTS):
-        if answer.status not in _REDIRECTS:
-            break
-        location = _joined(target.url + path, answer.headers.get("Location", ""))
-        path = _path_within(target, location)
-        if not path:
-            return _no_front(f"{answer.status} to {location or 'nowhere'}, which is not of this site")
-        answer = fetch(target, path, headers={"Accept": "text/html"})
+    answer, path = landing(target, path)
+    location = joined(target.url + path, answer.headers.get("Location", ""))
+    if answer.status in _REDIRECTS and not _path_within(target, location):
+        return _no_front(f"{answer.status} to {location or 'nowhere'}, which is not of this site")
     if answer.status != 200 or answer.content_type != "text/html":
         return _no_front(f"{answer.status}, {answer.content_type} at {path}")
     text = front.get("text")

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import UserError
 from ..results import GateResult
 from ..secretvalues.redaction import Redactor
-from . import app, encryption, guards, web
+from . import app, encryption, guards, page, web
 from .login import Login
 from .model import Check, Target
 
@@ -124,6 +124,7 @@ def _look(wishes: Wishes) -> list[GateResult]:
         *guards.closed_ports(target, wishes.closed_ports),
         *further,
         *app.checks(target, wishes.health, wishes.front, api, wishes.max_ms),
+        *(page.checks(target, str(wishes.front["path"])) if wishes.front.get("path") else ()),
         *wishes.login.check(target),
         *encryption.checks(target, wishes.min_days),
     ]

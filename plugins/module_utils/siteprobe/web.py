@@ -26,6 +26,7 @@ from .wire import (
 _PERMANENT = (301, 308)
 _REDIRECTED = "/sluice-verify/path?query=kept&name=%C3%BC"
 _NOT_THERE = "/sluice-verify/there-is-no-such-page"
+_PRELOAD_SECONDS = 31536000
 _PARALLEL = 4
 _MOST_ADDRESSES = 16
 # A machine without IPv6 says so at once; a dead host of the network next door says EHOSTUNREACH.
@@ -143,20 +144,35 @@ def _headers(target: Target, wanted: Mapping[str, str]) -> Found:
     for path in ("/", _NOT_THERE):
         answer = fetch(target, path)
         faults += [f"{path}: {fault}" for fault in header_faults(answer, wanted)]
-    server = fetch(target, "/").headers.get("Server", "")
+    headers = fetch(target, "/").headers
+    server, transport = headers.get("Server", ""), headers.get("Strict-Transport-Security", "")
     telling = bool(re.search(r"\d", server))
     bad = len({fault.split(": ", 2)[1] for fault in faults})
     return Found(
         "fail" if faults else "warn" if telling else "pass",
         measured=f"{len(wanted) - bad} of {len(wanted)}",
         limit=f"{len(wanted)}, as they should be",
-        evidence=tuple(faults) + ((f"Server tells its version: {server}",) if telling else ()),
+        evidence=tuple(faults)
+        + ((f"Server tells its version: {server}",) if telling else ())
+        + ((f"HSTS preload list: {preload_gap(transport)}",) if transport else ()),
         advice=("add each with always, in one place that every location includes",)
         if faults
         else ("server_tokens off",)
         if telling
         else (),
     )
+
+
+def preload_gap(value: str) -> str:
+    """What a Strict-Transport-Security header lacks for the browsers' preload list; `ready` for nothing."""
+    directives = {
+        text.partition("=")[0].strip().lower(): text.partition("=")[2].strip(' "') for text in value.split(";")
+    }
+    age = directives.get("max-age", "")
+    long_enough = age.isascii() and age.isdigit() and len(age) < 20 and int(age) >= _PRELOAD_SECONDS
+    missing = [name for name in ("includesubdomains", "preload") if name not in directives]
+    gaps = ([] if long_enough else [f"max-age={_PRELOAD_SECONDS}"]) + missing
+    return f"lacks {', '.join(gaps)}; only for a domain whose subdomains all have HTTPS" if gaps else "ready"
 
 
 def header_faults(answer: Answer, wanted: Mapping[str, str]) -> list[str]:

@@ -131,6 +131,9 @@ def handler(site: Site, secure: bool) -> type[BaseHTTPRequestHandler]:
                 return self.answer(502)
             if self.path == "/graphql":
                 return self.answer(400, **site.cross_origin(self.headers.get("Origin", "")))
+            if site.fault == "careless":
+                plain = PAGE + '<link rel="stylesheet" href="http://example.com/a.css">'
+                return self.answer(200, plain.encode(), Set_Cookie="a=b")
             return self.answer(200, PAGE.encode())
 
         def do_POST(self) -> None:

@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import web, wire
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import page, web, wire
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.login import Login
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Target
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.probe import Wishes, probe
@@ -85,7 +85,7 @@ def test_a_good_site_passes_every_check(authority, certificate):
         results = probe(wishes(site, authority))
     assert all_of("skip", results) == {"site.dns"}, explain(results)
     assert all_of("fail", results) | all_of("warn", results) == set(), explain(results)
-    assert len(results) == 19
+    assert len(results) == 21
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_where_nothing_answers_one_check_fails_and_the_rest_say_why(authority):
     results = probe(wishes(site, authority))
     assert all_of("fail", results) == {"site.reachable"}
     assert next(r for r in results if r["id"] == "site.reachable")["measured"] == "connection refused"
-    assert len(results) == 19
+    assert len(results) == 21
     assert {r["evidence"][0] for r in results if r["id"].startswith("tls.")} == {
         f"https://{DOMAIN}:{site.https_port} does not answer"
     }
@@ -288,3 +288,49 @@ def test_an_address_that_does_not_lead_to_https_is_named(authority, certificate,
         given = wishes(site, authority)
         found = web._addresses(dataclasses.replace(given.target, resolve_to=""))
     assert found.status == "fail" and "at 127.0.0.1: HTTP does not lead to HTTPS" in found.evidence[0]
+
+
+def test_cookies_are_judged_by_their_flags_and_told_by_their_names():
+    value = "the-session-of-someone"
+    assert page.cookie_faults([f"sid={value}; Path=/; Secure; HttpOnly", f"theme={value}; secure"]) == []
+    assert page.cookie_faults([f"sid={value}; Path=/secure; HttpOnly", f"PHPSESSID={value}; Secure"]) == [
+        "sid: without Secure it is sent over HTTP as well",
+        "PHPSESSID: without HttpOnly any script of the page reads it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "<script src=http://a/b.js></script><img src=HTTP://a/c.png>",
+            (["script: http://a/b.js"], ["img: HTTP://a/c.png"]),
+        ),
+        ("<link rel='Stylesheet' href='http://a/b.css'>", (["link: http://a/b.css"], [])),
+        ("<link rel=canonical href=http://a/><a href=http://a/>x</a><script src=//a/b.js></script>", ([], [])),
+        ("<script src></script><![9", ([], [])),
+    ],
+)
+def test_what_a_page_loads_without_encryption(text, found):
+    assert page.plain_loads(text) == found
+
+
+def test_cookies_and_mixed_content_of_a_front_page(authority, certificate):
+    with served(Site("careless"), certificate) as site:
+        results = probe(wishes(site, authority))
+    assert all_of("fail", results) == {"site.mixed_content"}, explain(results)
+    assert all_of("warn", results) == {"site.cookies"}, explain(results)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("max-age=63072000; includeSubDomains; preload", "ready"),
+        ('max-age="31536000" ;PRELOAD;includesubdomains', "ready"),
+        ("max-age=63072000", "lacks includesubdomains, preload;"),
+        ("max-age=-1; includeSubDomains; preload", "lacks max-age=31536000;"),
+        (f"max-age={'9' * 5000}", "lacks max-age=31536000, includesubdomains, preload;"),
+    ],
+)
+def test_what_a_header_lacks_for_the_preload_list(value, told):
+    assert web.preload_gap(value).startswith(told)
