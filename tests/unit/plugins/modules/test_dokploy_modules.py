@@ -194,8 +194,8 @@ def test_an_old_server_is_not_given_what_it_would_damage(dokploy, place, monkeyp
     ("arguments", "message"),
     [
         (
-            {"compose_file": "services:\n  proxy:\n    image: nginx:1.28\n"},
-            "line 3: service proxy runs nginx",
+            {"compose_file": "services:\n  proxy:\n    image: nginx:1.28\n    ports: ['80:80']\n"},
+            "line 4: service proxy publishes port 80",
         ),
         ({"compose_file": None}, "one of git_url, compose_file and stack"),
         ({"git_url": "https://u:p@git.example.com/a.git", "compose_file": None}, "git_url holds credentials"),
