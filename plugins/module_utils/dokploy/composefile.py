@@ -94,13 +94,14 @@ def _entries(node: Node | None) -> Iterator[tuple[str, int, Node]]:
     """Key, line and value of a mapping, `<<` merged in; nothing for another kind of node."""
     found: dict[str, tuple[str, int, Node]] = {}
     # Each mapping once, in the order of precedence: one may merge itself, or another a thousand times.
-    waiting, seen = [node], set()
+    waiting: list[Node | None] = [node]
+    seen: set[int] = set()
     while waiting:
         mapping = waiting.pop(0)
         if not isinstance(mapping, yaml.MappingNode) or id(mapping) in seen:
             continue
         seen.add(id(mapping))
-        merged: list[Node] = []
+        merged: list[Node | None] = []
         for key, value in mapping.value:
             if key.tag == "tag:yaml.org,2002:merge":
                 merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
