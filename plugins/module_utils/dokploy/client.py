@@ -24,7 +24,9 @@ else:
 
 # Dokploy refuses larger bodies; said before sending, the message can name the cause.
 MAX_BODY = 1_000_000
-READ_ATTEMPTS = 4
+# Together 22 s of pauses: a restart of Dokploy takes 18.
+READ_ATTEMPTS = 7
+LONGEST_PAUSE = 5
 # A whole log of ten thousand lines fits.
 MAX_ANSWER = 32_000_000
 
@@ -98,7 +100,7 @@ class Client:
             except ApiError as error:
                 if not error.temporary or attempt == READ_ATTEMPTS:
                     raise
-                self._sleep(2 ** (attempt - 1))
+                self._sleep(min(2 ** (attempt - 1), LONGEST_PAUSE))
         raise AssertionError("unreachable")
 
     def post(self, procedure: str, timeout: float | None = None, **body: Any) -> Any:

@@ -663,3 +663,9 @@ def test_a_revision_that_is_not_the_head_is_refused_before_anything_is_deployed(
     assert result["failed"] and f"which is {shown.stdout[:12]} and is what Dokploy" in result["msg"]
     assert dokploy.posts == []
     assert deploy(dokploy, made["compose_id"], revision=shown.stdout.strip()[:10])["changed"]
+
+
+def test_a_new_services_diff_is_the_same_in_check_mode(dokploy, place):
+    wanted = {**place, "secrets": SECRETS, "env": {"MODE": "plain"}}
+    told = dokploy.run("dokploy_compose", **wanted, check=True)["diff"]
+    assert dokploy.run("dokploy_compose", **wanted)["diff"] == told

@@ -90,6 +90,14 @@ def test_a_query_is_repeated_and_a_mutation_is_not(serve):
     assert len(server.requests) == 1 and client.writes == 1
 
 
+def test_a_query_outlasts_a_restart_of_the_server(serve):
+    away = (503, "<html>", {"content-type": "text/html"})
+    pauses = []
+    _, client = serve(*[away] * 6, (200, "{}"))
+    client._sleep = pauses.append
+    assert client.get("project.all") == {} and sum(pauses) >= 18
+
+
 def test_no_redirect_is_followed_with_the_key(serve):
     server, client = serve((301, "", {"location": "https://elsewhere.example/api"}))
     with pytest.raises(ApiError, match=r"redirects project\.all to https://elsewhere"):
