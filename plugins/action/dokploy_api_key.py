@@ -31,6 +31,8 @@ class ActionModule(ActionBase):
             if stored:
                 result.update(changed=False, signed_up=False, key=stored, requests={"reads": 0, "writes": 0})
             else:
+                if file:
+                    file.check_id()
                 result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
                 if file and result.get("key"):
                     file.write(vault_text.put(text, name, result["key"]))

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from ansible.parsing.vault import VaultLib, is_encrypted, match_encrypt_secret, 
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.errors import UserError
+from ..module_utils.files import write_whole
 from ..plugin_utils.vault.fill import fill, read_forms
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
@@ -51,21 +51,27 @@ class VaultFile:
         except AnsibleError:
             raise UserError(f"path: {self._path} cannot be decrypted with the vault password that was given")
 
-    def write(self, text: str) -> None:
-        known = {name for name, _ in self._vault.secrets}
-        wanted = self._id if self._id in known else None
-        if self._id not in (*known, "", "default"):
+    def check_id(self) -> None:
+        """Whether it could be written, as far as the vault's passwords go.
+
+        Raises:
+            UserError: The one of its identity was not given.
+        """
+        if self._id not in ("", "default", *(name for name, _ in self._vault.secrets)):
             raise UserError(
                 f"vault_id: there is no password for the vault id {self._id!r}; give --vault-id {self._id}@…"
             )
+
+    def write(self, text: str) -> None:
+        """Replace the content; a link stays one, and the permissions stay."""
+        self.check_id()
+        wanted = self._id if self._id in {name for name, _ in self._vault.secrets} else None
         identity, secret = match_encrypt_secret(self._vault.secrets, encrypt_vault_id=wanted)
         # The default identity is not written down, as ansible-vault does it.
         encrypted = self._vault.encrypt(text, secret, vault_id=None if identity == "default" else identity)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, staged = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(encrypted)
-        Path(staged).replace(self._path)
+        path = self._path.resolve()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, encrypted, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600)
 
 
 class ActionModule(ActionBase):

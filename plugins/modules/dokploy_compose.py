@@ -14,7 +14,7 @@ description:
   - Makes sure that a Compose service exists in an environment and is configured so, variables included.
   - The Compose file comes from a Git repository, from text, or is rendered from a stack description.
   - A file that Dokploy cannot run is refused, with each line that stands in the way. That is anything on
-    ports 80 and 443, a reverse proxy of its own, and relative bind mounts, which Dokploy deletes at each
+    ports 80 and 443, and relative bind mounts, which Dokploy deletes at each
     deployment.
   - Changes nothing that runs; M(sluice.deploy.dokploy_deployment) does.
 extends_documentation_fragment:

@@ -24,7 +24,11 @@ else:
 
 # Dokploy refuses larger bodies; said before sending, the message can name the cause.
 MAX_BODY = 1_000_000
-READ_ATTEMPTS = 4
+# Together 22 s of pauses: a restart of Dokploy takes 18.
+READ_ATTEMPTS = 7
+LONGEST_PAUSE = 5
+# A whole log of ten thousand lines fits.
+MAX_ANSWER = 32_000_000
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,10 @@ class Client:
         self.redact = Redactor([server.api_key])
         self._sleep = sleep
         self._session = requests.Session()
-        self._session.headers.update({"accept": "application/json", "user-agent": "sluice.deploy"})
+        # Not packed: a few bytes could unpack to more than there is memory.
+        self._session.headers.update(
+            {"accept": "application/json", "accept-encoding": "identity", "user-agent": "sluice.deploy"}
+        )
         if server.api_key:
             self._session.headers["x-api-key"] = server.api_key
         # Keeps credentials of a .netrc away: Dokploy takes an Authorization header for a failed log-in.
@@ -93,7 +100,7 @@ class Client:
             except ApiError as error:
                 if not error.temporary or attempt == READ_ATTEMPTS:
                     raise
-                self._sleep(2 ** (attempt - 1))
+                self._sleep(min(2 ** (attempt - 1), LONGEST_PAUSE))
         raise AssertionError("unreachable")
 
     def post(self, procedure: str, timeout: float | None = None, **body: Any) -> Any:
@@ -141,7 +148,10 @@ class Client:
                 timeout=timeout or self.server.timeout,
                 verify=self.server.verify,
                 allow_redirects=False,
+                stream=True,
             )
+            with answer:
+                content = _content(procedure, answer)
         except (requests.RequestException, OSError) as error:
             raise self._unreachable(procedure, error, timeout or self.server.timeout) from None
         try:
@@ -149,7 +159,7 @@ class Client:
                 procedure,
                 answer.status_code,
                 answer.headers.get("content-type", ""),
-                answer.content,
+                content,
                 answer.headers.get("location", ""),
             )
         except ApiError as error:
@@ -187,6 +197,20 @@ class Client:
             f"this Dokploy server has no {procedure}: {said}; update Dokploy to v0.30 or later",
             status=error.status,
         )
+
+
+def _content(procedure: str, answer: requests.Response) -> bytes:
+    """The body, of a size that a server of Dokploy's may send."""
+    packed = answer.headers.get("content-encoding", "identity")
+    if packed != "identity":
+        raise ApiError(f"{procedure} was answered packed ({packed}), unasked; have no proxy between compress")
+    parts, size = [], 0
+    for part in answer.iter_content(65_536):
+        parts.append(part)
+        size += len(part)
+        if size > MAX_ANSWER:
+            raise ApiError(f"the answer to {procedure} is larger than {MAX_ANSWER:,} bytes; is url a Dokploy server?")
+    return b"".join(parts)
 
 
 def _cause(error: BaseException) -> str:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 # What Dokploy's own services occupy on the host.
 TAKEN_PORTS = {80: "Dokploy's Traefik", 443: "Dokploy's Traefik", 3000: "Dokploy itself"}
-# Programs whose work Dokploy's Traefik does; beside it they only fight for its ports.
-EDGE_IMAGES = frozenset({"nginx", "certbot", "traefik", "nginx-proxy", "acme-companion", "caddy"})
 
 
 @dataclass(frozen=True)
@@ -52,14 +50,7 @@ def read_compose_file(text: str) -> ComposeFile:
     Raises:
         UserError: It is not a Compose file.
     """
-    if not HAS_YAML:
-        raise UserError("the Python package PyYAML is missing where this module runs; install python3-yaml")
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise UserError(f"compose_file is not YAML: {where}{getattr(error, 'problem', None) or 'unreadable'}")
+    root = _parse(text)
     top = {key: value for key, _line, value in _entries(root)}
     services = list(_entries(top.get("services")))
     if not services:
@@ -71,6 +62,20 @@ def read_compose_file(text: str) -> ComposeFile:
         for name, _line, entry in _entries(top.get(section)):
             findings += _check_file_entry(section, name, entry)
     return ComposeFile(tuple(name for name, _, _ in services), tuple(sorted(findings, key=lambda f: f.line)))
+
+
+def _parse(text: str) -> Node | None:
+    if not HAS_YAML:
+        raise UserError("the Python package PyYAML is missing where this module runs; install python3-yaml")
+    try:
+        node: Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise UserError(f"compose_file is not YAML: {where}{getattr(error, 'problem', None) or 'unreadable'}")
+    except RecursionError:
+        raise UserError("compose_file is nested too deeply to be a Compose file")
+    return node
 
 
 def check_compose_file(text: str) -> ComposeFile:
@@ -87,14 +92,23 @@ def check_compose_file(text: str) -> ComposeFile:
 
 def _entries(node: Node | None) -> Iterator[tuple[str, int, Node]]:
     """Key, line and value of a mapping, `<<` merged in; nothing for another kind of node."""
-    if not isinstance(node, yaml.MappingNode):
-        return
-    for key, value in node.value:
-        if key.tag == "tag:yaml.org,2002:merge":
-            for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                yield from _entries(source)
-        else:
-            yield str(key.value), key.start_mark.line + 1, value
+    found: dict[str, tuple[str, int, Node]] = {}
+    # Each mapping once, in the order of precedence: one may merge itself, or another a thousand times.
+    waiting: list[Node | None] = [node]
+    seen: set[int] = set()
+    while waiting:
+        mapping = waiting.pop(0)
+        if not isinstance(mapping, yaml.MappingNode) or id(mapping) in seen:
+            continue
+        seen.add(id(mapping))
+        merged: list[Node | None] = []
+        for key, value in mapping.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
+            else:
+                found.setdefault(str(key.value), (str(key.value), key.start_mark.line + 1, value))
+        waiting = merged + waiting
+    yield from found.values()
 
 
 def _scalar(node: Node | None) -> str:
@@ -111,12 +125,6 @@ def _line(node: Node) -> int:
 
 def _check_service(name: str, line: int, service: Node) -> Iterator[Finding]:
     fields = {key: value for key, _, value in _entries(service)}
-    image = re.split(r"[:@]", _scalar(fields.get("image")).rsplit("/", 1)[-1])[0]
-    if image in EDGE_IMAGES:
-        yield Finding(
-            _line(fields["image"]),
-            f"service {name} runs {image}, whose place Dokploy's Traefik takes; remove it and use domains",
-        )
     if _scalar(fields.get("network_mode")) == "host":
         yield Finding(
             _line(fields["network_mode"]),
@@ -176,10 +184,10 @@ def _check_file_entry(section: str, name: str, entry: Node) -> Iterator[Finding]
 
 def routed_hosts(text: str) -> dict[str, set[str]]:
     """Service name to the host names that its Traefik labels route, as in `compose.getConvertedCompose`."""
-    root = yaml.safe_load(text) if HAS_YAML else {}
+    top = {key: value for key, _line, value in _entries(_parse(text))}
     hosts: dict[str, set[str]] = {}
-    for name, service in ((root or {}).get("services") or {}).items():
-        labels = (service or {}).get("labels") or []
-        lines = [f"{k}={v}" for k, v in labels.items()] if isinstance(labels, dict) else map(str, labels)
+    for name, _line, service in _entries(top.get("services")):
+        labels = {key: value for key, _, value in _entries(service)}.get("labels")
+        lines = [_scalar(value) for _, _, value in _entries(labels)] + [_scalar(item) for item in _items(labels)]
         hosts[name] = {host for line in lines for host in re.findall(r"Host\(`([^`]+)`\)", line)}
     return hosts

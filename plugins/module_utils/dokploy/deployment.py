@@ -94,12 +94,13 @@ def reasons_to_deploy(compose: Row, *, mark: str, wanted_mark: str, revision: st
         reasons.append("what runs was not deployed, or not to the end, by this collection")
     elif mark != wanted_mark:
         reasons.append("source, environment or domains changed since the last deployment")
-    if revision and not _same_commit(revision_of(last), revision):
+    if revision and not same_commit(revision_of(last), revision):
         reasons.append(f"revision {revision[:12]} is asked for, {revision_of(last)[:12] or 'none'} was deployed")
     return reasons
 
 
-def _same_commit(deployed: str, wanted: str) -> bool:
+def same_commit(deployed: str, wanted: str) -> bool:
+    """Whether two names of commits, either of them short, are one's; a blank one is none's."""
     return bool(deployed) and (deployed.startswith(wanted) or wanted.startswith(deployed))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import UserError
+from ..stack.hostname import host_name
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,7 @@ class Domain:
 
     def __post_init__(self) -> None:
         label = f"domain {self.host}{self.path}"
-        if "://" in self.host or "/" in self.host or ":" in self.host or not self.host.strip():
-            raise UserError(f"{label}: host must be a bare host name such as crm.example.com")
+        object.__setattr__(self, "host", host_name(self.host, "host"))
         if not self.path.startswith("/") or not self.internal_path.startswith("/"):
             raise UserError(f"{label}: path and internal_path must start with /")
         if not 1 <= self.port <= 65535:
@@ -40,7 +40,7 @@ class Domain:
     @property
     def key(self) -> tuple[str, str]:
         """What tells two domains apart."""
-        return self.host.lower(), self.path
+        return self.host, self.path
 
     def fields(self) -> dict[str, Any]:
         """As Dokploy names it, all of it: what is left out is guessed, https then has no certificate."""
@@ -130,6 +130,8 @@ def difference(row: Mapping[str, Any], domain: Domain) -> dict[str, Any]:
     wanted = domain.fields() | {"enabled": True}
     stored = {"enabled": True, "middlewares": [], "customCertResolver": None} | dict(row)
     stored["middlewares"] = stored["middlewares"] or []
+    # Made by hand, it may be in capitals.
+    stored["host"] = str(stored.get("host")).lower()
     return {name: value for name, value in wanted.items() if stored.get(name) != value}
 
 

@@ -20,9 +20,11 @@ from .deployment import (
     newest,
     reasons_to_deploy,
     revision_of,
+    same_commit,
     watch_containers,
 )
 from .fingerprint import fingerprint, join_description, split_description
+from .head import branch_head
 from .logscan import known_secrets, scan_logs
 from .responses import ApiError
 from .services import read_service
@@ -129,6 +131,7 @@ class Rollout:
         """What would break the deployment, or leave it without its domains, found before it starts."""
         raw = self._stored.get("sourceType") == "raw"
         if not raw:
+            self._check_head()
             # Has the server clone, so that the file to be deployed is seen before it is.
             self._load_services()
         text = str(self._client.get("compose.getConvertedCompose", composeId=self._id) or "")
@@ -145,6 +148,16 @@ class Rollout:
                         else f"the Compose file has only {', '.join(compose.services)}"
                     )
                 )
+
+    def _check_head(self) -> None:
+        """Dokploy deploys the branch's head: a revision that is another commit is refused while nothing has changed."""
+        wanted, branch = self._wish.revision, str(self._stored.get("customGitBranch") or "main")
+        head = branch_head(str(self._stored.get("customGitUrl")), branch) if wanted else ""
+        if head and not same_commit(head, wanted):
+            raise UserError(
+                f"revision {wanted[:12]} is not the head of branch {branch}, which is {head[:12]} and is what Dokploy "
+                "would deploy; push the revision, or set git_branch to a branch that ends with it"
+            )
 
     def _load_services(self) -> None:
         try:

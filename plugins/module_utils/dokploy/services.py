@@ -104,10 +104,10 @@ def read_service(client: Client, compose_id: str, name: str = "") -> Mapping[str
 
 def ensure_service(client: Client, place: Place, name: str, service: Service, *, app_name: str, check: bool) -> Outcome:
     """The service exists and is configured so."""
+    after = _visible(service.fields()) | {"name": name}
+    after["environment"] = describe_change({}, service.variables)[1]
     if place.compose_id is None:
         if check:
-            after = _visible(service.fields()) | {"name": name}
-            after["environment"] = describe_change({}, service.variables)[1]
             return Outcome(True, {}, after, {"compose_id": None, "app_name": None})
         if place.environment_id is None:
             raise UserError("the project or environment does not exist; make it with dokploy_environment first")
@@ -118,8 +118,7 @@ def ensure_service(client: Client, place: Place, name: str, service: Service, *,
     outcome = _configure(client, stored, service, check=check)
     if created:
         outcome.changed = True
-        outcome.before = {}
-        outcome.after["name"] = name
+        outcome.before, outcome.after = {}, after
     outcome.values = {"compose_id": compose_id, "app_name": stored.get("appName")}
     return outcome
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from ..errors import UserError, nearest
 from .fields import Fields
+from .hostname import host_name
 from .model import Hook, Route, Service, Stack, Strategy
 from .parse_service import SERVICE_NAME, parse_service
 
@@ -26,7 +27,6 @@ STACK_KEYS = (
 )
 # Colour and service follow in a DNS label of at most 63 characters.
 _STACK_NAME = r"[a-z][a-z0-9-]{0,28}[a-z0-9]"
-_DOMAIN = r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 
 
 def parse_stack(description: Mapping[str, Any]) -> Stack:
@@ -99,12 +99,7 @@ def _services(fields: Fields, mistakes: list[str]) -> dict[str, Service]:
 
 
 def _domain(value: str, where: str) -> str:
-    domain = value.lower().rstrip(".")
-    if domain and (not re.fullmatch(_DOMAIN, domain) or re.fullmatch(r"[\d.]+", domain)):
-        raise UserError(
-            f"{where}: {value!r} is not a domain name; write one such as crm.example.com, without https://."
-        )
-    return domain
+    return host_name(value, where) if value else ""
 
 
 def _known_service(value: Any, where: str, services: dict[str, Service]) -> str:

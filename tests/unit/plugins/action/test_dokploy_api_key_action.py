@@ -99,6 +99,30 @@ def test_made_once_kept_encrypted_and_shown_nowhere(controller):
     assert "changed=0" in output and key not in output
 
 
+def test_a_link_stays_a_link_and_a_mode_stays(controller):
+    kept = controller.directory / "kept.yml"
+    protected = ["--vault-password-file", controller.password]
+    kept.write_text("other: 1\n")
+    controller.run("ansible-vault", "encrypt", *protected, kept)
+    kept.chmod(0o640)
+    controller.vault.parent.mkdir()
+    controller.vault.symlink_to("../kept.yml")
+    status, output = controller.play(*protected)
+    assert status == 0, output
+    assert controller.vault.is_symlink() and stat.S_IMODE(kept.stat().st_mode) == 0o640
+    assert "vault_dokploy_api_key" in controller.run("ansible-vault", "view", *protected, kept).stdout
+
+
+def test_no_key_is_made_for_a_file_of_another_vault_id(controller):
+    controller.vault.parent.mkdir()
+    controller.vault.write_text("other: 1\n")
+    own = f"prod@{controller.password}"
+    controller.run("ansible-vault", "encrypt", "--vault-id", own, "--encrypt-vault-id", "prod", controller.vault)
+    status, output = controller.play("--vault-id", f"stage@{controller.password}")
+    assert status != 0 and "there is no password for the vault id 'prod'" in output, output
+    assert not controller.standin.calls and not controller.standin.store.keys
+
+
 def test_nothing_is_made_that_could_not_be_kept(controller):
     status, output = controller.play()
     assert status != 0 and "vault_file: there is no vault password: give --vault-password-file" in output

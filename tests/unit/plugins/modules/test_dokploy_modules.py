@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import subprocess
 import time
 
 import pytest
@@ -194,8 +195,8 @@ def test_an_old_server_is_not_given_what_it_would_damage(dokploy, place, monkeyp
     ("arguments", "message"),
     [
         (
-            {"compose_file": "services:\n  proxy:\n    image: nginx:1.28\n"},
-            "line 3: service proxy runs nginx",
+            {"compose_file": "services:\n  proxy:\n    image: nginx:1.28\n    ports: ['80:80']\n"},
+            "line 4: service proxy publishes port 80",
         ),
         ({"compose_file": None}, "one of git_url, compose_file and stack"),
         ({"git_url": "https://u:p@git.example.com/a.git", "compose_file": None}, "git_url holds credentials"),
@@ -639,3 +640,32 @@ def test_an_app_name_that_the_server_would_refuse(dokploy, place):
     assert result["failed"] and "app_name 'My App!' cannot begin" in result["msg"] and dokploy.posts == []
     made = dokploy.run("dokploy_compose", **{**place, "name": "Mein Café & Co."})
     assert made["app_name"].startswith("mein-caf-co-")
+
+
+def test_a_revision_that_is_not_the_head_is_refused_before_anything_is_deployed(dokploy, place, tmp_path, monkeypatch):
+    repository = tmp_path / "repository"
+    commands = ["init -q -b main .", "-c user.name=t -c user.email=t@example.com commit -q --allow-empty -m x"]
+    repository.mkdir()
+    for command in commands:
+        subprocess.run(["git", *command.split()], cwd=repository, check=True)
+    shown = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, check=True, capture_output=True, text=True)
+    # Git reads the address from the directory instead of from the network.
+    for name, value in {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{repository}.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://git.example.com/crm.git",
+    }.items():
+        monkeypatch.setenv(name, value)
+    del place["compose_file"]
+    dokploy.engine.repository, dokploy.engine.commit = COMPOSE_FILE, shown.stdout.strip()
+    made = dokploy.run("dokploy_compose", **place, git_url="https://git.example.com/crm.git", secrets=SECRETS)
+    result = deploy(dokploy, made["compose_id"], revision="b" * 40)
+    assert result["failed"] and f"which is {shown.stdout[:12]} and is what Dokploy" in result["msg"]
+    assert dokploy.posts == []
+    assert deploy(dokploy, made["compose_id"], revision=shown.stdout.strip()[:10])["changed"]
+
+
+def test_a_new_services_diff_is_the_same_in_check_mode(dokploy, place):
+    wanted = {**place, "secrets": SECRETS, "env": {"MODE": "plain"}}
+    told = dokploy.run("dokploy_compose", **wanted, check=True)["diff"]
+    assert dokploy.run("dokploy_compose", **wanted)["diff"] == told

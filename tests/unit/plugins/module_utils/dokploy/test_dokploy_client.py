@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from ansible_collections.sluice.deploy.plugins.module_utils.dokploy import client as client_module
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.client import Client, Server
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.responses import ApiError, read_answer
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
@@ -89,6 +90,14 @@ def test_a_query_is_repeated_and_a_mutation_is_not(serve):
     assert len(server.requests) == 1 and client.writes == 1
 
 
+def test_a_query_outlasts_a_restart_of_the_server(serve):
+    away = (503, "<html>", {"content-type": "text/html"})
+    pauses = []
+    _, client = serve(*[away] * 6, (200, "{}"))
+    client._sleep = pauses.append
+    assert client.get("project.all") == {} and sum(pauses) >= 18
+
+
 def test_no_redirect_is_followed_with_the_key(serve):
     server, client = serve((301, "", {"location": "https://elsewhere.example/api"}))
     with pytest.raises(ApiError, match=r"redirects project\.all to https://elsewhere"):
@@ -114,6 +123,20 @@ def test_time_out():
         server = Server(f"http://127.0.0.1:{silent.getsockname()[1]}", KEY, timeout=0.2)
         with pytest.raises(ApiError, match=r"did not answer project\.create within 0\.2 s"):
             Client(server).post("project.create", name="x")
+
+
+def test_an_answer_without_end_is_left(serve, monkeypatch):
+    monkeypatch.setattr(client_module, "MAX_ANSWER", 100_000)
+    _, client = serve((200, '"' + "x" * 300_000 + '"'))
+    with pytest.raises(ApiError, match=r"answer to project\.create is larger than 100,000 bytes"):
+        client.post("project.create", name="x")
+
+
+def test_a_packed_answer_is_not_unpacked(serve):
+    server, client = serve((200, "{}", {"content-encoding": "gzip"}))
+    with pytest.raises(ApiError, match=r"was answered packed \(gzip\), unasked"):
+        client.post("project.create", name="x")
+    assert server.requests[0][2]["accept-encoding"] == "identity"
 
 
 def test_a_truncated_answer(serve):

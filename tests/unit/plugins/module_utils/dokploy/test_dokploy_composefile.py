@@ -42,13 +42,36 @@ def test_dokploys_own_port_is_taken():
     assert "port 3000, which Dokploy itself holds" in findings('image: x\nports: ["3000:3000"]')[0]
 
 
-@pytest.mark.parametrize("image", ["nginx", "nginx:1.28", "docker.io/library/nginx@sha256:0", "certbot/certbot:v3"])
-def test_a_second_edge_is_found(image):
-    assert "whose place Dokploy's Traefik takes" in findings(f"image: {image}")[0]
+@pytest.mark.parametrize("image", ["nginx:1.28", "docker.io/library/caddy@sha256:0", "traefik", "certbot/certbot:v3"])
+def test_an_inner_gateway_passes_unless_it_publishes_what_traefik_holds(image):
+    assert findings(f'image: {image}\nports: ["8080:80"]\nexpose: [80]') == []
+    assert "publishes port 80" in findings(f'image: {image}\nports: ["80:80"]')[0]
 
 
-def test_an_image_that_only_builds_on_nginx_passes():
-    assert findings("image: example/nginx-front:1") == []
+def test_a_services_own_keys_win_over_merged_ones():
+    merged = 'x-a: &a {image: a, ports: ["80:80"]}\nservices:\n  web:\n    ports: ["8080:80"]\n    <<: *a\n'
+    assert read_compose_file(merged).findings == ()
+
+
+def test_mappings_that_merge_themselves_or_each_other_many_times_are_read_once():
+    own = "services: &s\n  <<: *s\n  web: {image: x}\n"
+    assert read_compose_file(own).services == ("web",)
+    bomb = "x0: &x0 {image: x}\n" + "".join(
+        f"x{n}: &x{n} {{<<: [{', '.join([f'*x{n - 1}'] * 9)}]}}\n" for n in range(1, 12)
+    )
+    assert read_compose_file(f"{bomb}services: {{web: *x11}}").findings == ()
+
+
+def test_a_file_without_bottom_is_refused():
+    with pytest.raises(UserError, match="nested too deeply"):
+        read_compose_file("[" * 20_000)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "services: []", "services: {web: [], db: null}", "services: {web: {labels: 1}}"]
+)
+def test_odd_files_route_nothing(text):
+    assert not any(routed_hosts(text).values())
 
 
 @pytest.mark.parametrize(
@@ -77,13 +100,13 @@ def test_host_network_and_neither_image_nor_build():
 
 
 def test_anchors_and_merges_are_seen_through():
-    text = "x-base: &base\n  image: nginx\nservices:\n  a: {<<: *base}\n  b: *base\n"
+    text = "x-base: &base\n  ports: ['80:80']\n  image: x\nservices:\n  a: {<<: *base}\n  b: *base\n"
     assert [f.line for f in read_compose_file(text).findings] == [2, 2]
 
 
 def test_every_finding_is_named_with_its_line_in_one_error():
-    text = 'services:\n  a:\n    image: nginx\n    ports: ["80:80"]\n'
-    with pytest.raises(UserError, match=r"line 3: service a runs nginx.*; line 4: service a publishes port 80"):
+    text = 'services:\n  a:\n    network_mode: host\n    image: x\n    ports: ["80:80"]\n'
+    with pytest.raises(UserError, match=r"line 3: service a uses the host's network.*; line 5: service a publishes"):
         check_compose_file(text)
 
 

@@ -62,7 +62,7 @@ def test_domains_are_compared_field_by_field():
     same = Domain("CRM.example.com", "web", 80)
     assert not plan_domains([STORED], [same])
     assert plan_domains([STORED | {"enabled": False}], [same]).update == {
-        "d1": {"host": "CRM.example.com", "enabled": True}
+        "d1": {"host": "crm.example.com", "enabled": True}
     }
     changed = plan_domains([STORED], [Domain("crm.example.com", "web", 80, https=False)])
     assert changed.update["d1"] == {"host": "crm.example.com", "https": False, "certificateType": "none"}
@@ -79,7 +79,11 @@ def test_domains_of_other_paths_are_others():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"host": "https://x"}, "bare host name"),
+        *(
+            ({"host": host}, "is not a domain name; write one such as crm.example.com")
+            for host in ("https://x", "*.example.com", "a_b.example.com", "a b", " ", "", "example..com", "x" * 64)
+        ),
+        ({"host": "bücher.example"}, "in its ASCII form, which begins with xn--"),
         ({"host": "x", "port": 0}, "port must be"),
         ({"host": "x", "path": "api"}, "must start with /"),
         ({"host": "x", "certificate": "custom"}, "needs certificate_resolver"),
@@ -88,6 +92,10 @@ def test_domains_of_other_paths_are_others():
 def test_domain_input(arguments, message):
     with pytest.raises(UserError, match=message):
         Domain(**{"service": "web", "port": 80, **arguments})
+
+
+def test_a_host_name_is_sent_as_it_is_compared():
+    assert Domain("CRM.Example.com.", "web", 80).fields()["host"] == "crm.example.com"
 
 
 def test_a_domain_listed_twice():
