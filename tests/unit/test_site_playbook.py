@@ -11,7 +11,13 @@ import pytest
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(sys.executable).parent
-ROLES = {"docker_host": (), "nginx_certbot": ("wait",), "compose_stack": (), "dokploy_api": ("checks",), "verify": ()}
+ROLES = {
+    "docker_host": (),
+    "nginx_certbot": ("wait",),
+    "compose_stack": ("described",),
+    "dokploy_api": ("checks",),
+    "verify": (),
+}
 SAID = '- {name: Said, ansible.builtin.debug: {msg: "%s at {{ inventory_hostname }}"}}\n'
 FAILS = "- {name: Judged, ansible.builtin.assert: {that: not (sick | default(false))}}\n"
 INVENTORY = """
