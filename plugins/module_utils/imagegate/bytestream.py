@@ -15,6 +15,10 @@ from ..errors import UserError
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _PIECE = 1 << 18
+# A member of a gzip file hands back what it did not need, by copying it: pieces of this size keep that small.
+_GZIP_PIECE = 1 << 15
+# No layer that anybody builds is larger; what unpacks to more is made to fill the machine's time.
+_MOST_UNPACKED = 256 << 30
 
 
 class ShortStreamError(Exception):
@@ -84,12 +88,12 @@ class ByteStream:
         """Return the last `size` bytes of the view that was given out last."""
         self._at -= size
 
-    def rest(self) -> Iterator[memoryview]:
-        """What is left, piece by piece."""
+    def rest(self, most: int = 1 << 20) -> Iterator[memoryview]:
+        """What is left, in pieces of at most so many bytes."""
         while True:
             if self._at < len(self._current):
-                view = self._current[self._at :]
-                self._at = len(self._current)
+                view = self._current[self._at : self._at + most]
+                self._at += len(view)
                 yield view
             elif not self._more():
                 return
@@ -106,17 +110,26 @@ def unpacked(stream: ByteStream) -> ByteStream:
     """The stream itself, or what it unpacks to when it is compressed."""
     kind = compression(stream.peek(4))
     if kind == "gzip":
-        return ByteStream(_gunzip(stream))
+        return ByteStream(_bounded(_gunzip(stream)))
     if kind == "zstd":
-        return ByteStream(_unzstd(stream))
+        return ByteStream(_bounded(_unzstd(stream)))
     return stream
+
+
+def _bounded(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > _MOST_UNPACKED:
+            raise UserError(f"a layer or archive unpacks to more than {_MOST_UNPACKED >> 30} GiB; build it smaller")
+        yield piece
 
 
 def _gunzip(stream: ByteStream) -> Iterator[bytes]:
     """Gzip members may follow each other; what is behind the last one is padding."""
     while stream.peek(2) == _GZIP:
         decoder = zlib.decompressobj(wbits=31)
-        for view in stream.rest():
+        for view in stream.rest(_GZIP_PIECE):
             data: bytes | memoryview = view
             while data and not decoder.eof:
                 try:

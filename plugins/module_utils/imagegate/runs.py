@@ -12,7 +12,8 @@ from typing import Any
 
 # A run is as long as memory allows while it is filled; a batch as short as it can be, since a merge
 # holds one batch of every run.
-_RUN = 20_000
+# A run is full at so many records, or earlier at so many bytes of their keys.
+_RUN, _RUN_BYTES = 20_000, 8 << 20
 _BATCH = 250
 
 
@@ -21,11 +22,13 @@ class SortedRuns:
 
     def __init__(self) -> None:
         self._filling: list[tuple[Any, ...]] = []
+        self._weight = 0
         self._runs: list[list[bytes]] = []
 
     def add(self, record: tuple[Any, ...]) -> None:
         self._filling.append(record)
-        if len(self._filling) >= _RUN:
+        self._weight += sum(len(value) for value in record if isinstance(value, bytes))
+        if len(self._filling) >= _RUN or self._weight >= _RUN_BYTES:
             self.close_run()
 
     def close_run(self) -> None:
@@ -35,7 +38,7 @@ class SortedRuns:
         self._filling.sort()
         batches = (self._filling[start : start + _BATCH] for start in range(0, len(self._filling), _BATCH))
         self._runs.append([zlib.compress(marshal.dumps(batch), 1) for batch in batches])
-        self._filling = []
+        self._filling, self._weight = [], 0
 
     def streams(self) -> list[Iterator[tuple[Any, ...]]]:
         """Each run in order, to be merged by the caller together with others."""

@@ -16,6 +16,9 @@ BLOCK = 512
 _EMPTY = bytes(BLOCK)
 # Names and PAX headers are short; what claims to be longer is not a tar archive that an engine wrote.
 _LONGEST_HEADER = 1 << 20
+_LONGEST_PATH = 4096
+_LONGEST_NUMBER = 19
+_PAX_KEYS = frozenset(("path", "linkpath", "size", "GNU.sparse.name", "GNU.sparse.realsize", "GNU.sparse.size"))
 _LINKS = b"123456"
 
 
@@ -66,12 +69,17 @@ def entries(stream: ByteStream) -> Iterator[Entry]:
             continue
         records = {**everywhere, **extra} if everywhere else extra
         size, logical = _sizes(kind, size, records)
-        path = records.get("path") or _path(header)
+        if kind == b"S":
+            logical = _old_sparse(header, stream)
+        path = records.get("GNU.sparse.name") or records.get("path") or _path(header)
         body = ByteStream(stream.portions(size))
         if kind in b"\x007S":
             # A directory of the oldest tars is a file whose name ends in a slash.
             kind = b"5" if path.endswith(b"/") and kind == b"\0" else b"0"
-        yield Entry(path, kind, logical, records.get("linkpath") or header[157:257].split(b"\0", 1)[0], body)
+        link = records.get("linkpath") or header[157:257].split(b"\0", 1)[0]
+        if max(len(path), len(link)) > _LONGEST_PATH:
+            raise NotTarError
+        yield Entry(path, kind, logical, link, body)
         body.drain()
         stream.skip(-size % BLOCK)
         extra = {}
@@ -85,6 +93,14 @@ def _sizes(kind: bytes, size: int, records: dict[str, bytes]) -> tuple[int, int]
         size = _decimal(records["size"])
     real = records.get("GNU.sparse.realsize") or records.get("GNU.sparse.size")
     return size, _decimal(real) if real else size
+
+
+def _old_sparse(header: bytes, stream: ByteStream) -> int:
+    """The size of a file with holes as GNU wrote it before PAX; its map may go on in blocks of its own."""
+    more = header[482]
+    while more:
+        more = stream.take(BLOCK)[504]
+    return _number(header[483:495])
 
 
 def _path(header: bytes) -> bytes:
@@ -103,18 +119,20 @@ def _read_extension(stream: ByteStream, kind: bytes, size: int, into: dict[str, 
     if kind in b"LK":
         into["path" if kind == b"L" else "linkpath"] = data.split(b"\0", 1)[0]
         return
-    while data:
-        length_text, _space, _rest = data.partition(b" ")
-        length = _decimal(length_text)
-        if not len(length_text) < length <= len(data):
+    at = 0
+    while at < len(data):
+        space = data.find(b" ", at, at + _LONGEST_NUMBER + 1)
+        length = _decimal(data[at:space]) if space > at else 0
+        if space < at or not space - at < length <= len(data) - at:
             raise NotTarError
-        key, _equals, value = data[len(length_text) + 1 : length - 1].partition(b"=")
-        into[key.decode("utf-8", "replace")] = value
-        data = data[length:]
+        key, _equals, value = data[space + 1 : at + length - 1].partition(b"=")
+        if (name := key.decode("utf-8", "replace")) in _PAX_KEYS:
+            into[name] = value
+        at += length
 
 
 def _decimal(text: bytes) -> int:
-    if not text.isdigit():
+    if not text.isdigit() or len(text) > _LONGEST_NUMBER:
         raise NotTarError
     return int(text)
 
@@ -123,10 +141,10 @@ def _number(field: bytes) -> int:
     """Octal digits, or GNU's big-endian form for what is too large for them."""
     if field[0] & 0x80:
         return int.from_bytes(field, "big") & ~(0x80 << 8 * (len(field) - 1))
-    try:
-        return int(field.strip(b" \0") or b"0", 8)
-    except ValueError:
+    digits = field.strip(b" \0") or b"0"
+    if digits.strip(b"01234567"):
         raise NotTarError
+    return int(digits, 8)
 
 
 def _check(header: bytes) -> None:

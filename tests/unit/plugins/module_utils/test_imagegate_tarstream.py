@@ -147,3 +147,17 @@ def test_peek_leaves_the_bytes_in_place():
     assert stream.take(4) == b"abcd"
     assert stream.peek(9) == b"e"
     assert b"".join(stream.rest()) == b"e"
+
+
+def test_an_old_sparse_file_counts_with_its_holes_and_hides_none_behind_it():
+    header = tarfile.TarInfo("holes")
+    header.type, header.size = b"S", 512
+    block = bytearray(header.tobuf(tarfile.GNU_FORMAT))
+    block[482], block[483:495] = 1, b"%011o\0" % 42_000_000
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    data = bytes(block) + bytes(512) + b"x" * 512 + tar([("after", b"y")])
+    assert [(entry.path, entry.size) for entry in entries(ByteStream([data]))] == [
+        (b"holes", 42_000_000),
+        (b"after", 1),
+    ]
