@@ -42,15 +42,8 @@ def container_argv(edge: Edge, site: Site, root: Path, certbot: list[str]) -> li
     if site.certificate.dns_plugin == _ROUTE53:
         environment.append(f"--env=AWS_SHARED_CREDENTIALS_FILE={_DNS}")
     return [
-        *(
-            "docker",
-            "run",
-            "--rm",
-            f"--name={certbot_container(edge, site)}",
-            f"--network={edge.network}",
-            "--tmpfs=/run",
-            "--tmpfs=/tmp:mode=1777",
-        ),
+        *("docker", "run", "--rm", f"--name={certbot_container(edge, site)}", f"--network={edge.network}"),
+        *("--tmpfs=/run", "--tmpfs=/tmp:mode=1777"),
         *confinement(edge),
         *(f"--volume={mount}" for mount in mounts),
         *environment,
