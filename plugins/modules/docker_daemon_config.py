@@ -158,7 +158,7 @@ def apply(module: AnsibleModule) -> dict:
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     present = daemon_config.parse(before, str(path))
     # Values that come through Jinja may be of its own string types.
-    wanted = daemon_config.merge(present, json.loads(json.dumps(module.params["config"])))
+    wanted = daemon_config.lay_over(present, json.loads(json.dumps(module.params["config"])))
     result = {"changed": wanted != present, "config": wanted, "restarted": False}
     if not result["changed"]:
         return result

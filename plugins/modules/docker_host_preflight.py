@@ -75,6 +75,14 @@ options:
     description: Age to check the form of.
     type: str
     default: 168h
+  prune_schedule:
+    description: Schedule to check the form of.
+    type: str
+    default: daily
+  apt_settings:
+    description: Addresses of the engine's own repository to check the form of, by the settings that hold them.
+    type: dict
+    default: {}
   config:
     description: Settings of the engine, from which RV(config) is made.
     type: dict
@@ -210,6 +218,8 @@ def needs_of(params: dict, packages: list[str]) -> verdict.Needs:
         live_restore=params["config"]["live_restore"],
         log_max_size=params["config"]["log_max_size"],
         prune_older_than=params["prune_older_than"],
+        prune_schedule=params["prune_schedule"],
+        apt_settings={name: str(value) for name, value in params["apt_settings"].items()},
         apt_source=params["apt_source"],
         firewall_allow=params["firewall_allow"],
         unknown_users=[name for name in params["users"] if name not in {entry.pw_name for entry in pwd.getpwall()}],
@@ -231,6 +241,8 @@ def main() -> None:
             "firewall_allow": {"type": "list", "elements": "raw", "default": []},
             "users": {"type": "list", "elements": "str", "default": []},
             "prune_older_than": {"type": "str", "default": "168h"},
+            "prune_schedule": {"type": "str", "default": "daily"},
+            "apt_settings": {"type": "dict", "default": {}},
             "config": {"type": "dict", "required": True, "options": CONFIG_SPEC},
         },
         supports_check_mode=True,

@@ -26,7 +26,8 @@ options:
   allow:
     description: >-
       Ports to let in: V(80), V(443/udp), V(8000-8010/tcp), or a dictionary with C(port) and C(from), a list of
-      networks.
+      networks. An IP protocol without ports is let in to the host by a dictionary with C(protocol), a name such as
+      V(vrrp) or a number, and C(from).
     type: list
     elements: raw
     default: []
@@ -77,7 +78,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.dockerhost import firewall
-from ..module_utils.dockerhost.facts import find_ssh_ports, read_listeners
+from ..module_utils.dockerhost.facts import find_ssh_ports, parse_default_devices, read_listeners, read_text
 from ..module_utils.errors import UserError
 
 ALLOW = "docker_host_firewall_allow"
@@ -90,6 +91,10 @@ def nft(*arguments: str) -> subprocess.CompletedProcess:
 
 def loaded_fingerprint() -> str:
     return firewall.fingerprint_of(nft("--terse", "list", "table", "inet", firewall.TABLE).stdout)
+
+
+def default_devices() -> list[str]:
+    return parse_default_devices(read_text("/proc/net/route"), read_text("/proc/net/ipv6_route"))
 
 
 def load(path: Path, script: str) -> None:
@@ -122,6 +127,7 @@ def ensure_present(module: AnsibleModule, path: Path, before: str) -> dict:
         firewall.parse_openings(params["allow"], ALLOW),
         ssh_ports,
         firewall.check_interfaces(params["trusted_interfaces"], TRUSTED),
+        firewall.outside(os.listdir("/sys/class/net"), set(default_devices())),
     )
     installed = shutil.which("nft", path="/usr/sbin") is not None
     if not installed and not module.check_mode:

@@ -78,6 +78,7 @@ def test_closed_preview(converge, lenient):
     seen = lenient.get("/api/x", headers=cookie, **blog)
     assert seen.status == 200
     assert seen.json["headers"]["Authorization"] == "Bearer of-the-app"
+    assert "sluice_preview" not in str(seen.json["headers"])
     assert lenient.get("/api/x").status == 200
     converge(nginx_certbot_certificate="self_signed", nginx_certbot_wait=False, **BLOG)
     assert lenient.get("/api/x", **blog).status == 200

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import UserError
 
 Config = dict[str, Any]
+_LOG_DRIVER = "json-file"
 
 
 def parse(text: str, path: str) -> Config:
@@ -27,6 +28,13 @@ def parse(text: str, path: str) -> Config:
     if not isinstance(config, dict):
         raise UserError(f"{path} holds no JSON object; mend it or move it away, nothing was changed")
     return config
+
+
+def lay_over(present: Config, wanted: Config) -> Config:
+    """The engine's new configuration: `merge`, but options of a log driver go with it, as no other knows them."""
+    before, after = (config.get("log-driver", _LOG_DRIVER) for config in (present, merge(present, wanted)))
+    kept = present if before == after else {key: value for key, value in present.items() if key != "log-opts"}
+    return merge(kept, wanted)
 
 
 def merge(present: Config, wanted: Config) -> Config:

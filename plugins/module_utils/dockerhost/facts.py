@@ -75,13 +75,15 @@ def parse_listeners(table: str) -> dict[str, int]:
 
 def parse_default_device(ipv4_routes: str, ipv6_routes: str = "") -> str:
     """The device of the default route of `/proc/net/route`, else of `/proc/net/ipv6_route`."""
-    for row in (line.split() for line in ipv4_routes.splitlines()[1:]):
-        if len(row) > 7 and row[1] == "00000000" and row[7] == "00000000":
-            return row[0]
-    for row in (line.split() for line in ipv6_routes.splitlines()):
-        if len(row) > 9 and row[0] == "0" * 32 and row[1] == "00" and row[9] != "lo":
-            return row[9]
-    return ""
+    return next(iter(parse_default_devices(ipv4_routes, ipv6_routes)), "")
+
+
+def parse_default_devices(ipv4_routes: str, ipv6_routes: str) -> list[str]:
+    """The devices of all default routes, IPv4's first."""
+    ipv4 = (line.split() for line in ipv4_routes.splitlines()[1:])
+    ipv6 = (line.split() for line in ipv6_routes.splitlines())
+    found = [row[0] for row in ipv4 if len(row) > 7 and row[1] == "00000000" and row[7] == "00000000"]
+    return found + [r[9] for r in ipv6 if len(r) > 9 and r[0] == "0" * 32 and r[1] == "00" and r[9] != "lo"]
 
 
 def read_text(path: str) -> str:

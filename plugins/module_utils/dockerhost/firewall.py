@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from ..errors import UserError
 TABLE = "sluice"
 _FORM = re.compile(r"(?P<first>[0-9]{1,5})(-(?P<last>[0-9]{1,5}))?(/(?P<protocol>tcp|udp))?")
 _INTERNAL = ("docker0", "docker_gwbridge", "br-*", "veth*")
+_PROTOCOLS = {"igmp": 2, "gre": 47, "esp": 50, "ah": 51, "ospf": 89, "vrrp": 112}
 _INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]{1,15}\*?")
 
 
@@ -38,8 +40,18 @@ class Opening:
         return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
 
 
-def parse_openings(entries: list[Any], name: str) -> list[Opening]:
+@dataclass(frozen=True)
+class Protocol:
+    """An IP protocol without ports that is let in to the host, by its number."""
+
+    number: int
+    sources: tuple[str, ...] = ()
+
+
+def parse_openings(entries: list[Any], name: str) -> list[Opening | Protocol]:
     """Ports as users list them: `80`, `443/udp`, `8000-8010/tcp` or `{port: 5432, from: [10.0.0.0/8]}`.
+
+    An IP protocol without ports is `{protocol: vrrp}` or `{protocol: 112}`, with `from` if wanted.
 
     Args:
         entries: The list.
@@ -51,9 +63,13 @@ def parse_openings(entries: list[Any], name: str) -> list[Opening]:
     return [_parse_opening(entry, name) for entry in entries]
 
 
-def _parse_opening(entry: Any, name: str) -> Opening:
+def _parse_opening(entry: Any, name: str) -> Opening | Protocol:
     sources: Any = []
     port = entry
+    if isinstance(entry, dict) and set(entry) in ({"protocol"}, {"protocol", "from"}):
+        return Protocol(_protocol(entry["protocol"], name), _parse_sources(entry.get("from", []), name))
+    if str(entry).lower() in _PROTOCOLS:
+        raise UserError(f"{name}: {entry!r} is a protocol without ports; write {{protocol: {str(entry).lower()}}}")
     if isinstance(entry, dict):
         unknown = sorted(set(entry) - {"port", "from"})
         if unknown or "port" not in entry:
@@ -70,7 +86,21 @@ def _parse_opening(entry: Any, name: str) -> Opening:
     return Opening(first, last, match["protocol"] or "tcp", _parse_sources(sources, name))
 
 
+def _protocol(value: Any, name: str) -> int:
+    number = _PROTOCOLS.get(str(value).lower())
+    if number is None and re.fullmatch("[0-9]{1,3}", str(value)):
+        number = int(value)
+    # TCP and UDP as a whole would be every port.
+    if number is None or not 1 <= number <= 255 or number in (6, 17):
+        raise UserError(
+            f"{name}: {value!r} is no IP protocol without ports; write one of {', '.join(_PROTOCOLS)}, or its number"
+        )
+    return number
+
+
 def _parse_sources(sources: Any, name: str) -> tuple[str, ...]:
+    if "%" in str(sources):
+        raise UserError(f"{name}: from must list networks such as 10.0.0.0/8, without a zone")
     try:
         return tuple(str(ipaddress.ip_network(s)) for s in ([sources] if isinstance(sources, str) else sources))
     except (ValueError, TypeError) as error:
@@ -89,13 +119,27 @@ def check_interfaces(names: list[str], setting: str) -> list[str]:
     return names
 
 
-def render(openings: list[Opening], ssh_ports: list[int], trusted: list[str]) -> str:
+def outside(devices: list[str], default_devices: set[str]) -> list[str]:
+    """Devices of this host that look like Docker's by their names, and are not.
+
+    Args:
+        devices: All of the host's.
+        default_devices: Those that its default routes leave by.
+    """
+    foreign = {d for d in devices if d.startswith("br-") and not re.fullmatch("br-[0-9a-f]{12}", d)}
+    return sorted(foreign | {d for d in default_devices if d.startswith(("br-", "veth", "docker"))})
+
+
+def render(
+    openings: list[Opening | Protocol], ssh_ports: list[int], trusted: list[str], uplinks: Iterable[str] = ()
+) -> str:
     """The ruleset as a script for `nft -f`: it replaces the table as a whole, or changes nothing.
 
     Args:
         openings: What is let in, on the host and to containers.
         ssh_ports: TCP ports that are let in to the host whatever else is listed.
         trusted: Devices whose traffic passes, such as a VPN's.
+        uplinks: Devices that are not Docker's, though their names say so.
 
     Raises:
         UserError: No way in would be left.
@@ -105,14 +149,16 @@ def render(openings: list[Opening], ssh_ports: list[int], trusted: list[str]) ->
             "no port on which sshd listens was found, so the firewall might lock you out; "
             "set docker_host_firewall_ssh_ports"
         )
-    inside = [f'    iifname "{device}" accept' for device in ("lo", *_INTERNAL, *trusted)]
+    quoted = ", ".join(f'"{device}"' for device in uplinks)
+    unless = {way: f"{way}name != {{ {quoted} }} " if quoted else "" for way in ("iif", "oif")}
+    inside = [f'    iifname "{device}" accept' for device in ("lo", *trusted)]
+    inside += [f'    {unless["iif"]}iifname "{device}" accept' for device in _INTERNAL]
     local = [f"    tcp dport {{ {', '.join(map(str, sorted(set(ssh_ports))))} }} accept"]
-    local += [
-        f"    {_match(o, f'{o.protocol} dport {o.ports}', s)} accept" for o in openings for s in o.sources or ("",)
-    ]
+    local += [f"    {_from(s)}{_local(o)} accept" for o in openings for s in o.sources or ("",)]
     published = [
-        f"    {_match(o, f'meta l4proto {o.protocol} ct original proto-dst {o.ports}', s)} accept"
+        f"    {_from(s)}meta l4proto {o.protocol} ct original proto-dst {o.ports} accept"
         for o in openings
+        if isinstance(o, Opening)
         for s in o.sources or ("",)
     ]
     body = "\n".join(
@@ -133,7 +179,7 @@ def render(openings: list[Opening], ssh_ports: list[int], trusted: list[str]) ->
             "    ct state established,related accept",
             *inside,
             "    ct status dnat jump to_published",
-            *(f'    oifname "{device}" counter drop' for device in _INTERNAL),
+            *(f'    {unless["oif"]}oifname "{device}" counter drop' for device in _INTERNAL),
             "  }",
             "  chain to_published {",
             *published,
@@ -153,11 +199,16 @@ def render(openings: list[Opening], ssh_ports: list[int], trusted: list[str]) ->
     )
 
 
-def _match(opening: Opening, ports: str, source: str) -> str:
+def _local(opening: Opening | Protocol) -> str:
+    if isinstance(opening, Protocol):
+        return f"meta l4proto {opening.number}"
+    return f"{opening.protocol} dport {opening.ports}"
+
+
+def _from(source: str) -> str:
     if not source:
-        return ports
-    family = "ip6" if ":" in source else "ip"
-    return f"{family} saddr {source} {ports}"
+        return ""
+    return f"{'ip6' if ':' in source else 'ip'} saddr {source} "
 
 
 def fingerprint(body: str) -> str:

@@ -31,6 +31,8 @@ NEEDED_CONTROLLERS = ("cpu", "memory", "pids")
 # Two engines on one host fight over /var/run/docker.sock.
 ENGINES = ("docker.io", "docker-ce", "podman-docker")
 _LOG_SIZE = re.compile(r"[1-9][0-9]*[bkmg]?", re.IGNORECASE)
+# One line of an apt source or of a unit.
+_LINE = re.compile(r"[^\x00-\x1f\x7f]+")
 _DURATION = re.compile(r"([0-9]+(h|m|s))+")
 
 
@@ -45,7 +47,10 @@ class Needs(TypedDict):
     live_restore: bool
     log_max_size: str
     prune_older_than: str
+    prune_schedule: str
     apt_source: dict[str, Any]
+    apt_settings: dict[str, str]
+    """Addresses of the engine's own repository, by their settings."""
     firewall_allow: list[Any]
     unknown_users: list[str]
 
@@ -74,6 +79,14 @@ def _setting_problems(needs: Needs) -> list[str]:
             f"docker_host_prune_older_than: {needs['prune_older_than']!r} is not a duration; "
             "write it with h, m or s, such as 168h"
         )
+    if not _LINE.fullmatch(needs["prune_schedule"]):
+        problems.append(f"docker_host_prune_schedule: {needs['prune_schedule']!r} is not one line, such as daily")
+    for key, value in needs["apt_source"].items():
+        if not _LINE.fullmatch(str(value)):
+            problems.append(f"docker_host_apt_source.{key}: {value!r} is not one line")
+    for name, value in needs["apt_settings"].items():
+        if not re.fullmatch(r"[^\s\x00-\x1f\x7f]+", value):
+            problems.append(f"{name}: {value!r} is no address or path without blanks")
     if needs["source"] == "custom":
         absent = [key for key in ("uris", "suites", "signed_by") if not needs["apt_source"].get(key)]
         if absent:
@@ -168,16 +181,20 @@ def engine_config(host: Host, settings: dict[str, Any]) -> dict[str, Any]:
     The uplink's MTU is handed on where it is below Ethernet's, since large transfers from containers stall
     otherwise (https://docs.docker.com/engine/daemon/troubleshoot/).
     """
+    driver = settings["daemon"].get("log-driver", "json-file")
+    limits: dict[str, str | None] = {"max-size": settings["log_max_size"], "max-file": str(settings["log_max_file"])}
+    if driver not in ("json-file", "local"):
+        # Another driver does not know them, and the engine would not start.
+        limits = dict.fromkeys(limits)
     mtu = settings["mtu"] or host["uplink"]["mtu"]
     lowered = mtu if mtu != 1500 else None
     return {
         "log-driver": "json-file",
-        "log-opts": {"max-size": settings["log_max_size"], "max-file": str(settings["log_max_file"])},
         "live-restore": settings["live_restore"],
         "default-address-pools": settings["address_pools"] or None,
         "mtu": lowered,
         "default-network-opts": {"bridge": {"com.docker.network.driver.mtu": str(lowered)}} if lowered else None,
         "registry-mirrors": settings["registry_mirrors"] or None,
         "insecure-registries": settings["insecure_registries"] or None,
-        **settings["daemon"],
+        **{**settings["daemon"], "log-opts": {**limits, **(settings["daemon"].get("log-opts") or {})}},
     }

@@ -15,12 +15,19 @@ from .model import Edge, Site
 # Inside certbot's container.
 _ACME, _WEBROOT, _CA_BUNDLE, _DNS = "/etc/letsencrypt", "/var/www/acme", "/tmp/ca.pem", "/tmp/dns.ini"
 
+# Takes its credentials from where Amazon's tools do, and asks the DNS itself how far it is.
+_ROUTE53 = "route53"
+
 
 class Refusal(NamedTuple):
     """Why there is no certificate, for a person; and when to ask again, where the CA said so."""
 
     reason: str
     retry_after: datetime | None = None
+
+
+def certbot_container(edge: Edge, site: Site) -> str:
+    return f"{edge.project}-certbot-{site.name}"
 
 
 def container_argv(edge: Edge, site: Site, root: Path, certbot: list[str]) -> list[str]:
@@ -32,8 +39,11 @@ def container_argv(edge: Edge, site: Site, root: Path, certbot: list[str]) -> li
         environment = [f"--env=REQUESTS_CA_BUNDLE={_CA_BUNDLE}"]
     if site.certificate.dns_plugin:
         mounts.append(f"{root}/dns/{site.name}.ini:{_DNS}:ro")
+    if site.certificate.dns_plugin == _ROUTE53:
+        environment.append(f"--env=AWS_SHARED_CREDENTIALS_FILE={_DNS}")
     return [
-        *("docker", "run", "--rm", f"--network={edge.network}", "--tmpfs=/run", "--tmpfs=/tmp:mode=1777"),
+        *("docker", "run", "--rm", f"--name={certbot_container(edge, site)}", f"--network={edge.network}"),
+        *("--tmpfs=/run", "--tmpfs=/tmp:mode=1777"),
         *confinement(edge),
         *(f"--volume={mount}" for mount in mounts),
         *environment,
@@ -70,6 +80,8 @@ def _challenge(site: Site) -> list[str]:
     plugin = site.certificate.dns_plugin
     if not plugin:
         return ["--webroot", "--webroot-path", _WEBROOT]
+    if plugin == _ROUTE53:
+        return [f"--dns-{plugin}"]
     return [
         f"--dns-{plugin}",
         *(f"--dns-{plugin}-credentials", _DNS),

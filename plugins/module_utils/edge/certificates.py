@@ -16,6 +16,7 @@ from pathlib import Path
 from ..errors import UserError
 
 _PLACEHOLDER_DAYS = 3650
+_OPENSSL_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,13 @@ def openssl(*argv: str, stdin: bytes = b"") -> bytes:
         UserError: It is missing, or does not like what it was given.
     """
     try:
-        done = subprocess.run(["openssl", *argv], input=stdin, capture_output=True, check=False, timeout=60)
+        done = subprocess.run(
+            ["openssl", *argv], input=stdin, capture_output=True, check=False, timeout=_OPENSSL_SECONDS
+        )
     except FileNotFoundError:
         raise UserError("openssl is not installed on this host; install the package openssl.")
+    except subprocess.TimeoutExpired:
+        raise UserError(f"openssl {argv[0]} did not finish within {_OPENSSL_SECONDS} s.")
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().splitlines()
         raise UserError(f"openssl {argv[0]} failed: {last[-1] if last else 'no message'}")

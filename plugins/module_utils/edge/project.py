@@ -42,6 +42,8 @@ _WATCHER = """\
 # Written by sluice.deploy; edits are lost.
 [Unit]
 Description=Edge: nginx, and where its upstreams are
+# It alone starts nginx after a boot, so systemd never gives it up.
+StartLimitIntervalSec=0
 After=docker.service network-online.target
 Wants=network-online.target
 BindsTo=docker.service

@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 from ..errors import UserError
+from ..files import write_whole
 from . import attempts
-from .acme import Refusal, container_argv, issue_argv, refusal, renew_argv
+from .acme import Refusal, certbot_container, container_argv, issue_argv, refusal, renew_argv
 from .apply import apply
 from .certificates import check_pair, facts
 from .engine import Engine, Run, run
@@ -55,13 +57,11 @@ def _obtain(edge: Edge, site: Site, store: Store, say: Say, runner: Run) -> list
     if until:
         return [f"{site.name}: {past.reason}. The CA is asked again from {until:%Y-%m-%d %H:%M} UTC on."]
     missing = wants_issue(site, root)
-    argv = issue_argv(site) if missing else renew_argv(site)
-    done = runner(container_argv(edge, site, root, argv), timeout=_CERTBOT_SECONDS)
+    why = _ask(edge, site, root, issue_argv(site) if missing else renew_argv(site), runner)
     trouble: list[str] = []
-    if done.returncode == 0:
+    if why is None:
         past = past.succeeded(site.certificate.issued_as(site.domains))
     else:
-        why = refusal(done.stdout + done.stderr, site.certificate.directory)
         past = past.failed(why, now)
         trouble = [f"{site.name}: {why.reason}."]
     try:
@@ -73,6 +73,20 @@ def _obtain(edge: Edge, site: Site, store: Store, say: Say, runner: Run) -> list
     # Last, because whoever waits for the certificate takes this as word that it serves.
     attempts.save(root, site.name, past)
     return trouble
+
+
+def _ask(edge: Edge, site: Site, root: Path, certbot: list[str], runner: Run) -> Refusal | None:
+    """Run certbot; a container that an earlier run left behind is not in its way."""
+    name = certbot_container(edge, site)
+    try:
+        runner(["docker", "rm", "-f", name])
+        done = runner(container_argv(edge, site, root, certbot), timeout=_CERTBOT_SECONDS)
+    except UserError as error:
+        # Killing `docker run` leaves its container running.
+        with contextlib.suppress(UserError):
+            runner(["docker", "rm", "-f", name])
+        return Refusal(str(error).rstrip("."))
+    return refusal(done.stdout + done.stderr, site.certificate.directory) if done.returncode else None
 
 
 def deploy(store: Store, stack: str, runner: Run = run) -> bool:
@@ -114,7 +128,7 @@ def _alerts(store: Store, now: datetime) -> list[str]:
             rows.append(f"{site.name}: the certificate ends in {days:.1f} days, on {found.not_after:%Y-%m-%d}.")
     alert = store.root / "ALERT"
     if rows:
-        alert.write_text("".join(f"{row}\n" for row in rows))
+        write_whole(alert, "".join(f"{row}\n" for row in rows), 0o644)
     else:
         alert.unlink(missing_ok=True)
     return rows

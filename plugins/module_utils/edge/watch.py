@@ -8,9 +8,11 @@ started by this watcher, after a look, and told anew whenever a container joins 
 
 from __future__ import annotations
 
+import os
 import select
 import subprocess
-import time
+from collections.abc import Callable
+from typing import IO
 
 from ..errors import UserError
 from .apply import apply
@@ -20,6 +22,7 @@ from .store import Store
 
 # A release starts several containers at once: one reload for them.
 _SETTLE_SECONDS = 0.2
+_RETRY_SECONDS = 5.0
 _EVENTS = ("docker", "events", "--filter=type=container", "--filter=type=network",
            "--filter=event=start", "--filter=event=connect", "--format={{.Type}}")  # fmt: skip
 
@@ -43,23 +46,39 @@ def start(store: Store) -> None:
 def watch(store: Store, say: Say) -> None:
     """Follow the engine's events until it goes away."""
     with subprocess.Popen(_EVENTS, stdout=subprocess.PIPE) as events:
-        stream = events.stdout
         try:
-            _refresh_and_report(store, say)
-            start(store)
-            while stream and stream.readline():
-                time.sleep(_SETTLE_SECONDS)
-                while select.select([stream], [], [], 0)[0] and stream.readline():
-                    pass
-                _refresh_and_report(store, say)
+            _follow(events.stdout, store, say)
         finally:
             events.terminate()
 
 
-def _refresh_and_report(store: Store, say: Say) -> None:
+def _follow(events: IO[bytes] | None, store: Store, say: Say) -> None:
+    """Refresh at every event, and start nginx once; what fails is tried again without waiting for an event."""
+    if events is None:
+        return
+    started = done = False
+    while True:
+        done = _attempt(lambda: _refresh_and_report(store, say), say)
+        # Even if the refresh fails: what nginx served last is better than nothing.
+        started = started or _attempt(lambda: start(store), say)
+        wait = None if done and started else _RETRY_SECONDS
+        while select.select([events], [], [], wait)[0]:
+            # Past the stream's own buffer, which select does not see.
+            if not os.read(events.fileno(), 65536):
+                return
+            wait = _SETTLE_SECONDS
+
+
+def _attempt(action: Callable[[], None], say: Say) -> bool:
     try:
-        if refresh(store):
-            say("containers have moved: upstreams rendered anew")
-    except UserError as error:
-        # The next event is the next chance; nginx keeps what it has.
+        action()
+    except (UserError, OSError, ValueError) as error:
+        # nginx keeps what it has.
         say(str(error))
+        return False
+    return True
+
+
+def _refresh_and_report(store: Store, say: Say) -> None:
+    if refresh(store):
+        say("containers have moved: upstreams rendered anew")

@@ -21,6 +21,14 @@ def test_an_object_takes_the_place_of_a_scalar():
     assert daemon_config.merge({"log-opts": "x"}, {"log-opts": {"a": "b"}}) == {"log-opts": {"a": "b"}}
 
 
+def test_options_of_a_log_driver_go_with_it():
+    present = {"log-driver": "syslog", "log-opts": {"syslog-address": "x"}, "mtu": 1400}
+    wanted = {"log-driver": "json-file", "log-opts": {"max-size": "1m"}}
+    assert daemon_config.lay_over(present, wanted) == {**wanted, "mtu": 1400}
+    kept = daemon_config.lay_over({"log-opts": {"tag": "x"}}, wanted)
+    assert kept["log-opts"] == {"tag": "x", "max-size": "1m"}
+
+
 def test_rendering_is_stable():
     assert daemon_config.render({"b": 1, "a": 2}) == daemon_config.render({"a": 2, "b": 1})
     assert daemon_config.parse(daemon_config.render({"é": [1]}), "f") == {"é": [1]}

@@ -35,6 +35,52 @@ def test_other_forms_are_refused_by_name(entry):
         firewall.parse_openings([entry], "allow")
 
 
+@pytest.mark.parametrize(
+    ("entry", "protocol"),
+    [
+        ({"protocol": "vrrp"}, firewall.Protocol(112)),
+        ({"protocol": 47, "from": "192.0.2.7"}, firewall.Protocol(47, ("192.0.2.7/32",))),
+    ],
+)
+def test_a_protocol_without_ports(entry, protocol):
+    assert firewall.parse_openings([entry], "allow") == [protocol]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("vrrp", "write {protocol: vrrp}"),
+        ({"protocol": "tcp"}, "no IP protocol without ports"),
+        ({"protocol": 6}, "no IP protocol without ports"),
+        ({"protocol": 999}, "no IP protocol without ports"),
+        ({"protocol": "vrrp", "port": 1}, "must have the keys"),
+        ({"port": 80, "from": "fe80::%x\n accept"}, "without a zone"),
+    ],
+)
+def test_no_protocol(entry, message):
+    with pytest.raises(UserError, match=message):
+        firewall.parse_openings([entry], "allow")
+
+
+def test_a_protocol_is_let_in_to_the_host_alone():
+    script = firewall.render(firewall.parse_openings([{"protocol": "vrrp", "from": "10.0.0.0/8"}], "a"), [22], [])
+    assert script.count("112") == 1
+    assert "    ip saddr 10.0.0.0/8 meta l4proto 112 accept" in script.partition("chain to_containers")[0]
+
+
+def test_uplinks_named_like_dockers_bridges():
+    devices = ["lo", "eth0", "br-ex", "br-0123456789ab", "docker0", "veth1"]
+    assert firewall.outside(devices, {"eth0"}) == ["br-ex"]
+    assert firewall.outside(devices, {"br-0123456789ab", "veth1"}) == ["br-0123456789ab", "br-ex", "veth1"]
+
+
+def test_an_uplink_is_not_open_for_its_name():
+    script = firewall.render([], [22], [], ["br-ex"])
+    assert '    iifname != { "br-ex" } iifname "br-*" accept' in script
+    assert '    oifname != { "br-ex" } oifname "br-*" counter drop' in script
+    assert '    iifname "br-*" accept' not in script
+
+
 def test_ssh_is_let_in_whatever_is_listed():
     assert "tcp dport { 22, 2222 } accept" in firewall.render([], [2222, 22], [])
 

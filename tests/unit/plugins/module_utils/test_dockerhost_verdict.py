@@ -33,7 +33,9 @@ NEEDS = {
     "live_restore": True,
     "log_max_size": "10m",
     "prune_older_than": "168h",
+    "prune_schedule": "daily",
     "apt_source": {},
+    "apt_settings": {"docker_host_apt_url": "https://mirror.test/linux"},
     "firewall_allow": [80],
     "unknown_users": [],
 }
@@ -87,6 +89,9 @@ def test_supported_systems(distribution, version):
         ({}, {"firewall_allow": ["http"]}, "'http' is not a port"),
         ({}, {"unknown_users": ["ada"]}, "there is no user 'ada'"),
         ({"version": "12"}, {"source": "distribution", "packages": []}, "no Compose v2 among its own packages"),
+        ({}, {"prune_schedule": "daily\nUnit=x"}, "docker_host_prune_schedule"),
+        ({}, {"apt_source": {"uris": "x\nTrusted: yes"}}, "docker_host_apt_source.uris"),
+        ({}, {"apt_settings": {"docker_host_apt_url": "x\nTrusted: yes"}}, "docker_host_apt_url"),
         (
             {},
             {"source": "custom", "apt_source": {"uris": "x"}},
@@ -146,3 +151,12 @@ def test_engine_config_hands_on_a_lower_mtu():
 
 def test_a_users_key_wins():
     assert verdict.engine_config(HOST, {**SETTINGS, "daemon": {"log-driver": "local"}})["log-driver"] == "local"
+
+
+def test_options_of_a_log_driver_that_another_does_not_know():
+    settings = {**SETTINGS, "daemon": {"log-driver": "syslog", "log-opts": {"syslog-address": "udp://192.0.2.1"}}}
+    options = verdict.engine_config(HOST, settings)["log-opts"]
+    assert options == {"max-size": None, "max-file": None, "syslog-address": "udp://192.0.2.1"}
+    kept = verdict.engine_config(HOST, {**SETTINGS, "daemon": {"log-opts": {"tag": "x"}}})["log-opts"]
+    assert kept["max-size"] == SETTINGS["log_max_size"]
+    assert kept["tag"] == "x"

@@ -115,6 +115,15 @@ def test_argv_of_a_dns_challenge():
     assert "--webroot" not in argv
 
 
+def test_route53_has_its_own_way_to_credentials():
+    one = site(certificate={"email": "a@b.c", "dns_plugin": "route53"})
+    argv = container_argv(EDGE, one, Path("/x"), issue_argv(one))
+    assert "--dns-route53" in argv
+    assert not any(word.startswith("--dns-route53-") for word in argv)
+    assert "--env=AWS_SHARED_CREDENTIALS_FILE=/tmp/dns.ini" in argv
+    assert "--volume=/x/dns/shop.ini:/tmp/dns.ini:ro" in argv
+
+
 def test_certbot_is_confined_and_sees_no_engine():
     argv = container_argv(EDGE, site(), Path("/root"), renew_argv(site()))
     assert {"--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"} <= set(argv)

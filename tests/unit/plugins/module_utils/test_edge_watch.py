@@ -1,0 +1,81 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What looks after the edge goes on whatever fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.sluice.deploy.plugins.module_utils.edge import attempts, watch
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.apply import apply
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.certificates import self_signed
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.engine import Engine
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.project import units
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.renewal import maintain
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.store import Store
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.edge_help import EDGE, FakeDocker, site, state
+
+
+@pytest.fixture
+def watched(monkeypatch, tmp_path):
+    """Runs the watcher over an engine whose events last a moment; answers how often it refreshed and started."""
+    monkeypatch.setattr(watch, "_RETRY_SECONDS", 0.01)
+
+    def run(refreshes, starts, events="echo container; sleep 0.5"):
+        counted, said = {"refresh": 0, "start": 0}, []
+
+        def stand_in(name, answers):
+            def act(store):
+                counted[name] += 1
+                answer = answers.pop(0) if answers else None
+                if answer:
+                    raise answer
+                return False
+
+            return act
+
+        monkeypatch.setattr(watch, "refresh", stand_in("refresh", refreshes))
+        monkeypatch.setattr(watch, "start", stand_in("start", starts))
+        monkeypatch.setattr(watch, "_EVENTS", ("sh", "-c", events))
+        watch.watch(Store(tmp_path), said.append)
+        return counted, said
+
+    return run
+
+
+def test_the_watcher_outlives_what_fails_and_tries_again(watched):
+    counted, said = watched([UserError("ps"), None], [UserError("none"), OSError("disk"), None], "sleep 0.5")
+    assert counted == {"refresh": 3, "start": 3}
+    assert said == ["ps", "none", "disk"]
+
+
+def test_events_of_one_moment_are_one_refresh_and_nginx_is_started_once(watched):
+    counted, _ = watched([], [], "sleep 0.1; echo a; echo b; echo c; sleep 0.6")
+    assert counted == {"refresh": 2, "start": 1}
+
+
+def test_systemd_does_not_give_the_watcher_up():
+    unit = units(Path("/x"), Path("/y"))["sluice-edge.service"]
+    assert "StartLimitIntervalSec=0" in unit.split("[Service]")[0]
+
+
+def test_a_certbot_that_hangs_is_noted_and_the_others_go_on(tmp_path):
+    docker = FakeDocker()
+    both = state(site(), site({"name": "blog", "domain": "blog.test"}))
+    pairs = {name: self_signed(one.domains) for name, one in both.sites.items()}
+    store = Store(tmp_path)
+    apply(store, Engine(EDGE, tmp_path, docker), both, pairs)
+
+    def hanging(argv, timeout=0):
+        if "--entrypoint=certbot" in argv and "shop" in argv:
+            raise UserError("docker run --rm did not finish within 900 s.")
+        return docker(argv, timeout)
+
+    troubles = maintain(store, lambda text: None, hanging)
+    assert troubles == ["shop: docker run --rm did not finish within 900 s."]
+    assert docker.calls.count(["docker", "rm", "-f", "sluice-edge-certbot-shop"]) == 2
+    assert attempts.load(tmp_path, "shop").failures
+    assert attempts.load(tmp_path, "blog").issued["domains"] == ["blog.test"]
