@@ -94,5 +94,10 @@ class Run:
             failure = StepError(str(error))
             failure.step = name
             raise failure from error
+        except Exception as error:
+            # Whatever it is, what was begun has to be undone.
+            failure = StepError(f"unexpected {type(error).__name__}: {error}")
+            failure.step = name
+            raise failure from error
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0) + self.clock() - begin, 3)
