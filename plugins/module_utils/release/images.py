@@ -101,6 +101,12 @@ def _checkout(run: Run, service: Service, build: Build) -> Path:
         ["checkout", "--quiet", "--force", "FETCH_HEAD"],
         ["clean", "--quiet", "-ffdx"],
     ):
+        _git(where, checkout, argv)
+    return context
+
+
+def _git(where: str, checkout: Path, argv: list[str]) -> None:
+    try:
         done = subprocess.run(
             ["git", "-C", str(checkout), *argv],
             env={
@@ -112,11 +118,15 @@ def _checkout(run: Run, service: Service, build: Build) -> Path:
             capture_output=True,
             timeout=_GIT_TIMEOUT,
             check=False,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
-        if done.returncode:
-            raise StepError(f"{where}: git {argv[0]} of {build.git} failed: {_last(done.stderr)}")
-    return context
+    except subprocess.TimeoutExpired:
+        raise StepError(f"{where}: git {argv[0]} did not end within {_GIT_TIMEOUT} s")
+    except OSError as error:
+        raise StepError(f"{where}: git does not run: {error}", advice="Install git on the server.")
+    if done.returncode:
+        raise StepError(f"{where}: git {argv[0]} failed: {_last(done.stderr)}")
 
 
 def _build_tag(run: Run, service: Service) -> str:
