@@ -132,6 +132,14 @@ class Docker(Questions):
         if chosen:
             self._docker("stop", *chosen)
 
+    def pause(self, project: str, services: Sequence[str]) -> None:
+        if chosen := [c.id for c in self.containers(project) if c.running and c.service in services]:
+            self._docker("pause", *chosen)
+
+    def unpause(self, project: str) -> None:
+        if held := [c.id for c in self.containers(project) if c.state == "paused"]:
+            self._docker("unpause", *held)
+
     def remove(self, project: str) -> None:
         # Those of hooks as well, which are no services of the project.
         if identifiers := [c["Id"] for c in self._listed(project)]:

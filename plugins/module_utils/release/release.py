@@ -18,6 +18,7 @@ from .activate import activate, point_edge, resume
 from .engine import EngineError, Image, Project
 from .files import Rendered
 from .health import all_run, restarts, wait_healthy
+from .restore import recover
 from .run import Run, StepError
 
 
@@ -123,7 +124,9 @@ def _steps(run: Run, data_changes: bool) -> list[str]:
 
 def _resumed(run: Run) -> str:
     with run.step("resume"):
-        return resume(run)
+        # A backup that was killed left them held still.
+        run.engine.unpause(run.data_project.name)
+        return " ".join(said for said in (resume(run), recover(run)) if said)
 
 
 def _serves_already(run: Run, actions: list[str]) -> Deployed | None:

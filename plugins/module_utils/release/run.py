@@ -69,6 +69,8 @@ class Run:
     gates: list[GateResult] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    inherit: tuple[int, ...] = ()
+    """Descriptors that commands take along: the lock stays with one that outlives its run."""
 
     @property
     def data_project(self) -> Project:

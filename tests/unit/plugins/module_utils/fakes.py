@@ -177,6 +177,18 @@ class FakeEngine:
                     f"stop {container.id}", lambda c=stopped: self.world.containers.__setitem__(c.name, c)
                 )
 
+    def pause(self, project: str, services: Sequence[str]) -> None:
+        self._hold(project, "running", "paused", services)
+
+    def unpause(self, project: str) -> None:
+        self._hold(project, "paused", "running")
+
+    def _hold(self, project: str, before: str, after: str, services: Sequence[str] | None = None) -> None:
+        for found in self.containers(project):
+            if found.state == before and (services is None or found.service in services):
+                held = Container(**{**vars(found), "state": after})
+                self.world.effect(f"{after} {found.id}", lambda c=held: self.world.containers.__setitem__(c.name, c))
+
     def remove(self, project: str) -> None:
         for container in self.containers(project):
             self.world.effect(f"remove {container.id}", lambda c=container: self.world.containers.pop(c.name))
