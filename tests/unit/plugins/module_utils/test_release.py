@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.docker.command import Docker
-from ansible_collections.sluice.deploy.plugins.module_utils.release import retention
+from ansible_collections.sluice.deploy.plugins.module_utils.release import dataservices, retention
 from ansible_collections.sluice.deploy.plugins.module_utils.release.edge import EdgeError
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import EngineError
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import Outcome, plan, release
@@ -469,3 +469,76 @@ def test_retention_never_counts_below_two() -> None:
     records = [{"release": r, "outcome": "succeeded"} for r in "xyzab"]
     assert retention.releases_to_keep(records, serving, 1) == {"a", "b"}
     assert retention.releases_to_keep(records, serving, 3) == {"a", "b", "z"}
+
+
+@pytest.mark.parametrize(
+    ("reference", "known"),
+    [
+        ("postgres:16", ("postgres", "16")),
+        ("registry.example.com:5000/base/postgres:16.4-alpine@sha256:aa", ("postgres", "16")),
+        ("postgres:9.6", ("postgres", "9.6")),
+        ("mariadb:11.8", ("mariadb", "11")),
+        ("mongo:latest", ("", "")),
+        ("postgres", ("", "")),
+        ("redis:7", ("", "")),
+    ],
+)
+def test_a_database_s_major_version(reference: str, known: tuple[str, str]) -> None:
+    assert dataservices.major(reference) == known
+
+
+def test_another_major_version_over_the_same_data_is_refused_before_anything_stops(
+    world: World, tmp_path: Path
+) -> None:
+    described = description("1")
+    for version in ("16", "16.4", "17"):
+        FakeEngine(world).add_image(f"postgres:{version}", "sha256:" + "a" * 64)
+    described["services"]["db"]["image"] = "postgres:16"
+    release(run_in(world, tmp_path, described))
+    described["services"]["db"]["image"] = "postgres:16.4"
+    release(run_in(world, tmp_path, described))
+    described["services"]["db"]["image"] = "postgres:17"
+    world.events.clear()
+    with pytest.raises(StepError, match="postgres 17 does not read the data that postgres 16 wrote"):
+        release(run_in(world, tmp_path, described))
+    assert world.events == []
+
+
+def test_a_data_service_that_does_not_come_up_is_replaced_by_the_former_one(world: World, tmp_path: Path) -> None:
+    release(run_in(world, tmp_path, description("1")))
+    before = world.containers["crm-db"].image
+    broken = FakeEngine(world).add_image("db:2").id.removeprefix("sha256:")[:12]
+    world.broken_images.add(broken)
+    described = description("1")
+    described["services"]["db"]["image"] = "db:2"
+    run = run_in(world, tmp_path, described)
+    with pytest.raises(StepError, match="service db exited with status 1") as caught:
+        release(run)
+    assert caught.value.step == "stateful"
+    assert "The former data services run again." in run.notes
+    assert world.containers["crm-db"].image == before
+    assert_settled(world, tmp_path, "1")
+    assert not plan(run_in(world, tmp_path, description("1"))).changed
+
+
+def test_killed_while_a_data_service_changes_the_former_description_finds_the_former_service(tmp_path: Path) -> None:
+    described = description("1")
+    described["services"]["db"]["image"] = "db:2"
+    moment = 0
+    while True:
+        moment += 1
+        root, world = tmp_path / str(moment), World()
+        for reference in ("web:1", "db:1", "db:2"):
+            FakeEngine(world).add_image(reference)
+        release(run_in(world, root, description("1")))
+        before = world.containers["crm-db"].image
+        world.kill_at = world.effects + moment
+        try:
+            release(run_in(world, root, described))
+            break
+        except Killed:
+            pass
+        release(run_in(world, root, description("1")))
+        assert world.containers["crm-db"].image == before
+        assert_settled(world, root, "1")
+    assert moment > 3
