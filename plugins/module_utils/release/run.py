@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import UserError
 from ..results import GateResult
 from ..secretvalues.values import redact
 from ..stack import Stack
@@ -92,7 +93,7 @@ class Run:
         except StepError as error:
             error.step = error.step or name
             raise
-        except (EngineError, EdgeError, OSError) as error:
+        except (EngineError, EdgeError, UserError, OSError) as error:
             failure = StepError(str(error))
             failure.step = name
             raise failure from error
