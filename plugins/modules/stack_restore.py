@@ -19,7 +19,9 @@ extends_documentation_fragment:
   - sluice.deploy.stack
 options:
   backup:
-    description: Name of a backup, or its first characters; the newest by default.
+    description:
+      - Name of a backup, or its first characters; by default the newest that holds databases and volumes.
+      - A dump of the databases alone, as releases and restores make, is restored when it is named.
     type: str
     default: ""
 attributes:
@@ -67,8 +69,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.release.backup import restore_from
 from ..module_utils.release.module import COMMON_OPTIONS, conduct
+from ..module_utils.release.restore import restore_from
 from ..module_utils.release.run import Run, Settings
 
 

@@ -2,8 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """From rendered files to a serving release, and back when anything fails.
 
-The journal says on disk how far it has come. Whoever finds it after a crash undoes what was in its `start`,
-and finishes what had switched, was in its `drain`, and works.
+The journal says on disk how far it has come, and so what whoever finds it after a crash does:
+
+start   the target is being started: undo.
+drain   the edge sends requests to the target: go on while the target runs, else undo.
+finish  the target is the release: go on while the target runs, else undo.
+undo    the way back was begun: go on with it.
+
+Each state is written before its first effect, and each may be begun anew at any point. Nothing before `finish`
+stops what served; nothing after it undoes the target because of what could not be written or stopped.
 """
 
 from __future__ import annotations
@@ -19,13 +26,14 @@ from ..stack.parse import parse_stack
 from . import files, passwords
 from .checks import judge
 from .edge import EdgeError
-from .engine import EngineError, Project
+from .engine import Project
 from .health import all_run, restarts, wait_healthy, watch
 from .run import Run, StepError
 
 Gates = Callable[[Run, Project], list[GateResult]]
 _ENGINE_RESTART = 60.0
-_AFTER_SWITCH = ("drain", "post_release", "record", "stop_old")
+# From here on, an edge that does not say whom it serves may serve the target.
+_MAY_HAVE_SWITCHED = ("switch", "drain", "post_release", "record")
 
 
 def activate(run: Run, journal: Journal, before_start: Callable[[Project], None], gates: Gates) -> None:
@@ -54,14 +62,21 @@ def activate(run: Run, journal: Journal, before_start: Callable[[Project], None]
             judge(run, results)
         with run.step("switch"):
             point_edge(run, journal.target)
-        after_switch(run, journal, before)
+        _after_switch(run, journal, before)
     except StepError as error:
         undo(run, journal, error)
         raise
+    try:
+        _finish(run, journal)
+    except StepError as error:
+        run.notes.append(
+            f"Release {journal.target.release} serves, and what served before could not be put to rest"
+            f" ({error.cause}); the next run does."
+        )
 
 
-def after_switch(run: Run, journal: Journal, before: Mapping[str, int] | None = None) -> None:
-    """What follows the switch; safe to begin anew after a crash.
+def _after_switch(run: Run, journal: Journal, before: Mapping[str, int] | None = None) -> None:
+    """What follows the switch, up to the moment from which the target is the release.
 
     Args:
         before: Restart counts of the target's containers at their start, where they are known.
@@ -79,13 +94,13 @@ def after_switch(run: Run, journal: Journal, before: Mapping[str, int] | None = 
             if status:
                 raise StepError(f"the post-release hook ended with status {status}", output)
     with run.step("record"):
-        run.state.set_serving(Serving(journal.target, _way_back(journal)))
         run.state.write_journal(replace(journal, phase="finish"))
-    finish(run, journal)
 
 
-def finish(run: Run, journal: Journal) -> None:
-    """Stop what served before; it stays as the way back."""
+def _finish(run: Run, journal: Journal) -> None:
+    """The target is on record as what serves, and what served before rests, as the way back."""
+    with run.step("record"):
+        run.state.set_serving(Serving(journal.target, _way_back(journal)))
     with run.step("stop_old"):
         if _other(journal) and journal.before.current:
             run.engine.stop(run.project(journal.before.current).name)
@@ -102,18 +117,25 @@ def undo(run: Run, journal: Journal, error: StepError | None = None) -> None:
     Raises:
         StepError: The engine or the edge does not answer; the journal stays, and the next run tries again.
     """
+    outcome = {"outcome": "failed" if error else "interrupted"}
+    if error:
+        outcome |= {"failed_step": error.step, "cause": run.redact(error.cause)}
+    # A way back that was begun before keeps its reason.
+    outcome = {**outcome, **{k: v for k, v in journal.record.items() if k in ("outcome", "failed_step", "cause")}}
+    journal = replace(journal, phase="undo", record={**journal.record, **outcome})
+    # A full disk may be what failed; without the note, the next run tells by what runs where to go.
+    with contextlib.suppress(OSError):
+        run.state.write_journal(journal)
     try:
-        run.engine.wait(_ENGINE_RESTART)
-        passwords.put_back(run)
-        _way_back_serves(run, journal, error)
-        outcome = {"outcome": "failed" if error else "interrupted"}
-        if error:
-            outcome |= {"failed_step": error.step, "cause": run.redact(error.cause)}
-        if run.state.serving() != journal.before:
-            run.state.set_serving(journal.before)
-        _record(run, journal, outcome)
-        run.state.clear_journal()
-    except (EngineError, EdgeError, StepError, OSError) as trouble:
+        with run.step("undo"):
+            run.engine.wait(_ENGINE_RESTART)
+            passwords.put_back(run)
+            _way_back_serves(run, journal, error)
+            if run.state.serving() != journal.before:
+                run.state.set_serving(journal.before)
+            _record(run, journal, outcome)
+            run.state.clear_journal()
+    except StepError as trouble:
         if not error:
             raise StepError(f"the unfinished {journal.operation} could not be undone: {trouble}")
         run.notes.append(f"The way back is not complete ({trouble}); the next run completes it.")
@@ -140,11 +162,11 @@ def _way_back_serves(run: Run, journal: Journal, error: StepError | None) -> Non
 
 
 def _edge_at(run: Run, journal: Journal, error: StepError | None) -> str | None:
-    """Whom the edge sends requests to; one that does not answer has not switched if it said so before."""
+    """Whom the edge sends requests to; one that does not answer has not switched if it was not asked to yet."""
     try:
         return run.edge.serving()
     except EdgeError:
-        if error is None or error.step in _AFTER_SWITCH:
+        if error is None or error.step in _MAY_HAVE_SWITCHED:
             raise
         return journal.before.current.colour if journal.before.current else None
 
@@ -168,7 +190,7 @@ def _start(run: Run, journal: Journal, project: Project) -> dict[str, int]:
     """Web services, then workers; the restart counts of their containers as they were before."""
     counts: dict[str, int] = {}
     old = journal.before.current
-    if run.stack.strategy == "recreate" and old:
+    if old and (run.stack.strategy == "recreate" or not _other(journal)):
         with run.step("stop_old"):
             with contextlib.suppress(EdgeError):
                 point_edge(run, None)
@@ -214,9 +236,10 @@ def point_edge(run: Run, deployed: Deployed | None) -> None:
 
 
 def _record(run: Run, journal: Journal, outcome: dict[str, str]) -> None:
-    """One line for each run, also when a crash came between the line and the journal's end."""
+    """One line for each run and outcome, also when a crash came between the line and the journal's end."""
     records = run.state.records()
-    if not records or records[-1].get("run") != journal.record.get("run"):
+    this = (journal.record.get("run"), outcome["outcome"])
+    if not records or (records[-1].get("run"), records[-1].get("outcome")) != this:
         gates = [{"id": g["id"], "status": g["status"]} for g in run.gates]
         run.state.append_record({**journal.record, **outcome, "gates": gates, "seconds": run.seconds})
 
@@ -236,15 +259,20 @@ def resume(run: Run) -> str:
         return ""
     target = f"{journal.operation} of {journal.target.release}"
     as_then = replace(run, stack=stack_of(run, journal.target))
-    if journal.phase == "finish":
-        finish(as_then, journal)
-        return f"An interrupted {target} was finished."
-    if journal.phase == "drain" and all_run(run, run.project(journal.target), as_then.stack.released):
+    going_on = journal.phase in ("drain", "finish") and all_run(
+        run, run.project(journal.target), as_then.stack.released
+    )
+    if not going_on:
+        undo(as_then, journal)
+        return f"An interrupted {target} was undone."
+    # A way back that a full disk kept from being noted may have led it elsewhere.
+    if run.edge.serving() != journal.target.colour:
+        point_edge(as_then, journal.target)
+    if journal.phase == "drain":
         try:
-            after_switch(as_then, journal)
-            return f"An interrupted {target} was finished."
+            _after_switch(as_then, journal)
         except StepError as error:
             undo(as_then, journal, error)
             return f"An interrupted {target} was undone: {error.cause}"
-    undo(as_then, journal)
-    return f"An interrupted {target} was undone."
+    _finish(as_then, journal)
+    return f"An interrupted {target} was finished."

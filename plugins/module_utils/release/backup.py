@@ -1,27 +1,27 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Dumps of databases and archives of volumes, and the way back from them."""
+"""Dumps of databases and archives of volumes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
-import subprocess
-import tarfile
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..databases import postgres
 from ..files import write_whole
 from ..stack import Service, Volume
-from .activate import point_edge, restore
+from . import archives
 from .engine import Container
 from .run import Run, StepError
 
 _PARTIAL = ".partial-"
+# Databases that are archived as files, not dumped.
+_HELD_STILL = ("mysql", "mariadb", "mongo", "mongodb", "percona", "percona-server", "percona-server-mongodb")
 
 
 def dump_databases(run: Run, label: str) -> Path | None:
@@ -38,7 +38,12 @@ def back_up(run: Run, label: str = "", volumes: bool = True) -> Path:
     Raises:
         StepError: Something cannot be read, or there is nothing to back up.
     """
+    # A run that was killed while it archived left them so.
+    run.engine.unpause(run.data_project.name)
     name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + (f"-{label}" if label else "")
+    # Two within a second, as a second try of a restore makes them.
+    same = len(list(run.state.backups.glob(f"{name}*")))
+    name += f"-{same + 1}" if same else ""
     partial = run.state.backups / f"{_PARTIAL}{name}"
     for left_over in run.state.backups.glob(f"{_PARTIAL}*"):
         shutil.rmtree(left_over)
@@ -46,11 +51,11 @@ def back_up(run: Run, label: str = "", volumes: bool = True) -> Path:
     try:
         for service in run.stack.stateful:
             if service.backup == "postgres":
-                postgres.dump(run, _container(run, service).id, partial / f"{service.name}.pgdump")
-        for volume in _volumes(run) if volumes else []:
+                postgres.dump(run, container_of(run, service).id, partial / f"{service.name}.pgdump")
+        for volume in volumes_of(run) if volumes else []:
             _archive(run, volume, partial / f"{volume.source}.tar.gz")
-        archives = sorted(partial.iterdir())
-        if not archives:
+        written = sorted(partial.iterdir())
+        if not written:
             raise StepError(
                 "there is nothing to back up",
                 advice="Give a service backup: postgres, or a named volume backup: true.",
@@ -59,7 +64,8 @@ def back_up(run: Run, label: str = "", volumes: bool = True) -> Path:
         manifest = {
             "at": time.time(),
             "release": current.release if current else "",
-            "files": _digests(archives),
+            "full": volumes,
+            "files": digests(written),
         }
         write_whole(partial / "manifest.json", json.dumps(manifest, indent=1) + "\n")
     except BaseException:
@@ -67,81 +73,50 @@ def back_up(run: Run, label: str = "", volumes: bool = True) -> Path:
         raise
     place = run.state.backups / name
     partial.rename(place)
-    _expire(run, place)
+    _expire(run)
     return place
 
 
-def restore_from(run: Run, wanted: str = "") -> Path:
-    """Bring back a backup: verified, proved in a scratch container, and only then put in place.
+def to_expire(
+    names: Sequence[tuple[str, float]], keep: int, days: float, now: float, full: Collection[str] = ()
+) -> list[str]:
+    """Backups beyond the newest `keep` that are older than `days` as well; names with their times.
 
-    Raises:
-        StepError: The backup is damaged or does not restore; what runs was not touched, or runs again.
+    Args:
+        full: Names of those that hold everything; the newest of them never expires.
     """
-    with run.step("verify"):
-        place = _chosen(run, wanted)
-        _verify(place)
-        databases = [s for s in run.stack.stateful if (place / f"{s.name}.pgdump").exists()]
-        for service in databases:
-            said = postgres.readable(run, _container(run, service).id, place / f"{service.name}.pgdump")
-            if said:
-                raise StepError(f"{place.name} cannot be read: {said}")
-    with run.step("prove"):
-        for service in databases:
-            postgres.prove(run, _container(run, service).image, place / f"{service.name}.pgdump")
-    with run.step("dump"):
-        dump_databases(run, "before-restore")
-    _put_in_place(run, place, databases)
-    return place
-
-
-def _put_in_place(run: Run, place: Path, databases: Sequence[Service]) -> None:
-    """The app rests behind the maintenance page meanwhile, and so does what holds a volume's files open."""
-    current = run.state.serving().current
-    holders = [s.name for s in run.stack.stateful if s.volumes and not s.backup]
-    try:
-        with run.step("stop"):
-            if current:
-                point_edge(run, None)
-                run.engine.stop(run.project(current).name)
-            if holders:
-                run.engine.stop(run.data_project.name, holders)
-        with run.step("restore"):
-            for service in databases:
-                postgres.swap_in(run, _container(run, service).id, place / f"{service.name}.pgdump")
-            for volume in _volumes(run):
-                _unarchive(run, volume, place / f"{volume.source}.tar.gz")
-    finally:
-        with run.step("start"):
-            run.engine.up(run.data_project, [s.name for s in run.stack.stateful])
-            if current:
-                restore(run, current)
-                point_edge(run, current)
-
-
-def to_expire(names: Sequence[tuple[str, float]], keep: int, days: float, now: float) -> list[str]:
-    """Backups beyond the newest `keep` that are older than `days` as well; names with their times."""
     newest_first = sorted(names, key=lambda n: n[1], reverse=True)
-    return [name for name, at in newest_first[max(keep, 1) :] if now - at > days * 86400]
+    spared = next((name for name, _ in newest_first if name in full), None)
+    return [n for n, at in newest_first[max(keep, 1) :] if now - at > days * 86400 and n != spared]
 
 
-def _expire(run: Run, newest: Path) -> None:
+def is_full(place: Path) -> bool:
+    """Whether a backup holds everything that is marked for it; one of a release's own holds databases alone."""
+    return bool(manifest_of(place).get("full", "-" not in place.name))
+
+
+def whole(run: Run) -> list[Path]:
+    """The backups whose manifests can be read, oldest first."""
+    return sorted(d for d in run.state.backups.glob("[0-9]*") if manifest_of(d))
+
+
+def _expire(run: Run) -> None:
+    places = whole(run)
+    ages = [(d.name, float(manifest_of(d)["at"])) for d in places]
+    full = {d.name for d in places if is_full(d)}
     settings = run.settings
-    manifests = [(d, _manifest(d)) for d in run.state.backups.iterdir() if (d / "manifest.json").exists()]
-    ages = [(d.name, float(m["at"])) for d, m in manifests if d != newest]
-    for name in to_expire(
-        [*ages, (newest.name, time.time())], settings.keep_backups, settings.keep_backup_days, time.time()
-    ):
+    for name in to_expire(ages, settings.keep_backups, settings.keep_backup_days, time.time(), full):
         shutil.rmtree(run.state.backups / name)
 
 
-def _container(run: Run, service: Service) -> Container:
+def container_of(run: Run, service: Service) -> Container:
     for container in run.engine.containers(run.data_project.name):
         if container.service == service.name and container.running:
             return container
     raise StepError(f"service {service.name} does not run", advice="Run the play, which starts it.")
 
 
-def _volumes(run: Run) -> list[Volume]:
+def volumes_of(run: Run) -> list[Volume]:
     """Named volumes to archive; a database's own files make no good copy while it runs, its dump does."""
     chosen: dict[str, Volume] = {}
     for service in run.stack.services.values():
@@ -155,92 +130,36 @@ def _archive(run: Run, volume: Volume, target: Path) -> None:
     source = run.engine.volume_path(f"{run.stack.name}_{volume.source}")
     if not source:
         return
-    target.touch(mode=0o600)
-    argv = [
-        "tar",
-        "--create",
-        "--gzip",
-        "--numeric-owner",
-        "--file",
-        str(target),
-        "--directory",
-        str(source),
-        ".",
-    ]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    # Status 1: a file changed while it was read, which a live volume's files may.
-    if done.returncode > 1:
-        raise StepError(f"volume {volume.source} cannot be archived: {done.stderr.strip().splitlines()[-1]}")
-
-
-def _unarchive(run: Run, volume: Volume, archive: Path) -> None:
-    source = run.engine.volume_path(f"{run.stack.name}_{volume.source}")
-    if not source or not archive.exists():
-        return
-    fresh, old = source.with_name(".sluice-restore"), source.with_name(".sluice-replaced")
-    if old.exists() and not source.exists():
-        # A run died between the two renames below.
-        old.rename(source)
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(mode=0o700)
-    argv = ["tar", "--extract", "--gzip", "--numeric-owner", "--same-owner", "--preserve-permissions"]
-    done = subprocess.run(
-        [*argv, "--file", str(archive), "--directory", str(fresh)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        shutil.rmtree(fresh)
-        said = done.stderr.strip().splitlines()[-1]
-        raise StepError(f"volume {volume.source} cannot be restored: {said}; it is as it was")
-    shutil.rmtree(old, ignore_errors=True)
-    source.rename(old)
-    fresh.rename(source)
-    shutil.rmtree(old)
-
-
-def _chosen(run: Run, wanted: str) -> Path:
-    places = sorted(d for d in run.state.backups.glob("[0-9]*") if d.is_dir())
-    known = ", ".join(d.name for d in places[-5:]) or "none"
-    if not places:
-        raise StepError("there is no backup on the server", advice="Run playbooks/backup.yml.")
-    matches = [d for d in places if d.name.startswith(wanted)] if wanted else places[-1:]
-    if len(matches) != 1:
-        raise StepError(f"{wanted!r} names {len(matches)} backups; the newest are: {known}")
-    return matches[0]
-
-
-def _verify(place: Path) -> None:
-    if not (place / "manifest.json").exists():
-        raise StepError(f"{place.name} has no manifest.json: it is not a backup")
-    expected: dict[str, dict[str, Any]] = _manifest(place)["files"]
-    for name in expected:
-        if not (place / name).exists():
-            raise StepError(f"{place.name}/{name} is missing")
-    actual = _digests([place / name for name in expected])
-    for name, digest in expected.items():
-        if actual[name] != digest:
-            raise StepError(f"{place.name}/{name} is damaged or cut off: it is not the file that was written")
-        if name.endswith(".tar.gz"):
-            _read_archive(place / name)
-
-
-def _read_archive(path: Path) -> None:
+    holders = [s.name for s in run.stack.stateful if _is_database(s) and volume.source in {v.source for v in s.volumes}]
+    # Files of a database that writes meanwhile are no copy of it: held still, they are what a power failure leaves.
+    if holders:
+        run.engine.pause(run.data_project.name, holders)
     try:
-        with tarfile.open(path, "r:gz") as archive:
-            for _ in archive:
-                pass
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise StepError(f"{path.parent.name}/{path.name} cannot be read: {error}")
+        archives.write(run, volume.source, source, target, live=not holders)
+    finally:
+        if holders:
+            run.engine.unpause(run.data_project.name)
 
 
-def _manifest(place: Path) -> dict[str, Any]:
-    manifest: dict[str, Any] = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
-    return manifest
+def _is_database(service: Service) -> bool:
+    return _kind(service.image) in _HELD_STILL
 
 
-def _digests(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
+def _kind(image: str) -> str:
+    """The last part of an image's repository: `mariadb` of `registry.example.com:5000/base/mariadb:11`."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+
+
+def manifest_of(place: Path) -> dict[str, Any]:
+    """What a backup holds; empty for one that has no manifest that can be read."""
+    try:
+        manifest = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) and {"at", "files"} <= manifest.keys() else {}
+
+
+def digests(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
     digests = {}
     for path in paths:
         with path.open("rb") as stream:

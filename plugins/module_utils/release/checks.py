@@ -64,7 +64,9 @@ def release_gates(run: Run, project: Project) -> list[GateResult]:
     """The gates on the running release; requests go straight to its containers, past the edge."""
     found = {c.service: c for c in run.engine.containers(project.name)}
     results = [
-        smoke(s, s.health, found[s.name]) for s in run.stack.web if s.health and s.health.path and s.name in found
+        smoke(s, s.health, found[s.name], run.stack.domain)
+        for s in run.stack.web
+        if s.health and s.health.path and s.name in found
     ]
     logs = {c.service: run.engine.logs(c.id, _LOG_LINES) for c in found.values()}
     results += [log_patterns(s, logs.get(s.name, "")) for s in run.stack.released if s.fail_on_log]
@@ -73,9 +75,9 @@ def release_gates(run: Run, project: Project) -> list[GateResult]:
     return results
 
 
-def smoke(service: Service, health: Health, container: Container) -> GateResult:
+def smoke(service: Service, health: Health, container: Container, host: str = "") -> GateResult:
     """One real request to the new container."""
-    works, seen = answers(service, health, container)
+    works, seen = answers(service, health, container, host)
     return gate_result(
         f"smoke.{service.name}",
         f"{service.name} answers {health.path}",

@@ -22,7 +22,18 @@ from .engine import EngineError, Image, Project
 from .questions import Questions
 
 _LINES_OF_ERROR = 12
+_BUILD_TIMEOUT = 2 * 3600
+# What a dump or its way back may take: hours for a large database, and not for ever for one that hangs.
+_EXECUTE_TIMEOUT = 12 * 3600
 _DIRECTORY = "com.docker.compose.project.working_dir"
+
+
+class TooLongError(EngineError):
+    """A command was ended; with what it had said until then."""
+
+    def __init__(self, command: str, timeout: float, output: str = "") -> None:
+        super().__init__(f"{command} did not end within {timeout:g} s")
+        self.output = output
 
 
 class Docker(Questions):
@@ -67,15 +78,8 @@ class Docker(Questions):
             argv += ["--secret", f"id={name},src={path}"]
         with log.open("a", encoding="utf-8") as stream:
             log.chmod(0o600)
-            done = subprocess.run(
-                [*argv, str(context)],
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                pass_fds=self._inherit,
-                check=False,
-            )
-        if done.returncode:
+            status = self._between_files([*argv, str(context)], _BUILD_TIMEOUT, stdout=stream, stderr=stream)
+        if status:
             raise EngineError(_last_lines(log.read_text(encoding="utf-8", errors="replace")))
         return self._present(tag)
 
@@ -128,6 +132,14 @@ class Docker(Questions):
         if chosen:
             self._docker("stop", *chosen)
 
+    def pause(self, project: str, services: Sequence[str]) -> None:
+        if chosen := [c.id for c in self.containers(project) if c.running and c.service in services]:
+            self._docker("pause", *chosen)
+
+    def unpause(self, project: str) -> None:
+        if held := [c.id for c in self.containers(project) if c.state == "paused"]:
+            self._docker("unpause", *held)
+
     def remove(self, project: str) -> None:
         # Those of hooks as well, which are no services of the project.
         if identifiers := [c["Id"] for c in self._listed(project)]:
@@ -141,16 +153,14 @@ class Docker(Questions):
         argv = self._compose_argv(project, "run", "--rm", "--no-deps", "-T", "--name", name, service, *command)
         try:
             done = self._run(argv, timeout=timeout, merge=True, colour=project.colour)
-        except subprocess.TimeoutExpired as expired:
+        except TooLongError as ended:
             self._run(["docker", "rm", "--force", name], timeout=60)
-            output = expired.stdout or b""
-            text = output if isinstance(output, str) else output.decode(errors="replace")
-            return 124, f"{text}\ndid not end within {timeout:g} s"
+            return 124, f"{ended.output}\ndid not end within {timeout:g} s"
         return done.returncode, done.stdout
 
     def execute(self, container: str, command: Sequence[str], **streams: Any) -> int:
         argv = ["docker", "exec", *(["--interactive"] if streams.get("stdin") else []), container, *command]
-        return subprocess.run(argv, pass_fds=self._inherit, check=False, **streams).returncode
+        return self._between_files(argv, _EXECUTE_TIMEOUT, **streams)
 
     def _present(self, reference: str) -> Image:
         image = self.image(reference)
@@ -178,10 +188,7 @@ class Docker(Questions):
         return self._checked(["docker", *arguments], timeout or self._timeout)
 
     def _checked(self, argv: list[str], timeout: float, colour: str = "") -> str:
-        try:
-            done = self._run(argv, timeout, colour=colour)
-        except subprocess.TimeoutExpired:
-            raise EngineError(f"docker {argv[1]} did not end within {timeout:g} s")
+        done = self._run(argv, timeout, colour=colour)
         if done.returncode:
             raise EngineError(_last_lines(done.stderr or done.stdout))
         return done.stdout
@@ -202,8 +209,28 @@ class Docker(Questions):
                 encoding="utf-8",
                 errors="replace",
             )
-        except FileNotFoundError:
-            raise EngineError(f"there is no {argv[0]} command on this server: run the docker_host role first")
+        except subprocess.TimeoutExpired as expired:
+            output = expired.stdout or b""
+            text = output if isinstance(output, str) else output.decode(errors="replace")
+            raise TooLongError(" ".join(argv[:2]), timeout, text)
+        except OSError as error:
+            raise _not_run(argv[0], error)
+
+    def _between_files(self, argv: list[str], timeout: float, **streams: Any) -> int:
+        """Run a command that reads and writes files of ours; its exit status."""
+        try:
+            quiet = {"stdin": subprocess.DEVNULL, **streams}
+            return subprocess.run(argv, pass_fds=self._inherit, timeout=timeout, check=False, **quiet).returncode
+        except subprocess.TimeoutExpired:
+            raise TooLongError(" ".join(argv[:2]), timeout)
+        except OSError as error:
+            raise _not_run(argv[0], error)
+
+
+def _not_run(command: str, error: OSError) -> EngineError:
+    if isinstance(error, FileNotFoundError):
+        return EngineError(f"there is no {command} command on this server: run the docker_host role first")
+    return EngineError(f"the command {command} does not run: {error}")
 
 
 def build_secret_files(values: dict[str, str]) -> tuple[tempfile.TemporaryDirectory[str], dict[str, Path]]:

@@ -139,7 +139,8 @@ def _hadolint(path: Path, command: str) -> tuple[list[str], list[str]]:
             [command, "--format", "json", "--no-fail", str(path)],
             capture_output=True,
             check=False,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=60,
         )
         found = json.loads(done.stdout)

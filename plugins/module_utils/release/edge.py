@@ -16,7 +16,7 @@ Upstreams = dict[str, list[str]]
 
 
 class EdgeError(Exception):
-    """The edge did not switch; what served before serves still."""
+    """The edge did not switch, or did not say whether it did."""
 
 
 class Edge(Protocol):
@@ -62,15 +62,20 @@ class CommandEdge:
                 capture_output=True,
                 timeout=_TIMEOUT,
                 check=False,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except subprocess.TimeoutExpired:
+            raise EdgeError(f"the edge's switch {self._argv[0]} did not end within {_TIMEOUT} s")
+        except OSError as error:
             raise EdgeError(f"the edge's switch {self._argv[0]} did not run: {error}")
         if done.returncode:
             said = done.stderr.strip() or f"exit status {done.returncode}"
             raise EdgeError(f"the edge refused: {said.splitlines()[-1]}")
         try:
-            answer: dict[str, Any] = json.loads(done.stdout)
+            answer = json.loads(done.stdout)
         except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
             raise EdgeError(f"the edge's switch {self._argv[0]} did not answer in JSON")
         return answer

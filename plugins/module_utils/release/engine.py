@@ -113,6 +113,12 @@ class Engine(Protocol):
     def stop(self, project: str, services: Sequence[str] | None = None) -> None:
         """Stop gracefully, keep the containers; all services by default."""
 
+    def pause(self, project: str, services: Sequence[str]) -> None:
+        """Hold the processes of running services still, wherever they are."""
+
+    def unpause(self, project: str) -> None:
+        """Let everything of the project that is held still go on."""
+
     def remove(self, project: str) -> None:
         """Remove all containers of the project; volumes and networks stay."""
 

@@ -4,11 +4,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import socket
+import string
+import time
 from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
 
 from ..stack import Health, Service
-from .engine import Container, Project
+from .engine import Container, EngineError, Project
 from .run import LOG_LINES, Run, StepError
 
 _POLL = 0.1
@@ -38,7 +44,7 @@ def trouble(service: Service, container: Container | None, restarts_before: int 
     return ""
 
 
-def ready(service: Service, container: Container, up_for: float) -> bool:
+def ready(service: Service, container: Container, up_for: float, host: str = "") -> bool:
     if not container.running:
         return False
     health = service.health
@@ -47,23 +53,53 @@ def ready(service: Service, container: Container, up_for: float) -> bool:
     if container.health == "healthy":
         return True
     # The engine asks seldom, with a process for each question; where its question is a plain request, this is faster.
-    return bool(health.path and not health.command) and answers(service, health, container)[0]
+    return bool(health.path and not health.command) and answers(service, health, container, host)[0]
 
 
-def answers(service: Service, health: Health, container: Container) -> tuple[bool, str]:
-    """One real request to a container: whether it works, and what was seen."""
-    connection = http.client.HTTPConnection(container.address, service.port, timeout=max(health.timeout, 1))
+class _Hurried(socket.socket):
+    """A connection whose every wait ends at one moment: an answer that drips is none."""
+
+    end = 0.0
+
+    def recv_into(self, *arguments: Any, **keywords: Any) -> int:
+        left = self.end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self.settimeout(left)
+        return super().recv_into(*arguments, **keywords)
+
+
+def answers(service: Service, health: Health, container: Container, host: str = "") -> tuple[bool, str]:
+    """One real request to a container, as the edge would send it: whether it works, and what was seen.
+
+    Args:
+        host: The site's name; an app may refuse requests for another, or redirect what is not https.
+    """
+    if not container.address:
+        return False, "no answer (the container has no address)"
+    timeout = max(health.timeout, 1)
+    headers = {"Accept": "*/*", "Connection": "close", "X-Forwarded-Proto": "https"}
+    headers |= {"Host": host} if host else {}
+    connection = http.client.HTTPConnection(container.address, service.port, timeout=timeout)
     try:
-        connection.request("GET", health.path, headers={"Accept": "*/*"})
+        end = time.monotonic() + timeout
+        connection.connect()
+        connection.sock = hurried = _Hurried(fileno=connection.sock.detach())
+        hurried.settimeout(timeout)
+        hurried.end = end
+        connection.request("GET", quote(health.path, safe=string.punctuation), headers=headers)
         answer = connection.getresponse()
-        body = answer.read(_BODY).decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException) as error:
-        return False, f"no answer ({error})"
+        content = answer.read(_BODY)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return False, f"no answer ({error or type(error).__name__})"
     finally:
         connection.close()
-    if not 200 <= answer.status < 400:
-        return False, f"status {answer.status}"
-    if health.expect not in body:
+    if not 200 <= answer.status < 300:
+        target = answer.getheader("Location")
+        return False, f"status {answer.status}" + (f", a redirect to {target}" if target else "")
+    if answer.length and len(content) < _BODY:
+        return False, f"no answer (it ends {answer.length} bytes before its end)"
+    if health.expect not in content.decode("utf-8", "replace"):
         return False, f"status {answer.status} without {health.expect!r} in the answer"
     return True, f"status {answer.status}"
 
@@ -88,8 +124,9 @@ def wait_healthy(run: Run, project: Project, services: Sequence[Service], before
             if not cause and elapsed > deadline(service):
                 cause = f"service {service.name} was not healthy after {deadline(service):.0f} s"
             if cause or container is None:
+                cause += _last_answer(run, service, container)
                 raise StepError(cause, _last_words(run, container))
-            if ready(service, container, elapsed):
+            if ready(service, container, elapsed, run.stack.domain):
                 waiting.remove(service)
         if waiting:
             run.sleep(_POLL)
@@ -115,6 +152,7 @@ def watch(
             container = found.get(service.name)
             cause = trouble(service, container, before.get(container.id, 0) if container else 0)
             if cause:
+                cause += _last_answer(run, service, container)
                 raise StepError(cause, _last_words(run, container))
         left = end - run.clock()
         if left <= 0:
@@ -139,5 +177,17 @@ def all_run(run: Run, project: Project, services: Sequence[Service]) -> bool:
     return all(s.name in found and found[s.name].running for s in services)
 
 
+def _last_answer(run: Run, service: Service, container: Container | None) -> str:
+    """What the check saw, where a request can tell: a log of requests that went well explains nothing."""
+    health = service.health
+    if not container or not container.running or not health or not health.path or health.command:
+        return ""
+    works, seen = answers(service, health, container, run.stack.domain)
+    return "" if works else f"; GET {health.path} on port {service.port} gives {seen}"
+
+
 def _last_words(run: Run, container: Container | None) -> str:
-    return run.engine.logs(container.id, LOG_LINES) if container else ""
+    # They only explain: without them the cause stands all the same.
+    with contextlib.suppress(EngineError):
+        return run.engine.logs(container.id, LOG_LINES) if container else ""
+    return ""

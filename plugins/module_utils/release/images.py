@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from .engine import EngineError, Image
 from .run import Run, StepError
 
 _GIT_TIMEOUT = 600
+_SECRET_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
 
 
 def resolve(run: Run) -> dict[str, Image]:
@@ -65,10 +68,18 @@ def _fetched(run: Run, service: Service) -> Image:
 
 
 def _built(run: Run, service: Service, build: Build, log: Path) -> Image:
+    where = f"stack_services.{service.name}.build"
+    for name in build.secrets:
+        if not _SECRET_ID.fullmatch(name):
+            raise StepError(f"{where}.secrets: {name!r} is no id: use letters, digits, dots, dashes and underscores")
     context = _checkout(run, service, build)
-    if not (context / build.dockerfile).is_file():
-        raise StepError(f"stack_services.{service.name}.build: there is no {build.dockerfile} in {context}")
     ignore = context / ".dockerignore"
+    if build.git:
+        root = run.state.sources / context.relative_to(run.state.sources).parts[0]
+        for setting, place in (("context", context), ("dockerfile", context / build.dockerfile), ("context", ignore)):
+            _stays_within(root, place, f"{where}.{setting}")
+    if not (context / build.dockerfile).is_file():
+        raise StepError(f"{where}: there is no {build.dockerfile} in {context}")
     if build.write_dockerignore and not ignore.exists():
         ignore.write_text(dockerfile.DOCKERIGNORE, encoding="utf-8")
     path = context / build.dockerfile
@@ -88,6 +99,15 @@ def _built(run: Run, service: Service, build: Build, log: Path) -> Image:
             )
 
 
+def _stays_within(root: Path, place: Path, where: str) -> None:
+    """A repository may hold links; none of them leads a build, or what is written for one, out of its checkout."""
+    if not place.resolve().is_relative_to(root.resolve()):
+        raise StepError(
+            f"{where}: {place.relative_to(root)} leads out of the checked-out repository",
+            advice="Name a place within the repository that is no link to elsewhere.",
+        )
+
+
 def _checkout(run: Run, service: Service, build: Build) -> Path:
     context = source_directory(run, build)
     if not build.git:
@@ -101,6 +121,12 @@ def _checkout(run: Run, service: Service, build: Build) -> Path:
         ["checkout", "--quiet", "--force", "FETCH_HEAD"],
         ["clean", "--quiet", "-ffdx"],
     ):
+        _git(where, checkout, argv)
+    return context
+
+
+def _git(where: str, checkout: Path, argv: list[str]) -> None:
+    try:
         done = subprocess.run(
             ["git", "-C", str(checkout), *argv],
             env={
@@ -112,11 +138,17 @@ def _checkout(run: Run, service: Service, build: Build) -> Path:
             capture_output=True,
             timeout=_GIT_TIMEOUT,
             check=False,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
-        if done.returncode:
-            raise StepError(f"{where}: git {argv[0]} of {build.git} failed: {_last(done.stderr)}")
-    return context
+    except subprocess.TimeoutExpired:
+        raise StepError(f"{where}: git {argv[0]} did not end within {_GIT_TIMEOUT} s")
+    except OSError as error:
+        raise StepError(f"{where}: git does not run: {error}", advice="Install git on the server.")
+    if done.returncode:
+        short = argv[0] == "fetch" and _SHORT_COMMIT.fullmatch(argv[-1])
+        advice = f"{argv[-1]} looks like a shortened commit id: give all 40 characters, or a branch or tag."
+        raise StepError(f"{where}: git {argv[0]} failed: {_last(done.stderr)}", advice=advice if short else "")
 
 
 def _build_tag(run: Run, service: Service) -> str:

@@ -54,7 +54,7 @@ def run_for(params: dict[str, Any], what: str, settings: Settings, check: bool) 
         current = state.serving().current
         argv = params["edge_switch"]
         edge = CommandEdge(argv, stack.name) if argv else NoEdge(current.colour if current else None)
-        return Run(stack, params["stack"], secrets, settings, state, engine, edge)
+        return Run(stack, params["stack"], secrets, settings, state, engine, edge, inherit=inherit)
 
     if check:
         yield make(())

@@ -8,6 +8,7 @@ command, which is a process each time, many times that.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -93,6 +94,9 @@ class Questions:
             raise EngineError(
                 f"no engine answers at {self._address}: run the docker_host role, or see systemctl status docker"
             )
+        except (http.client.HTTPException, ValueError) as error:
+            # One that is being stopped ends in the middle of its answer.
+            raise EngineError(f"the engine's answer to {path} was cut off or is none ({type(error).__name__})")
 
 
 def _repository(reference: str) -> str:

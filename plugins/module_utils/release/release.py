@@ -13,11 +13,12 @@ from typing import Any
 
 from ..stack import Colour, Service
 from ..stack.directory import Deployed, Journal
-from . import backup, checks, files, images, passwords, preflight, retention
+from . import backup, checks, dataservices, files, images, passwords, preflight, retention
 from .activate import activate, point_edge, resume
 from .engine import EngineError, Image, Project
 from .files import Rendered
-from .health import all_run, restarts, wait_healthy
+from .health import all_run
+from .restore import recover
 from .run import Run, StepError
 
 
@@ -123,7 +124,9 @@ def _steps(run: Run, data_changes: bool) -> list[str]:
 
 def _resumed(run: Run) -> str:
     with run.step("resume"):
-        return resume(run)
+        # A backup that was killed left them held still.
+        run.engine.unpause(run.data_project.name)
+        return " ".join(said for said in (dataservices.recover(run), resume(run), recover(run)) if said)
 
 
 def _serves_already(run: Run, actions: list[str]) -> Deployed | None:
@@ -182,7 +185,7 @@ def _prepare(run: Run, project: Project, data: Rendered, found: Mapping[str, Ima
             backup.dump_databases(run, f"before-{project.directory.name}")
     if data_changes:
         with run.step("stateful"):
-            _start_data(run, data, found)
+            dataservices.start(run, data, found)
     with run.step("password"):
         passwords.apply(run)
     if hook:
@@ -207,6 +210,7 @@ def _data_differs(run: Run, data: Rendered) -> bool:
     then = files.read_description(run.state.data)
     if not then:
         return True
+    dataservices.refuse_other_major(run, data)
     changed = {n for n, digest in data.fingerprints.items() if then["secrets"].get(n, digest) != digest}
     renewed = sorted(changed - passwords.changeable(run.stack))
     if renewed and not run.settings.data_secrets_rotated:
@@ -215,17 +219,6 @@ def _data_differs(run: Run, data: Rendered) -> bool:
             advice="Change it in the service, then run once with compose_stack_data_secrets_rotated: true.",
         )
     return then["id"] != data.id or not all_run(run, run.data_project, run.stack.stateful)
-
-
-def _start_data(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:
-    project, services = run.data_project, run.stack.stateful
-    for service in services:
-        run.engine.keep(found[service.name], files.keep_tag(run, service.name, found[service.name]))
-    files.write_project(run, project.directory, data, services, found)
-    before = restarts(run, project)
-    run.engine.up(project, [s.name for s in services])
-    wait_healthy(run, project, services, before)
-    files.write_description(project.directory, {"id": data.id, "secrets": data.fingerprints})
 
 
 def _write(run: Run, target: Deployed, rendered: Rendered, found: Mapping[str, Image]) -> None:

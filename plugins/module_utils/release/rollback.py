@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from ..stack import Colour
 from ..stack.directory import Deployed, Journal, Serving
-from . import checks, files, passwords
+from . import checks, dataservices, files, passwords
 from .activate import activate, resume, stack_of
 from .engine import Project
 from .release import Outcome
+from .restore import recover
 from .run import Run, StepError
 
 
@@ -29,8 +30,7 @@ def rollback(run: Run, to: str = "", check: bool = False) -> Outcome:
     actions = []
     if not check:
         with run.step("resume"):
-            done = resume(run)
-            actions += [done] if done else []
+            actions += [said for said in (dataservices.recover(run), resume(run), recover(run)) if said]
     serving = run.state.serving()
     with run.step("choose"):
         release = _chosen(run, serving, to)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import StepError as StepError
+from ..errors import UserError
 from ..results import GateResult
 from ..secretvalues.terminal import fit_for_terminal
 from ..secretvalues.values import redact
@@ -60,6 +61,8 @@ class Run:
     gates: list[GateResult] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    inherit: tuple[int, ...] = ()
+    """Descriptors that commands take along: the lock stays with one that outlives its run."""
 
     @property
     def data_project(self) -> Project:
@@ -82,8 +85,13 @@ class Run:
         except StepError as error:
             error.step = error.step or name
             raise
-        except (EngineError, EdgeError, OSError) as error:
+        except (EngineError, EdgeError, UserError, OSError) as error:
             failure = StepError(str(error))
+            failure.step = name
+            raise failure from error
+        except Exception as error:
+            # Whatever it is, what was begun has to be undone.
+            failure = StepError(f"unexpected {type(error).__name__}: {error}")
             failure.step = name
             raise failure from error
         finally:

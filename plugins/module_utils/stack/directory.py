@@ -9,13 +9,16 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from ..errors import UserError
 from ..files import write_whole
 from .model import Colour
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -70,18 +73,13 @@ class StackState:
         return self.releases / release
 
     def serving(self) -> Serving:
-        value = self._read(self._serving)
-        return _serving(value) if value else Serving()
+        return self._read(self._serving, _serving) or Serving()
 
     def set_serving(self, serving: Serving) -> None:
         write_whole(self._serving, json.dumps(asdict(serving)) + "\n")
 
     def journal(self) -> Journal | None:
-        value = self._read(self._journal)
-        if not value:
-            return None
-        target = Deployed(**value.pop("target"))
-        return Journal(target=target, before=_serving(value.pop("before")), **value)
+        return self._read(self._journal, _journal)
 
     def write_journal(self, journal: Journal) -> None:
         write_whole(self._journal, json.dumps(asdict(journal)) + "\n")
@@ -124,8 +122,28 @@ class StackState:
                 write_whole(self._key, key)
         return {n: hmac.new(key.encode(), v.encode(), hashlib.sha256).hexdigest() for n, v in values.items()}
 
-    def _read(self, path: Path) -> Any:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    def _read(self, path: Path, understand: Callable[[dict[str, Any]], _T]) -> _T | None:
+        if not path.exists():
+            return None
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise UserError(
+                f"{path} is empty or cut off, as a power failure leaves a file: see with docker ps which release runs"
+                f" (newest records: {self._records}), move the file away, and run again."
+            )
+        try:
+            return understand(value)
+        except (AttributeError, KeyError, TypeError):
+            raise UserError(
+                f"{path} is of a form that this version of the collection does not know: run the newer version that"
+                " wrote it."
+            )
+
+
+def _journal(value: dict[str, Any]) -> Journal:
+    target = Deployed(**value.pop("target"))
+    return Journal(target=target, before=_serving(value.pop("before")), **value)
 
 
 def _serving(value: dict[str, Any]) -> Serving:

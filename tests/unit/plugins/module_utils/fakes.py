@@ -49,6 +49,9 @@ class World:
         self.effects = 0
         self.kill_at: int | None = None
         self.fail_at: int | None = None
+        self.break_at: int | None = None
+        self.breaks: type[Exception] | None = None
+        """The kind of trouble that every effect of its kind meets from `break_at` on."""
 
     def effect(self, what: str, change: Callable[[], Any], error: Callable[[str], Exception] = EngineError) -> Any:
         """One step that changes the world: it may refuse, or the run be killed just before."""
@@ -56,10 +59,18 @@ class World:
         if self.fail_at == self.effects:
             self.fail_at = None
             raise error(f"{what}: refused")
+        if self.broken(error):
+            raise error(f"{what}: no more")
         result = change()
         self.events.append(what)
         self._judge(what)
         return result
+
+    def broken(self, kind: Any) -> bool:
+        return self.breaks is kind and self.break_at is not None and self.effects >= self.break_at
+
+    def heal(self) -> None:
+        self.kill_at = self.fail_at = self.break_at = self.breaks = None
 
     def _moment(self) -> None:
         self.effects += 1
@@ -154,6 +165,8 @@ class FakeEngine:
         )
 
     def containers(self, project: str) -> list[Container]:
+        if self.world.broken(EngineError):
+            raise EngineError("no engine answers")
         return [c for c in self.world.containers.values() if c.id.startswith(f"{project}/")]
 
     def stop(self, project: str, services: Sequence[str] | None = None) -> None:
@@ -163,6 +176,18 @@ class FakeEngine:
                 self.world.effect(
                     f"stop {container.id}", lambda c=stopped: self.world.containers.__setitem__(c.name, c)
                 )
+
+    def pause(self, project: str, services: Sequence[str]) -> None:
+        self._hold(project, "running", "paused", services)
+
+    def unpause(self, project: str) -> None:
+        self._hold(project, "paused", "running")
+
+    def _hold(self, project: str, before: str, after: str, services: Sequence[str] | None = None) -> None:
+        for found in self.containers(project):
+            if found.state == before and (services is None or found.service in services):
+                held = Container(**{**vars(found), "state": after})
+                self.world.effect(f"{after} {found.id}", lambda c=held: self.world.containers.__setitem__(c.name, c))
 
     def remove(self, project: str) -> None:
         for container in self.containers(project):
@@ -183,6 +208,8 @@ class FakeEdge:
         self.world = world
 
     def serving(self) -> Colour | None:
+        if self.world.broken(EdgeError):
+            raise EdgeError("the edge does not say")
         return self.world.edge
 
     def switch(self, colour: Colour | None, upstreams: dict[str, list[str]]) -> None:

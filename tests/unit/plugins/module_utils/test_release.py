@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.release import retention
+from ansible_collections.sluice.deploy.plugins.module_utils.release import dataservices, retention
 from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
+from ansible_collections.sluice.deploy.plugins.module_utils.release.edge import EdgeError
+from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import EngineError
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import Outcome, plan, release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import StepError
@@ -194,6 +197,113 @@ def test_refused_at_any_step_the_old_release_serves(tmp_path: Path, changes: Any
     assert failures > 15
 
 
+def prepared(root: Path, operation: str) -> tuple[World, Callable[[], object]]:
+    """A world in which a second release, or the way back from one, comes next."""
+    world = World()
+    for reference in ("web:1", "web:2", "web:3", "db:1"):
+        FakeEngine(world).add_image(reference)
+    release(run_in(world, root, description("1")))
+    release(run_in(world, root, description("2")))
+    if operation == "rollback":
+        return world, lambda: rollback(run_in(world, root, description("2")))
+    return world, lambda: release(run_in(world, root, description("3")))
+
+
+@pytest.mark.parametrize("operation", ["release", "rollback"])
+@pytest.mark.parametrize("trouble", [OSError, EngineError, EdgeError], ids=["full disk", "engine", "edge"])
+def test_what_breaks_for_good_at_any_moment_costs_no_request(
+    tmp_path: Path, operation: str, trouble: type[Exception]
+) -> None:
+    """From each effect on, the disk is full, or the engine or the edge refuses; then it is mended, and run again."""
+    world, act = prepared(tmp_path / "whole", operation)
+    moments = count(world, act)
+    for moment in range(1, moments + 1):
+        root = tmp_path / str(moment)
+        world, act = prepared(root, operation)
+        world.break_at, world.breaks = world.effects + moment, trouble
+        with contextlib.suppress(StepError):
+            act()
+        world.heal()
+        release(run_in(world, root, description("3")))
+        assert_settled(world, root, "3")
+        assert world.unserved == [], f"moment {moment}: {world.events}"
+
+
+@pytest.mark.parametrize("trouble", [OSError, EdgeError], ids=["full disk", "edge"])
+@pytest.mark.parametrize("next_version", ["2", "3"], ids=["back", "again"])
+def test_killed_at_any_moment_after_a_failure_the_next_run_ends_whole(
+    tmp_path: Path, trouble: type[Exception], next_version: str
+) -> None:
+    """The last steps fail, and the run is killed at each moment of what it does about it."""
+    world, act = prepared(tmp_path / "whole", "release")
+    world.events.clear()
+    moments = count(world, act)
+    switch = world.events.index("switch blue")
+    for failing in range(switch, moments + 1):
+        for killed in range(1, 20):
+            root = tmp_path / f"{failing}-{killed}"
+            world, act = prepared(root, "release")
+            world.break_at, world.breaks = world.effects + failing, trouble
+            world.kill_at = world.effects + failing + killed
+            with contextlib.suppress(StepError, Killed):
+                act()
+            through = world.kill_at is not None
+            world.heal()
+            release(run_in(world, root, description(next_version)))
+            assert_settled(world, root, next_version)
+            assert world.unserved == [], f"moments {failing}, {killed}: {world.events}"
+            if through:
+                break
+
+
+def test_a_record_that_cannot_be_written_is_no_reason_to_undo_what_serves(world: World, tmp_path: Path) -> None:
+    release(run_in(world, tmp_path, description("1")))
+    world.events.clear()
+    begin = world.effects
+    release(run_in(world, tmp_path, description("2")))
+    at = world.events.index("record") + 1
+    assert at < world.effects - begin
+    world.break_at, world.breaks = world.effects + at, OSError
+    run = run_in(world, tmp_path, description("3"))
+    outcome = release(run)
+    assert outcome.changed
+    assert "serves, and what served before could not be put to rest" in run.notes[-1]
+    assert world.edge == "blue"
+    world.heal()
+    again = release(run_in(world, tmp_path, description("3")))
+    assert again.release == outcome.release
+    assert again.actions == [f"An interrupted release of {outcome.release} was finished."]
+    assert_settled(world, tmp_path, "3")
+
+
+def test_a_release_whose_containers_are_gone_before_it_was_finished_is_undone(world: World, tmp_path: Path) -> None:
+    release(run_in(world, tmp_path, description("1")))
+    world.events.clear()
+    release(run_in(world, tmp_path, description("2")))
+    world.kill_at = world.effects + world.events.index("journal finish") + 2
+    with pytest.raises(Killed):
+        release(run_in(world, tmp_path, description("3")))
+    world.judge_service = False
+    FakeEngine(world).stop("crm-blue", ["web"])
+    run = run_in(world, tmp_path, description("2"))
+    outcome = release(run)
+    assert "was undone" in outcome.actions[0]
+    assert_settled(world, tmp_path, "2")
+
+
+def test_trouble_of_any_kind_is_undone(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release(run_in(world, tmp_path, description("1")))
+
+    def rubbish(*arguments: object) -> None:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    monkeypatch.setattr(FakeEngine, "run_once", rubbish)
+    with pytest.raises(StepError, match="unexpected UnicodeDecodeError") as caught:
+        release(run_in(world, tmp_path, description("2")))
+    assert caught.value.step == "pre_release"
+    assert_settled(world, tmp_path, "1")
+
+
 @pytest.mark.parametrize("changes", [{}, RECREATE], ids=["blue_green", "recreate"])
 def test_a_release_that_crashes_is_taken_away_again(world: World, tmp_path: Path, changes: Any) -> None:
     world.judge_service = not changes
@@ -359,3 +469,76 @@ def test_retention_never_counts_below_two() -> None:
     records = [{"release": r, "outcome": "succeeded"} for r in "xyzab"]
     assert retention.releases_to_keep(records, serving, 1) == {"a", "b"}
     assert retention.releases_to_keep(records, serving, 3) == {"a", "b", "z"}
+
+
+@pytest.mark.parametrize(
+    ("reference", "known"),
+    [
+        ("postgres:16", ("postgres", "16")),
+        ("registry.example.com:5000/base/postgres:16.4-alpine@sha256:aa", ("postgres", "16")),
+        ("postgres:9.6", ("postgres", "9.6")),
+        ("mariadb:11.8", ("mariadb", "11")),
+        ("mongo:latest", ("", "")),
+        ("postgres", ("", "")),
+        ("redis:7", ("", "")),
+    ],
+)
+def test_a_database_s_major_version(reference: str, known: tuple[str, str]) -> None:
+    assert dataservices.major(reference) == known
+
+
+def test_another_major_version_over_the_same_data_is_refused_before_anything_stops(
+    world: World, tmp_path: Path
+) -> None:
+    described = description("1")
+    for version in ("16", "16.4", "17"):
+        FakeEngine(world).add_image(f"postgres:{version}", "sha256:" + "a" * 64)
+    described["services"]["db"]["image"] = "postgres:16"
+    release(run_in(world, tmp_path, described))
+    described["services"]["db"]["image"] = "postgres:16.4"
+    release(run_in(world, tmp_path, described))
+    described["services"]["db"]["image"] = "postgres:17"
+    world.events.clear()
+    with pytest.raises(StepError, match="postgres 17 does not read the data that postgres 16 wrote"):
+        release(run_in(world, tmp_path, described))
+    assert world.events == []
+
+
+def test_a_data_service_that_does_not_come_up_is_replaced_by_the_former_one(world: World, tmp_path: Path) -> None:
+    release(run_in(world, tmp_path, description("1")))
+    before = world.containers["crm-db"].image
+    broken = FakeEngine(world).add_image("db:2").id.removeprefix("sha256:")[:12]
+    world.broken_images.add(broken)
+    described = description("1")
+    described["services"]["db"]["image"] = "db:2"
+    run = run_in(world, tmp_path, described)
+    with pytest.raises(StepError, match="service db exited with status 1") as caught:
+        release(run)
+    assert caught.value.step == "stateful"
+    assert "The former data services run again." in run.notes
+    assert world.containers["crm-db"].image == before
+    assert_settled(world, tmp_path, "1")
+    assert not plan(run_in(world, tmp_path, description("1"))).changed
+
+
+def test_killed_while_a_data_service_changes_the_former_description_finds_the_former_service(tmp_path: Path) -> None:
+    described = description("1")
+    described["services"]["db"]["image"] = "db:2"
+    moment = 0
+    while True:
+        moment += 1
+        root, world = tmp_path / str(moment), World()
+        for reference in ("web:1", "db:1", "db:2"):
+            FakeEngine(world).add_image(reference)
+        release(run_in(world, root, description("1")))
+        before = world.containers["crm-db"].image
+        world.kill_at = world.effects + moment
+        try:
+            release(run_in(world, root, described))
+            break
+        except Killed:
+            pass
+        release(run_in(world, root, description("1")))
+        assert world.containers["crm-db"].image == before
+        assert_settled(world, root, "1")
+    assert moment > 3

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.release import backup
+from ansible_collections.sluice.deploy.plugins.module_utils.release import archives, backup, restore
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run, StepError
+from ansible_collections.sluice.deploy.plugins.module_utils.stack import Volume
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
     FakeEngine,
+    Killed,
     World,
     description,
     run_in,
@@ -48,6 +54,8 @@ class Engine(FakeEngine):
         return 0
 
     def volume_path(self, name: str) -> Path | None:
+        if name == "crm_more" and self.volume.with_name("more").exists():
+            return self.volume.with_name("more") / "_data"
         return self.volume if name == "crm_files" else None
 
 
@@ -56,7 +64,7 @@ def run(tmp_path: Path) -> Run:
     world = World()
     described = description("1")
     described["services"]["db"]["backup"] = "postgres"
-    described["services"]["web"] = {**described["services"]["web"], "volumes": ["files:/files"]}
+    described["services"]["web"] = {**described["services"]["web"], "volumes": ["files:/files", "more:/more"]}
     for reference in ("web:1", "db:1"):
         FakeEngine(world).add_image(reference)
     release(run_in(world, tmp_path / "state", described))
@@ -100,7 +108,7 @@ def test_a_volume_comes_back_and_the_app_serves_again(run: Run) -> None:
     upload = run.engine.volume / "upload"  # type: ignore[attr-defined]
     upload.write_text("after")
     (upload.parent / "later").write_text("x")
-    backup.restore_from(run)
+    restore.restore_from(run)
     assert upload.read_text() == "before"
     assert not (upload.parent / "later").exists()
     world = run.edge.world  # type: ignore[attr-defined]
@@ -114,7 +122,7 @@ def test_a_volume_whose_exchange_was_cut_short_comes_back(run: Run) -> None:
     volume = run.engine.volume  # type: ignore[attr-defined]
     backup.back_up(run)
     volume.rename(volume.with_name(".sluice-replaced"))
-    backup.restore_from(run)
+    restore.restore_from(run)
     assert (volume / "upload").read_text() == "before"
     assert [p.name for p in volume.parent.iterdir()] == ["_data"]
 
@@ -134,13 +142,167 @@ def test_a_damaged_backup_is_refused_and_nothing_is_touched(run: Run, damage: st
     world = run.edge.world  # type: ignore[attr-defined]
     before = world.effects
     with pytest.raises(StepError, match=r"damaged or cut off|is missing|has no manifest"):
-        backup.restore_from(run)
+        restore.restore_from(run)
     assert world.effects == before
 
 
 def test_names_of_backups(run: Run) -> None:
     with pytest.raises(StepError, match="there is no backup"):
-        backup.restore_from(run)
+        restore.restore_from(run)
     backup.back_up(run)
     with pytest.raises(StepError, match="'1999' names 0 backups"):
-        backup.restore_from(run, "1999")
+        restore.restore_from(run, "1999")
+
+
+def test_restore_takes_the_newest_that_holds_everything(run: Run) -> None:
+    full = backup.back_up(run)
+    alone = backup.dump_databases(run, "before-x")
+    assert alone is not None
+    assert (backup.is_full(full), backup.is_full(alone)) == (True, False)
+    assert restore.restore_from(run) == full
+    assert restore.restore_from(run, alone.name) == alone
+    shutil.rmtree(full)
+    with pytest.raises(StepError, match="no backup on the server holds everything"):
+        restore.restore_from(run)
+
+
+def test_expiry_spares_the_last_full_backup() -> None:
+    backups = [(str(n), n * DAY) for n in range(10)]
+    assert backup.to_expire(backups, keep=2, days=1, now=50 * DAY, full={"0", "1"}) == [
+        "7",
+        "6",
+        "5",
+        "4",
+        "3",
+        "2",
+        "0",
+    ]
+
+
+def test_a_manifest_that_was_cut_off_expires_nothing_and_is_refused(run: Run) -> None:
+    place = backup.back_up(run)
+    (place / "manifest.json").write_text('{"at": 1')
+    backup.dump_databases(run, "x")
+    with pytest.raises(StepError, match=r"manifest\.json is damaged or cut off"):
+        restore.restore_from(run, place.name)
+
+
+@pytest.mark.parametrize(
+    ("script", "live", "trouble"),
+    [
+        ("kill -9 $$", True, "tar was ended by signal 9"),
+        ("echo 'tar: x: file changed as we read it' >&2; exit 1", False, "file changed"),
+        ("echo 'tar: x: Cannot open: Permission denied' >&2; exit 1", True, "Permission denied"),
+        ("exit 1", True, "tar ended with status 1"),
+        ("exit 0", True, "cannot be read"),
+        ("exec sleep 9", True, "tar did not end within"),
+    ],
+)
+def test_an_archive_counts_only_when_it_is_whole(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, live: bool, trouble: str
+) -> None:
+    (tmp_path / "tar").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "tar").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    if "sleep" in script:
+        monkeypatch.setattr(archives, "_TIMEOUT", 0.5)
+    with pytest.raises(StepError, match=trouble):
+        archives.write(run, "files", tmp_path, tmp_path / "x.tar.gz", live)
+
+
+def test_a_live_volume_s_file_may_change_and_a_cut_archive_is_seen(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.which("tar")
+    (tmp_path / "tar").write_text(f"#!/bin/sh\n{real} \"$@\"\necho 'tar: x: file changed as we read it' >&2; exit 1\n")
+    (tmp_path / "tar").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    archive, source = tmp_path / "x.tar.gz", run.engine.volume  # type: ignore[attr-defined]
+    archives.write(run, "files", source, archive, live=True)
+    archive.write_bytes(archive.read_bytes()[:-4])
+    with pytest.raises(StepError, match="cannot be read"):
+        archives.read_back(archive)
+
+
+@pytest.mark.parametrize("image", ["mariadb:11", "registry.example.com:5000/base/mysql@sha256:aa", "mongo"])
+def test_a_database_that_has_no_dump_is_held_still_while_its_files_are_read(
+    run: Run, monkeypatch: pytest.MonkeyPatch, image: str
+) -> None:
+    db = replace(run.stack.services["db"], image=image, backup="", volumes=(Volume("files", "/data"),))
+    run.stack = replace(run.stack, services={**run.stack.services, "db": db})
+    world: World = run.edge.world  # type: ignore[attr-defined]
+    seen = []
+    monkeypatch.setattr(
+        archives, "write", lambda *a, **k: seen.append((world.containers["crm-db"].state, k)) or a[3].touch()
+    )
+    backup.back_up(run)
+    assert seen == [("paused", {"live": False})]
+    assert world.containers["crm-db"].state == "running"
+
+
+def second_volume(run: Run) -> tuple[Path, Path]:
+    first: Path = run.engine.volume  # type: ignore[attr-defined]
+    second = first.with_name("more") / "_data"
+    second.mkdir(parents=True)
+    (second / "upload").write_text("before")
+    return first / "upload", second / "upload"
+
+
+def test_an_exchange_that_fails_puts_everything_back(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads = second_volume(run)
+    backup.back_up(run)
+    for upload in uploads:
+        upload.write_text("after")
+    swapped: list[str] = []
+
+    def swap(run: Run, container: str, archive: Path) -> None:
+        swapped.append(archive.parent.name)
+        if len(swapped) == 1:
+            raise StepError("the database cannot be restored: out of memory; it is as it was")
+
+    monkeypatch.setattr(restore.postgres, "swap_in", swap)
+    with pytest.raises(StepError, match="out of memory"):
+        restore.restore_from(run)
+    assert [u.read_text() for u in uploads] == ["after", "after"]
+    assert swapped[1].endswith("-before-restore")
+    assert run.notes[-1] == "The data is what it was before the restore."
+    world: World = run.edge.world  # type: ignore[attr-defined]
+    assert world.edge == "blue"
+    assert all(c.running for c in world.containers.values())
+
+
+def test_killed_at_any_moment_of_a_restore_the_next_run_has_all_or_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads = second_volume(run)
+    place = backup.back_up(run)
+    world: World = run.edge.world  # type: ignore[attr-defined]
+    rename = Path.rename
+
+    def moment(self: Path, target: Path) -> Any:
+        # Counted apart: what a run does to the files of volumes is a moment to die at, too.
+        return world.effect(f"rename {self.name}", lambda: rename(self, target))
+
+    monkeypatch.setattr(Path, "rename", moment)
+    killed = 0
+    while True:
+        killed += 1
+        for upload in uploads:
+            upload.write_text("after")
+        world.kill_at = world.effects + killed
+        try:
+            restore.restore_from(run, place.name)
+            break
+        except Killed:
+            pass
+        again = run_in(world, run.state.directory.parent, run.description)
+        again.engine = run.engine
+        release(again)
+        contents = {u.read_text() for u in uploads}
+        assert len(contents) == 1, f"moment {killed}: {world.events[-20:]}"
+        assert world.edge == "blue"
+        assert all(c.running for c in world.containers.values())
+        assert not (run.state.directory / "restore.json").exists()
+        world.kill_at = None
+    assert killed > 15
+    assert {u.read_text() for u in uploads} == {"before"}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.sluice.deploy.plugins.module_utils.release import docker as command
 from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import EngineError, Image, Project
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Build
@@ -109,3 +110,26 @@ def test_without_docker_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", "")
     with pytest.raises(EngineError, match="run the docker_host role first"):
         Docker().pull("postgres:16")
+
+
+def test_every_command_that_hangs_ends_as_the_engine_s_error(
+    stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docker").write_text("#!/bin/sh\nexec sleep 5\n")
+    monkeypatch.setattr(command, "_BUILD_TIMEOUT", 0.1)
+    monkeypatch.setattr(command, "_EXECUTE_TIMEOUT", 0.1)
+    engine = Docker(timeout=0.1)
+    build = Build(context="/app", dockerfile="Dockerfile")
+    for hanging in (
+        lambda: engine.pull("web:1"),
+        lambda: engine.execute("db", ["pg_dump"]),
+        lambda: engine.build(build, tmp_path, "x", {}, tmp_path / "build.log"),
+        lambda: engine._run(["docker", "logs"], 0.1),
+    ):
+        with pytest.raises(EngineError, match=r"docker \w+ did not end within 0.1 s"):
+            hanging()
+
+
+def test_what_is_no_text_is_read_all_the_same(stub: Stub, tmp_path: Path) -> None:
+    (tmp_path / "docker").write_text("#!/bin/sh\nprintf 'caf\\351'\n")
+    assert Docker().logs("x", 1) == "caf\N{REPLACEMENT CHARACTER}"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import http.server
+import socket
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.release import checks, health
-from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, Project
+from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, EngineError, Project
 from ansible_collections.sluice.deploy.plugins.module_utils.release.module import failure
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run, StepError
@@ -38,7 +43,7 @@ STARTING = Container("1", "crm-blue-web", "web", "running", "starting", 0, 0, "1
 def test_ready(
     monkeypatch: pytest.MonkeyPatch, health_of: Health | None, seen: Container, up_for: float, is_ready: bool
 ) -> None:
-    monkeypatch.setattr(health, "answers", lambda service, asked, container: (asked.path == "/", ""))
+    monkeypatch.setattr(health, "answers", lambda service, asked, container, host: (asked.path == "/", ""))
     assert health.ready(Service(name="web", port=1, health=health_of), seen, up_for) is is_ready
 
 
@@ -75,3 +80,106 @@ def test_a_full_disk_does_not_silence_the_message(tmp_path: Path, monkeypatch: p
     assert "pg_dump said so" in text
     assert "More:" not in text
     assert text.splitlines()[-1].startswith("Next: ")
+
+
+def answering(answer: Callable[[socket.socket], None]) -> int:
+    """The port of a server that gives one connection this answer."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with listening, listening.accept()[0] as connection:
+            connection.recv(65536)
+            try:
+                answer(connection)
+            except OSError:
+                return
+
+    threading.Thread(target=serve, daemon=True).start()
+    port: int = listening.getsockname()[1]
+    return port
+
+
+def drip(connection: socket.socket) -> None:
+    while True:
+        connection.send(b"H")
+        time.sleep(0.05)
+
+
+def flood(connection: socket.socket) -> None:
+    while True:
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        drip,
+        flood,
+        lambda connection: time.sleep(3),
+        lambda connection: None,
+        lambda connection: connection.sendall(b"\xff\xfe\r\n"),
+        lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut"),
+    ],
+    ids=["drips", "flood of 100", "silence", "closed", "rubbish", "cut off"],
+)
+def test_no_answer_keeps_a_release_waiting(answer: Callable[[socket.socket], None]) -> None:
+    begin = time.monotonic()
+    service = Service(name="web", port=answering(answer))
+    works, seen = health.answers(service, Health(path="/", timeout=1), STARTING)
+    assert (works, seen[:9]) == (False, "no answer")
+    assert time.monotonic() - begin < 2
+
+
+@pytest.mark.parametrize(
+    ("head", "works", "seen"),
+    [
+        ("204 No Content", True, "status 204"),
+        ("301 Moved\r\nLocation: /login", False, "status 301, a redirect to /login"),
+        ("400 Bad Request", False, "status 400"),
+    ],
+)
+def test_a_redirect_is_no_answer_of_the_page(head: str, works: bool, seen: str) -> None:
+    port = answering(lambda connection: connection.sendall(f"HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n".encode()))
+    assert health.answers(Service(name="web", port=port), Health(path="/"), STARTING) == (works, seen)
+
+
+def test_a_request_names_the_site_and_its_scheme() -> None:
+    heard = {}
+
+    class Heard(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.update(self.headers, path=self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            """Nothing."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Heard) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        service = Service(name="web", port=server.server_port)
+        assert health.answers(service, Health(path="/zdraví?a=b"), STARTING, "crm.example.com")[0]
+    assert heard["Host"] == "crm.example.com"
+    assert heard["X-Forwarded-Proto"] == "https"
+    assert heard["path"] == "/zdrav%C3%AD?a=b"
+
+
+def test_a_health_failure_tells_the_check_s_last_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = run_in(World(), tmp_path, description("1"))
+    monkeypatch.setattr(health, "answers", lambda *arguments: (False, "status 403"))
+    monkeypatch.setattr(run.engine, "containers", lambda project: [replace(STARTING, health="unhealthy")])
+    service = Service(name="web", port=80, health=Health(path="/up"))
+    with pytest.raises(StepError, match="is unhealthy: its health check fails; GET /up on port 80 gives status 403"):
+        health.wait_healthy(run, Project("crm-blue", tmp_path), [service], {})
+
+
+def test_an_engine_without_a_log_leaves_the_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = run_in(World(), tmp_path, description("1"))
+
+    def silent(*arguments: object) -> str:
+        raise EngineError("docker logs did not end within 60 s")
+
+    monkeypatch.setattr(run.engine, "logs", silent)
+    monkeypatch.setattr(run.engine, "containers", lambda project: [replace(STARTING, state="exited", exit_code=3)])
+    with pytest.raises(StepError, match="service web exited with status 3"):
+        health.wait_healthy(run, Project("crm-blue", tmp_path), [Service(name="web")], {})

@@ -147,3 +147,22 @@ def test_a_volume_is_found_where_it_lies(engine: type[Answering]) -> None:
 def test_start_interval_needs_a_recent_engine(engine: type[Answering], version: str, fast: bool) -> None:
     engine.answers["/version"] = {"ApiVersion": version}
     assert Docker().start_interval() is fast
+
+
+@pytest.mark.parametrize(
+    "said", [b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", b"HTTP/1.1 200 OK\r\n\r\nrubbish", b"\xff\r\n", b""]
+)
+def test_an_engine_that_stops_in_the_middle_of_its_answer_is_an_engine_s_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    class Cut(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(4096)
+            self.wfile.write(said)
+
+    address = str(tmp_path / "cut.sock")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{address}")
+    with socketserver.UnixStreamServer(address, Cut) as server:
+        threading.Thread(target=server.handle_request).start()
+        with pytest.raises(EngineError):
+            Docker().start_interval()

@@ -42,6 +42,24 @@ def test_what_serves_comes_back(state: StackState) -> None:
     assert state.serving() == serving
 
 
+@pytest.mark.parametrize("name", ["serving", "journal"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "is empty or cut off"),
+        ('{"target": {"rel', "is empty or cut off"),
+        ('{"later": {"release": "a"}}', "does not know: run the newer version"),
+        ("[]", "does not know"),
+    ],
+)
+def test_a_state_file_that_is_no_such_file_says_what_to_do(
+    state: StackState, name: str, content: str, said: str
+) -> None:
+    (state.directory / f"{name}.json").write_text(content)
+    with pytest.raises(UserError, match=said):
+        getattr(state, name)()
+
+
 def test_a_record_after_one_that_was_cut_off_is_whole(state: StackState) -> None:
     state.append_record({"n": 1})
     path = state.directory / "releases.jsonl"
