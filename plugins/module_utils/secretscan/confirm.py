@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from . import decode
 from .known import KnownValues, Literal
-from .plan import KNOWN, NEAR, Plan
-from .rules import TAIL, Rule
+from .logs import decode
+from .rules.rules import TAIL, Rule
+from .search.plan import KNOWN, NEAR, Plan
 
 # A name that ends so holds a name, a number or a place, not a secret.
 _HARMLESS_NAME = re.compile(

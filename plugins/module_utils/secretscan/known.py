@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus
 
-from . import decode
+from .logs import decode
 
 # A shorter value stands in every log by chance; masking it would mask everything.
 SHORTEST = 8

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..errors import UserError
-from . import records
+from .logs import records
 
 _AGO = re.compile(r"(\d+)\s*([smhd])")
 _HIDDEN = ("texts", "secrets", "fingerprint_key")

@@ -20,13 +20,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, engines, run
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, run
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector, Finding
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.plan import Plan
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.readers import BytesReader, FileReader
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.records import Kind
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.logs.readers import BytesReader, FileReader
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.logs.records import Kind
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.scan import Log, Scanner
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search import engines
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search.plan import Plan
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.engine_ways import WAYS, going
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_samples import (
     docker,

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from ..errors import UserError, nearest
-from . import judge, relax
-from .demands import is_explosive, required_literals
+from ...errors import UserError, nearest
+from .. import judge
+from . import relax
+from .literals import is_explosive, required_literals
 
 SEVERITIES = ("low", "medium", "high")
 _WORD_CHARS = string.ascii_letters + string.digits
