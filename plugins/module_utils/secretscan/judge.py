@@ -136,7 +136,11 @@ def is_url_password(text: str) -> bool:
 
 def is_token(text: str) -> bool:
     """A value under a token's or key's name: long, mixed, random."""
-    if len(text) < 8 or is_placeholder(text) or _HARMLESS.match(text) or _WORD.match(text):
+    if len(text) < 8 or is_placeholder(text) or _HARMLESS.match(text):
+        return False
+    if text.isalpha():
+        return len(text) >= 32 and not _HUMPS.fullmatch(text) and has_entropy(text, 4.0)
+    if _WORD.match(text):
         return False
     if not re.search(r"\d", text) and not (len(text) >= 20 and has_entropy(text, 4.0)):
         return False

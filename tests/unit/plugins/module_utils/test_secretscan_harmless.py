@@ -98,3 +98,26 @@ def test_time_grows_with_the_length_of_a_record_and_no_faster(way: str, tmp_path
             seconds(piece, 1000)
             # What a scan costs before its first byte is in both.
             assert seconds(piece, 64_000) < 8 * seconds(piece, 16_000) + 0.5, piece
+
+
+LEAKS = (
+    "DB_PASS=VALUE",
+    '{"pass":"VALUE"}',
+    "SMTP_PASS: VALUE",
+    "ALTER USER app WITH PASSWORD 'VALUE'",
+    "CREATE ROLE app LOGIN PASSWORD 'VALUE'",
+    "CREATE USER app IDENTIFIED BY 'VALUE'",
+    "A temporary password is generated for root@localhost: VALUE",
+    "APP_KEY=base64:VALUEVALUE",
+    "JWT_KEY=VALUEVALUE",
+    "SESSION_KEY=VALUEVALUE",
+)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_password_under_any_usual_name_is_found(way: str) -> None:
+    texts = {line: line.replace("VALUE", "Zq9xT4bV7mKw2") for line in LEAKS}
+    texts["SECRET_KEY"] = "SECRET_KEY=uLEeEOzaybtCJiQzpjBWGgeehpbpSuuCYJcAoevhEPSpylukwxJvglCf"
+    with going(way) as engine:
+        report = run(Options(texts=texts, cache="", engine=engine))
+    assert {finding.source.removeprefix("text ") for finding in report.findings} == set(texts)

@@ -417,3 +417,13 @@ def test_the_journal_of_a_unit(tmp_path: Path, scan: Callable[..., Report], monk
     again = scan(**options)
     assert again.bytes_scanned == 0
     assert len(again.findings) == 3
+
+
+def test_a_line_that_begins_like_a_time_and_is_none_is_searched() -> None:
+    token = "dop_v1_" + "0123456789abcdef" * 4
+    report = run(
+        Options(
+            texts={"log": f"2026-13-45 99:99:99 {token}\n"}, since="2026-01-01T00:00:00Z", engine="python", cache=""
+        )
+    )
+    assert [finding.rule for finding in report.findings] == ["digitalocean-pat"]
