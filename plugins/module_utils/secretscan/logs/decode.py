@@ -89,7 +89,8 @@ def texts(text: str, thorough: bool = False) -> Iterator[str]:
     for current in queue:
         yield current
         for step in steps:
-            plain = step(current)
+            # A colour comes to light with the escapes before it.
+            plain = strip_ansi(step(current))
             if plain not in seen and len(queue) < _MOST_TEXTS:
                 seen.add(plain)
                 queue.append(plain)

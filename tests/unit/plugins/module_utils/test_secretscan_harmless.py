@@ -121,3 +121,12 @@ def test_a_password_under_any_usual_name_is_found(way: str) -> None:
     with going(way) as engine:
         report = run(Options(texts=texts, cache="", engine=engine))
     assert {finding.source.removeprefix("text ") for finding in report.findings} == set(texts)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_token_behind_a_colour_that_was_escaped_twice_is_found(way: str) -> None:
+    token = "dop_v1_" + "0123456789abcdef" * 4
+    with going(way) as engine:
+        texts = {"log": '{"msg":"\\u001b[32m' + token + '\\u001b[0m"}'}
+        report = run(Options(texts=texts, cache="", engine=engine))
+    assert [finding.rule for finding in report.findings] == ["digitalocean-pat"]
