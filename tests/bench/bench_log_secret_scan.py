@@ -29,7 +29,7 @@ from urllib.parse import quote
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / ".collections"))
 
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.rules_data import (  # noqa: E402
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.rules.rules_data import (  # noqa: E402
     ASSIGNMENTS,
     TOKENS,
 )
@@ -183,7 +183,7 @@ import json, resource, sys, time
 sys.path.insert(0, sys.argv[1])
 began = time.process_time()
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, run
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import sources
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.logs import sources
 options = json.load(sys.stdin)
 kind = options.pop("kind")
 if kind != "text":
@@ -321,12 +321,13 @@ def accuracy(directory: Path, known: list[str], source: random.Random) -> None:
 def records_hit(path: Path, known: list[str], engine: str) -> set[int] | None:
     """The offsets of all records in which something was found."""
     from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-    from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import engines, rules
     from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector
     from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
-    from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.plan import Plan
-    from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.readers import FileReader
+    from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.logs.readers import FileReader
+    from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.rules import rules
     from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.scan import Log, Scanner
+    from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search import engines
+    from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search.plan import Plan
 
     hits: set[int] = set()
 

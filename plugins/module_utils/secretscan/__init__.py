@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Search logs for secrets: the deployment's own values in any encoding, and credentials by their form.
 
-For other parts of the collection, `scan_texts` is all that is needed. The way of a byte: sources.py finds
-the logs, blocks.py cuts them, engines.py finds the places worth a look, hits.py the records there, confirm.py
-judges them, findings.py counts what is a secret, report.py says it.
+For other parts of the collection, `scan_texts` is all that is needed. The way of a byte: logs/ finds and reads the
+logs, search/ cuts them into blocks and finds the records worth a look with what rules/ knows, confirm.py judges
+them, findings.py counts what is a secret, report.py says it.
 """
 
 from __future__ import annotations

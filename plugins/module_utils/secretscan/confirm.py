@@ -9,16 +9,30 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from . import decode
 from .known import KnownValues, Literal
-from .plan import KNOWN, NEAR, Plan
-from .rules import TAIL, Rule
+from .logs import decode
+from .rules.rules import TAIL, Rule
+from .search.plan import KNOWN, NEAR, Plan
 
 # A name that ends so holds a name, a number or a place, not a secret.
 _HARMLESS_NAME = re.compile(
     r"(?i)(?:ids?|names?|types?|counts?|len|length|size|limit|ur[il]|path|file|policy|expir\w*|ttl|at|used|usage"
-    r"|status|state|errors?|valid|version)$"
+    r"|status|state|errors?|valid|version|in|encryption|algorithm|alg|method|scheme|format|mode|strategy|provider"
+    r"|endpoint|arn|regex|strength|required|enabled|iz(?:e|er|ers|ation)|bucket)$"
 )
+# Under a vendor's name, too, these hold what only looks random.
+_HARMLESS_ID = re.compile(
+    r"(?i)(?:(?:trace|span|request|req|correlation|session|transaction|event|job|build|commit|image|message)[_. -]?id"
+    r"|trace|span|digest|checksum|etag|commit|sha(?:1|256)?|md5|revision)$"
+)
+# What stands before a name in a variable that has to be set, and in a place at AWS.
+_VARIABLE = re.compile(r"\$\{[\w.-]{0,60}$")
+_PLACE = re.compile(r"\barn:aws[\w.:/-]{0,60}$")
+_TEMPLATE = ("{{", "${", "$(", "#{", "%{", "<%")
+# No password or token under a name is longer; what is has a rule of its own.
+_LONGEST_VALUE = 512
+# Names so short stand in random texts by chance, unless they begin where a part of a name does.
+_SHORT_WORD = 4
 # The value under a name, when a rule takes any: up to what closes it.
 _VALUE_END = re.compile(r"[\s\"'`<>,;|&(){}\[\]\\]")
 
@@ -129,7 +143,7 @@ def _assigned(texts: _Texts, word: str, rules: tuple[Rule, ...]) -> list[Match]:
         matches: list[Match] = []
         for rest, start in _names(text, word):
             for rule in rules:
-                if rule.judge and _HARMLESS_NAME.search(rest):
+                if (_HARMLESS_NAME if rule.judge else _HARMLESS_ID).search(rest):
                     continue
                 match = _value(text, start, rule)
                 if match:
@@ -149,17 +163,37 @@ def _names(text: str, word: str) -> Iterator[tuple[str, int]]:
     place = lower.find(word)
     while place >= 0:
         after = place + len(word)
-        tail = TAIL.match(text, after)
+        tail = TAIL.match(text, after) if len(word) > _SHORT_WORD or _begins_part(text, place) else None
         if tail:
-            yield tail["rest"], tail.end()
+            if not _is_reference(text, place, tail):
+                yield tail["rest"], tail.end()
             after = tail.end()
         place = lower.find(word, after)
 
 
+def _begins_part(text: str, place: int) -> bool:
+    """Whether a part of a name begins here: after what is no letter or digit, as a hump, or all in capitals."""
+    if place == 0 or not text[place - 1].isalnum():
+        return True
+    before, here = text[place - 1], text[place : place + 2]
+    return before.isalpha() and here[0].isupper() and (before.islower() or here.isupper())
+
+
+def _is_reference(text: str, place: int, tail: re.Match[str]) -> bool:
+    """Whether a template stands where the value would, or the name is itself in one that demands a value."""
+    value = tail.end()
+    if any(opener in text[tail.end("rest") : value + 2] for opener in _TEMPLATE):
+        return True
+    before = text[max(0, place - 64) : place]
+    if text[value : value + 1] == "?" and _VARIABLE.search(before):
+        return True
+    return "arn:" in before and bool(_PLACE.search(before))
+
+
 def _value(text: str, start: int, rule: Rule) -> Match | None:
     if rule.judge:
-        stop = _VALUE_END.search(text, start)
-        end = stop.start() if stop else len(text)
+        stop = _VALUE_END.search(text, start, start + _LONGEST_VALUE)
+        end = stop.start() if stop else min(len(text), start + _LONGEST_VALUE)
         secret = text[start:end].rstrip(".:")
         end = start + len(secret)
     else:

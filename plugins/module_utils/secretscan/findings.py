@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from .confirm import Match
-from .records import Record
+from .logs.records import Record
 from .redact import Redactor
 
 # Different secrets of one severity in one source that are kept apart; beyond that, they are only counted.

@@ -24,6 +24,8 @@ _PLACEHOLDER = re.compile(
     | abcdefghijkl
     """
 )
+# What the documentation of AWS and of JWT gives as examples.
+_PUBLISHED = ("EXAMPLEKEY", "SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c")
 # Whatever that pattern matches holds one of these, and if it is all letters and digits, one of the words: to see
 # that nothing can match takes a tenth of the pattern's time.
 _WORDS = (
@@ -41,6 +43,8 @@ _TELLING = 64
 _WEIGHT = [n * math.log2(n or 1) for n in range(_TELLING + 1)]
 _RUN = re.compile(r"(.)\1{4,}", re.DOTALL)
 _WORD = re.compile(r"(?i)^[a-z]+(?:'[a-z]+)?[.,:;!?)\]]*$")
+# A name in code, each of its words long enough to be one.
+_HUMPS = re.compile(r"[A-Za-z][a-z]{1,}(?:[A-Z][a-z]{2,})*(?:[A-Z][a-z]+)")
 # Code, not data: a call, an attribute, a path, an address, a number, a version, a date.
 _HARMLESS = re.compile(
     r"""(?x)
@@ -51,6 +55,9 @@ _HARMLESS = re.compile(
     | ^[a-z][a-z0-9+.-]*://                      # address
     | ^[\d.,:+/-]+(?:ms|s|m|h|[kKMG]i?B?)?$      # number, date, duration
     | ^v?\d+\.\d+
+    | ^(?:arn:[a-z-]+:|vault:|ref\+|op:|!vault|!secret|projects/)   # where a secret lies
+    | ^[a-z_]{3,40}=[^=]                         # the next name and its value
+    | ^(?:[a-z]{2,}-){2,}[bcdfghjklmnpqrstvwxz2456789]{5,10}$      # what Kubernetes names
     """
 )
 
@@ -64,14 +71,16 @@ def has_entropy(text: str, least: float) -> bool:
 def is_placeholder(text: str) -> bool:
     """Whether the text is what documentation and masking put in a secret's place."""
     head = text[:_TELLING]
-    return _is_placeholder(head, len(set(head)))
+    return text.endswith(_PUBLISHED) or _is_placeholder(head, len(set(head)))
 
 
 def is_random(text: str, least: float) -> bool:
     """Whether a text has so many bits a character and is no placeholder."""
     head = text[:_TELLING]
     chars = set(head)
-    return _has_entropy(head, least, chars) and not _is_placeholder(head, len(chars))
+    if text.endswith(_PUBLISHED) or not _has_entropy(head, least, chars):
+        return False
+    return not _is_placeholder(head, len(chars))
 
 
 def _has_entropy(text: str, least: float, chars: set[str]) -> bool:
@@ -105,7 +114,9 @@ def is_password(text: str) -> bool:
         return False
     if _WORD.match(text):
         # A sentence goes on ("password: required"); a pass phrase in letters alone is long or mixes cases.
-        return len(text) >= 16 or (len(text) >= 8 and bool(re.search(r"[a-z][A-Z]+[a-z]", text)))
+        if len(text) >= 16:
+            return True
+        return len(text) >= 8 and bool(re.search(r"[a-z][A-Z]+[a-z]", text)) and not _HUMPS.fullmatch(text)
     if re.fullmatch(r"[a-z]+(?:[_.-][a-z]+)*", text) or re.fullmatch(r"[A-Z]+(?:_[A-Z]+)*", text):
         return False
     return has_entropy(text, 2.2)
@@ -125,7 +136,11 @@ def is_url_password(text: str) -> bool:
 
 def is_token(text: str) -> bool:
     """A value under a token's or key's name: long, mixed, random."""
-    if len(text) < 8 or is_placeholder(text) or _HARMLESS.match(text) or _WORD.match(text):
+    if len(text) < 8 or is_placeholder(text) or _HARMLESS.match(text):
+        return False
+    if text.isalpha():
+        return len(text) >= 32 and not _HUMPS.fullmatch(text) and has_entropy(text, 4.0)
+    if _WORD.match(text):
         return False
     if not re.search(r"\d", text) and not (len(text) >= 20 and has_entropy(text, 4.0)):
         return False

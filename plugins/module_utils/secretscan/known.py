@@ -12,17 +12,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus
 
-from . import decode
+from .judge import is_token
+from .logs import decode
 
 # A shorter value stands in every log by chance; masking it would mask everything.
 SHORTEST = 8
-# Of a value of several lines (a private key), each line leaks on its own.
-_SHORTEST_LINE = 16
+# Of a value of several lines (a private key), each line that looks random leaks on its own; those of a
+# configuration file do not.
 _MOST_LINES = 4
 _LONGEST_LITERAL = 64
 # Characters that one of a value may take, its escapes within base64 or hex included, and the characters around it.
 _MOST_ENCODED = 16
 _RUN = re.compile(r"[A-Za-z0-9]+")
+_ESCAPE = re.compile(r"%[0-9A-F]{2}")
+# What of a line could be a secret by itself.
+_PIECE = re.compile(r"[A-Za-z0-9+/=_-]{16,}")
 
 
 class Literal(NamedTuple):
@@ -115,7 +119,7 @@ def _around(literals: list[Literal], text: str, reach: int) -> Iterator[tuple[Li
 
 def _parts(value: str) -> list[str]:
     lines = [line.strip() for line in value.splitlines()] if "\n" in value else []
-    body = [line for line in lines if len(line) >= _SHORTEST_LINE and not line.startswith("-----")]
+    body = [line for line in lines if any(map(is_token, _PIECE.findall(line)))]
     return [value, *body[:_MOST_LINES]]
 
 
@@ -150,7 +154,10 @@ def _spellings(value: str) -> set[str]:
         quote(value, safe=""),
         quote(value),
         quote_plus(value),
-        quote(value, safe="").replace("%", "%%").lower().replace("%%", "%"),
+        # As encodeURIComponent() does, and as servers that write the digits small.
+        quote(value, safe="!'()*"),
+        _ESCAPE.sub(lambda escape: escape[0].lower(), quote(value, safe="")),
+        quote(_json(value), safe=""),
         html.escape(value),
         html.escape(value).replace("&#x27;", "&#39;"),
         shell[1:-1] if shell[0] == "'" else shell,

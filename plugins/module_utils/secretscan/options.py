@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..errors import UserError
-from . import records
+from .logs import records
 
 _AGO = re.compile(r"(\d+)\s*([smhd])")
 _HIDDEN = ("texts", "secrets", "fingerprint_key")
@@ -65,10 +65,7 @@ def parse_moment(text: str, setting: str, now: datetime | None = None) -> str:
     if ago:
         then = (now or datetime.now(timezone.utc)) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         return records.moment(then.isoformat())
-    try:
-        moment = records.moment(text.strip())
-    except ValueError:
-        moment = ""
+    moment = records.moment(text.strip())
     if not moment:
         raise UserError(f"{setting}: {text!r} is neither a time like 2026-01-31T12:00:00Z nor an age like 15m or 2h")
     return moment

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..errors import UserError
 from ..results import GateResult, Status, gate_result
 from .findings import Finding
-from .rules import SEVERITIES
+from .rules.rules import SEVERITIES
 
 TITLE = "No secret in logs"
 _MOST_EVIDENCE = 20

@@ -17,15 +17,16 @@ from pathlib import Path
 
 from ..docker.api import DockerApi
 from ..errors import UserError
-from . import engines, rules
 from .findings import Collector, Finding, by_gravity
 from .known import KnownValues
+from .logs.sources import Sources
+from .logs.state import State
 from .options import Options, parse_moment
-from .plan import Plan
 from .report import Report, apply_baseline, parse_baseline
+from .rules import rules
 from .scan import Scanner
-from .sources import Sources
-from .state import State
+from .search import engines
+from .search.plan import Plan
 
 
 @contextlib.contextmanager

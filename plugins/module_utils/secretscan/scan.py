@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-from . import records
-from .blocks import SIZE, Cutter
 from .confirm import Confirmer, Match
-from .engines import Engine, Searcher
 from .findings import Collector
-from .hits import HitRecord, hit_records
-from .plan import KEYWORD, KNOWN, MAYBE, Plan
-from .readers import Reader
-from .records import Kind, Record
+from .logs import records
+from .logs.readers import Reader
+from .logs.records import Kind, Record
+from .search.blocks import SIZE, Cutter
+from .search.engines import Engine, Searcher
+from .search.hits import HitRecord, hit_records
+from .search.plan import KEYWORD, KNOWN, MAYBE, Plan
 
 # So many bytes of records that were hit are looked at together: faster than each between two blocks.
 _BATCH = 1 << 18

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import hslib, looks
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search import hslib, hyperscan
 
 WAYS = ("libhs in two looks", "libhs at once", "python")
 
@@ -21,5 +21,5 @@ def going(way: str) -> Iterator[str]:
     if engine == "libhs" and hslib.load() is None:
         pytest.skip("libhs is not installed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(looks, "_SMALL", 0 if way.endswith("looks") else 1 << 30)
+        patch.setattr(hyperscan, "_SMALL", 0 if way.endswith("looks") else 1 << 30)
         yield engine

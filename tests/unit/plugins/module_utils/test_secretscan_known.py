@@ -20,13 +20,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, engines, run
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, run
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector, Finding
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.plan import Plan
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.readers import BytesReader, FileReader
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.records import Kind
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.logs.readers import BytesReader, FileReader
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.logs.records import Kind
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.scan import Log, Scanner
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search import engines
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search.plan import Plan
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.engine_ways import WAYS, going
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_samples import (
     docker,
@@ -197,3 +198,19 @@ def test_secrets_from_files_on_the_host(tmp_path: Path) -> None:
 def test_options_do_not_show_secrets_when_printed() -> None:
     options = Options(secrets={"A": "x7Kp2mQ9vB3n"}, texts={"t": "x7Kp2mQ9vB3n"}, fingerprint_key="x7Kp2mQ9vB3n")
     assert "x7Kp2m" not in repr(options)
+
+
+@pytest.mark.parametrize(
+    "spelling", ["p%2faB3%24xY7%21kL9", "p%2FaB3%24xY7!kL9", "p/aB3$xY7!kL9", "cC9hQjMkeFk3IWtMOQ=="]
+)
+def test_a_value_with_symbols_is_found_as_each_encoder_writes_it(spelling: str) -> None:
+    secrets = {"db": "p/aB3$xY7!kL9"}
+    report = run(Options(texts={"log": f"got {spelling} here\n"}, secrets=secrets, engine="python", cache=""))
+    assert "known-value" in {finding.rule for finding in report.findings}
+
+
+def test_the_lines_of_a_configuration_file_are_no_secrets() -> None:
+    config = "listener 1883 0.0.0.0\nlog_dest stdout everything\npersistence_location /mosquitto/data\n"
+    log = "opening persistence_location /mosquitto/data\n"
+    report = run(Options(texts={"log": log}, secrets={"mosquitto.conf": config}, engine="python", cache=""))
+    assert report.findings == []

@@ -19,23 +19,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import (
-    Options,
-    Report,
-    engines,
-    records,
-    run,
-    words,
-)
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.blocks import Cutter
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, Report, run
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.logfiles import FileChain, chain
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.plan import Plan
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.readers import BytesReader
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.rules import Rule
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.logs import records
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.logs.logfiles import FileChain, chain
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.logs.readers import BytesReader
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.logs.state import State
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.rules.rules import Rule
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.scan import Log, Scanner
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.state import State
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search import engines, python_engine
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search.blocks import Cutter
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search.plan import Plan
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.engine_ways import WAYS, going
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_samples import docker, local_entry
 
@@ -234,7 +229,7 @@ def test_memory_stays_bounded_and_findings_are_capped(tmp_path: Path) -> None:
 
 
 def test_endless_words_are_not_remembered() -> None:
-    searcher = words.PythonEngine(Plan((RULE,), KnownValues({}))).searcher()
+    searcher = python_engine.PythonEngine(Plan((RULE,), KnownValues({}))).searcher()
     source = random.Random(6)
     tracemalloc.start()
     for _block in range(100):
@@ -246,9 +241,9 @@ def test_endless_words_are_not_remembered() -> None:
 
 
 def test_a_full_memory_of_words_loses_no_hit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words, "_MOST_WORDS", 5)
+    monkeypatch.setattr(python_engine, "_MOST_WORDS", 5)
     values = [f"{number}Kp2mQ9vB3n" for number in range(10, 30)]
-    searcher = words.PythonEngine(Plan((), KnownValues(dict(zip(values, values))))).searcher()
+    searcher = python_engine.PythonEngine(Plan((), KnownValues(dict(zip(values, values))))).searcher()
     for count in (4, 8, 12, 20, 20):
         block = bytearray("\n".join(values[:count]).encode())
         assert len(searcher.search(block, len(block))) == count
@@ -422,3 +417,13 @@ def test_the_journal_of_a_unit(tmp_path: Path, scan: Callable[..., Report], monk
     again = scan(**options)
     assert again.bytes_scanned == 0
     assert len(again.findings) == 3
+
+
+def test_a_line_that_begins_like_a_time_and_is_none_is_searched() -> None:
+    token = "dop_v1_" + "0123456789abcdef" * 4
+    report = run(
+        Options(
+            texts={"log": f"2026-13-45 99:99:99 {token}\n"}, since="2026-01-01T00:00:00Z", engine="python", cache=""
+        )
+    )
+    assert [finding.rule for finding in report.findings] == ["digitalocean-pat"]

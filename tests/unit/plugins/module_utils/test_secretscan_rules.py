@@ -14,13 +14,15 @@ from urllib.parse import quote
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, engines, rules, run
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, run
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.plan import Plan
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.readers import FileReader
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.rules_data import RULES
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.logs.readers import FileReader
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.rules import rules
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.rules.rules_data import RULES
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.scan import Log, Scanner
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search import engines
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search.plan import Plan
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.engine_ways import WAYS, going
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_samples import docker, fill
 

@@ -46,7 +46,11 @@ def _json_char(match: re.Match[str]) -> str:
 
 
 def _unescape_url(text: str) -> str:
-    return unquote(text) if "%" in text and _URL.search(text) else text
+    if "%" not in text or not _URL.search(text):
+        return text
+    plain = unquote(text)
+    # %DB_NAME% is a variable of Windows, no escape: its bytes are no UTF-8.
+    return text if "\ufffd" in plain and "\ufffd" not in text else plain
 
 
 def _unescape_html(text: str) -> str:
@@ -85,7 +89,8 @@ def texts(text: str, thorough: bool = False) -> Iterator[str]:
     for current in queue:
         yield current
         for step in steps:
-            plain = step(current)
+            # A colour comes to light with the escapes before it.
+            plain = strip_ansi(step(current))
             if plain not in seen and len(queue) < _MOST_TEXTS:
                 seen.add(plain)
                 queue.append(plain)

@@ -1,6 +1,6 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a pattern demands: texts of which every match holds one, and whether matching can take for ever."""
+"""The literals that a pattern requires of every match, and whether matching can take for ever."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError
+from ...errors import UserError
+from ...files import write_whole
 
 _VERSION = 1
 # So much of a file's beginning tells it from every other: a record's time has nanoseconds.
@@ -69,24 +70,10 @@ class State:
         # Sources of another call with the same file stay; what grew old there is found out by that call.
         data["sources"] = {**self._sources, **self._seen}
         try:
-            write_whole(self._path, json.dumps(data).encode())
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_whole(self._path, json.dumps(data))
         except OSError as error:
             raise UserError(f"state_file: cannot write {self._path}: {error.strerror}")
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, readable by its owner only, with its directory; raises OSError."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 def _load(path: Path) -> dict[str, Any]:

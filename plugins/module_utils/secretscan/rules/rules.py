@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from ..errors import UserError, nearest
-from . import judge, relax
-from .demands import is_explosive, required_literals
+from ...errors import UserError, nearest
+from .. import judge
+from . import relax
+from .literals import is_explosive, required_literals
 
 SEVERITIES = ("low", "medium", "high")
 _WORD_CHARS = string.ascii_letters + string.digits
@@ -23,9 +24,11 @@ _LONGEST_PATTERN = 1000
 _LOOK_AROUND = re.compile(r"\(\?<?[=!]")
 
 # What may stand between a word in a name and the value assigned to it, in code, JSON, YAML, XML, headers and logs.
+# After a comma, a text in quotes is a value only if it is neither key nor column itself.
 TAIL = re.compile(
     r"(?i)(?P<rest>[\w.\- ]{0,40}?)[\"'`\])]{0,4}\s{0,4}"
-    r"(?:=>|:{0,3}=|[?.+!]=|:|->|\|\||>|[\"'`]\s{0,3},|(?<=[\"'`]),)"
+    r"(?:=>|:{0,3}=|[?.+!]=|:|->|\|\||>|(?:[\"'`]\s{0,3}|(?<=[\"'`])),"
+    r"(?=\s{0,3}[\"'`][^\s\"'`]{6,512}[\"'`](?!\s{0,3}[:=.])))"
     r"[\s\"'`(\[{]{0,6}(?:value\s?=\s?[\"']?)?"
 )
 

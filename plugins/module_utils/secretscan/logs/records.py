@@ -132,7 +132,11 @@ def moment(time: str) -> str:
     if not match:
         return ""
     day, clock, fraction, zone = match.groups()
-    whole = datetime.fromisoformat(f"{day}T{clock}+00:00")
+    try:
+        whole = datetime.fromisoformat(f"{day}T{clock}+00:00")
+    except ValueError:
+        # The form of a time, and no day or hour that there is.
+        return ""
     if zone and zone != "Z":
         hours, minutes = int(zone[1:3]), int(zone[-2:])
         offset = timedelta(hours=hours, minutes=minutes)

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ..logs.records import Kind
 from .blocks import Block, entries
 from .plan import KNOWN, MAYBE, Hit
-from .records import Kind
 
 # A longer record is looked at through windows: a hit of bounded cost, however long the line.
 _LONGEST_RECORD = 1 << 15

@@ -14,9 +14,9 @@ import ctypes
 from functools import cached_property
 from itertools import accumulate
 
+from ..rules.rulebase import RuleBase
 from . import hslib
 from .plan import KEYWORD, KNOWN, Hit, Plan
-from .rulebase import RuleBase
 
 # From so many hits of the first look in a block on, two looks cost more than one at everything.
 _MANY = 256

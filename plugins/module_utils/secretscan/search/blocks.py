@@ -11,9 +11,9 @@ from __future__ import annotations
 import threading
 from typing import NamedTuple
 
-from . import records
-from .readers import Reader
-from .records import Kind
+from ..logs import records
+from ..logs.readers import Reader
+from ..logs.records import Kind
 
 SIZE = 1 << 20
 # Of a line longer than a block, what the next block repeats, so that nothing is lost where it was cut.

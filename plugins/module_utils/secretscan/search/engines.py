@@ -11,11 +11,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from ..errors import UserError
-from . import hslib, rulebase
-from .looks import LibhsEngine
+from ...errors import UserError
+from ..rules import rulebase
+from . import hslib
+from .hyperscan import LibhsEngine
 from .plan import Hit, Plan
-from .words import PythonEngine
+from .python_engine import PythonEngine
 
 
 class Searcher(Protocol):

@@ -12,10 +12,10 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import UserError
-from . import hslib
-from .plan import MAYBE, Plan, Term
-from .state import write_whole
+from ...errors import UserError
+from ...files import write_whole
+from ..search import hslib
+from ..search.plan import MAYBE, Plan, Term
 
 # Changes with what a cached file holds.
 _VERSION = 1
@@ -51,6 +51,7 @@ def load(library: ctypes.CDLL, plan: Plan, cache: Path | None) -> RuleBase:
         base = _compiled(library, plan)
         # A scan works as well without.
         with contextlib.suppress(OSError):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_whole(path, _to_bytes(base))
     return base
 

@@ -11,13 +11,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ..docker.api import ApiError, DockerApi
-from ..errors import UserError
+from ...docker.api import ApiError, DockerApi
+from ...errors import UserError
+from ..scan import Log, Scanner
+from ..search.blocks import SIZE
 from . import records
-from .blocks import SIZE
 from .logfiles import FileChain
 from .readers import BytesReader
-from .scan import Log, Scanner
 from .state import State
 
 # Stands for the file of a log that is read through an API.

@@ -9,10 +9,10 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .blocks import SIZE
+from ..scan import Log, Scanner
+from ..search.blocks import SIZE
 from .readers import FileReader, GzipReader, open_log
 from .records import Kind
-from .scan import Log, Scanner
 from .state import HEAD, State
 
 # An entry of Docker's local driver has its time within so many bytes.

@@ -9,10 +9,10 @@ import re
 from functools import cached_property
 from typing import NamedTuple
 
-from . import relax
-from .demands import Literals, fixed_texts, required_literals
-from .known import KnownValues
-from .rules import Rule
+from ..known import KnownValues
+from ..rules import relax
+from ..rules.literals import Literals, fixed_texts, required_literals
+from ..rules.rules import Rule
 
 # The byte at which a match ends, and its number.
 Hit = tuple[int, int]

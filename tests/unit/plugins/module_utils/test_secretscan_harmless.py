@@ -1,0 +1,132 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What ordinary logs say about passwords and tokens without telling one is no finding."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, run
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.engine_ways import WAYS, going
+
+HARMLESS = r"""
+{"msg":"Password reset requested","tokenCount":12}
+{"message":"Invalid password","ipAddress":"10.0.0.1"}
+{"message":"Invalid token","userAgent":"Mozilla/5.0 (X11; Linux x86_64) Firefox/128.0"}
+{"error":"password mismatch","requestId":"a0c41aebb8f010b8e9a5b5ab89c30497"}
+SELECT "UserEntity"."passwordHash" AS "UserEntity_passwordHash", "UserEntity"."canImpersonate" AS "UserEntity_canImpersonate" FROM "core"."user" "UserEntity"
+session=x7PwdQ3356dc44c65568b90edca9f9f06037f5 cache_key=user:42:ad95ef95235cb388c141f87bace2bf34
+token_type=Bearer expires_in=3600
+DB_PASSWORD=%DB_PASSWORD%
+password: {{ .Values.auth.password }}
+PGPASSWORD=${PASSWORD:?missing}
+password_encryption = scram-sha-256
+password: vault:secret/data/app#password
+"secretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-AbCdEf"
+api-7c63fa29-6132-4cc0-8fac-33a854db317f
+datadog trace_id: b1c41aebb8f010b8e9a5b5ab89c30498
+twilio request_id=c2c41aebb8f010b8e9a5b5ab89c30499
+token eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c
+aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY
+AKIAIOSFODNN7EXAMPLE
+"authorization":"[Redacted]"
+password=******** user=x
+Error: secretOrPrivateKey must have a value at Object.sign (/app/node_modules/jsonwebtoken/sign.js:107:20)
+    at process.processTicksAndRejections (node:internal/process/task_queues:95:5)
+"tokenTypes":["access","refresh"],"grant":"authorization_code"
+secretName: my-app-tls-secret
+imagePullSecrets: [{name: regcred-2024}]
+tokens: 1234, prompt_tokens: 512
+max_tokens=4096
+password_hash TEXT NOT NULL
+UPDATE "user" SET "passwordHash" = $1, "updatedAt" = $2 WHERE id = $3
+INSERT INTO "appToken"("id", "type", "value", "expiresAt") VALUES ($1, $2, $3, $4)
+ALTER TABLE "user" ADD "passwordHash" character varying
+CREATE INDEX "IDX_token_123abc" ON "appToken" ("value")
+"password":{"min":8,"max":64}
+token: expected string, received undefined
+JWT token expired at 2026-11-26T10:00:00.000Z
+csrf token: undefined
+secretKeyRef: {name: app-secrets, key: jwt-secret-v2}
+PASSWORD_RESET_TOKEN_EXPIRES_IN=5m
+ACCESS_TOKEN_EXPIRES_IN=30m
+APP_SECRET_FILE=/run/secrets/app_secret
+password=$DB_PASSWORD
+password="$(cat /run/secrets/db)"
+password: !vault |
+password = process.env.DB_PASSWORD
+password=os.environ["DB_PASSWORD"]
+token=req.headers.authorization.split(" ")[1]
+mapped [TokenController] {/auth/token, POST} route
+Secret: core-app-secrets-7d9f8b6c5 mounted at /etc/app
+pwd=/home/app/releases/2024-10-10
+token bucket: refill=100/s burst=2500
+password policy: min_length=12,require_digits=true
+"apiKey":"<redacted>","secret":"[REDACTED]"
+Generated token for user 8842 in 12ms
+secret version: projects/p/secrets/s/versions/12
+credentials: same-origin
+credentials=include mode=cors
+tokenizer=cl100k_base
+token_endpoint_auth_method=client_secret_basic
+"accessToken":{"type":"string","format":"jwt"}
+authorization: Bearer {{access_token}}
+authorization_endpoint=https://idp.corp/authorize2
+x-amz-security-token;host;x-amz-date
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_names_no_secret_is_no_finding(way: str) -> None:
+    with going(way) as engine:
+        report = run(Options(texts=dict(zip(HARMLESS, HARMLESS)), cache="", engine=engine))
+    assert [(finding.source, finding.rule) for finding in report.findings] == []
+
+
+@pytest.mark.parametrize("way", ["libhs at once", "python"])
+def test_time_grows_with_the_length_of_a_record_and_no_faster(way: str, tmp_path: Path) -> None:
+    def seconds(piece: str, size: int) -> float:
+        began = time.process_time()
+        run(Options(texts={"log": (piece * size)[:size]}, cache=str(tmp_path), engine=engine))
+        return time.process_time() - began
+
+    with going(way) as engine:
+        for piece in ("token:", "password=", "AAAAAAAA", "secret ", '"pass":"', "${PASSWORD:?"):
+            seconds(piece, 1000)
+            # What a scan costs before its first byte is in both.
+            assert seconds(piece, 64_000) < 8 * seconds(piece, 16_000) + 0.5, piece
+
+
+LEAKS = (
+    "DB_PASS=VALUE",
+    '{"pass":"VALUE"}',
+    "SMTP_PASS: VALUE",
+    "ALTER USER app WITH PASSWORD 'VALUE'",
+    "CREATE ROLE app LOGIN PASSWORD 'VALUE'",
+    "CREATE USER app IDENTIFIED BY 'VALUE'",
+    "A temporary password is generated for root@localhost: VALUE",
+    "APP_KEY=base64:VALUEVALUE",
+    "JWT_KEY=VALUEVALUE",
+    "SESSION_KEY=VALUEVALUE",
+)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_password_under_any_usual_name_is_found(way: str) -> None:
+    texts = {line: line.replace("VALUE", "Zq9xT4bV7mKw2") for line in LEAKS}
+    texts["SECRET_KEY"] = "SECRET_KEY=uLEeEOzaybtCJiQzpjBWGgeehpbpSuuCYJcAoevhEPSpylukwxJvglCf"
+    with going(way) as engine:
+        report = run(Options(texts=texts, cache="", engine=engine))
+    assert {finding.source.removeprefix("text ") for finding in report.findings} == set(texts)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_token_behind_a_colour_that_was_escaped_twice_is_found(way: str) -> None:
+    token = "dop_v1_" + "0123456789abcdef" * 4
+    with going(way) as engine:
+        texts = {"log": '{"msg":"\\u001b[32m' + token + '\\u001b[0m"}'}
+        report = run(Options(texts=texts, cache="", engine=engine))
+    assert [finding.rule for finding in report.findings] == ["digitalocean-pat"]
