@@ -17,7 +17,7 @@ from .search.plan import KNOWN, NEAR, Plan
 # A name that ends so holds a name, a number or a place, not a secret.
 _HARMLESS_NAME = re.compile(
     r"(?i)(?:ids?|names?|types?|counts?|len|length|size|limit|ur[il]|path|file|policy|expir\w*|ttl|at|used|usage"
-    r"|status|state|errors?|valid|version|in|encryption|algorithm|alg|method|scheme|format|mode|strategy|provider"
+    r"|status|state|errors?|valid|version|encryption|algorithm|alg|method|scheme|format|mode|strategy|provider"
     r"|endpoint|arn|regex|strength|required|enabled|iz(?:e|er|ers|ation)|bucket)$"
 )
 # Under a vendor's name, too, these hold what only looks random.

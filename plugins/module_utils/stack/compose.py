@@ -97,7 +97,7 @@ def _service(stack: Stack, service: Service, image: str, edge_network: str, star
         "secrets": [
             {"source": f"{service.name}_{e.name}", "target": e.name} for e in service.secrets if e.kind == "file"
         ],
-        "healthcheck": _healthcheck(service, start_interval),
+        "healthcheck": _healthcheck(stack, service, start_interval),
         "depends_on": _dependencies(stack, service),
         "networks": _networks(stack, service, edge_network),
         "external_links": _links(stack, service),
@@ -120,12 +120,12 @@ def _environment(service: Service) -> dict[str, str]:
     return env
 
 
-def _healthcheck(service: Service, start_interval: bool) -> Compose:
+def _healthcheck(stack: Stack, service: Service, start_interval: bool) -> Compose:
     health = service.health
     if not health:
         return {}
     check: Compose = {
-        "test": _probe(health, service.port),
+        "test": _probe(health, service.port, stack.domain),
         "interval": _seconds(health.interval),
         "timeout": _seconds(health.timeout),
         "retries": health.retries,
@@ -137,15 +137,23 @@ def _healthcheck(service: Service, start_interval: bool) -> Compose:
     return check
 
 
-def _probe(health: Health, port: int | None) -> list[str]:
+def _probe(health: Health, port: int | None, domain: str) -> list[str]:
     if health.command:
         return ["CMD", *(_literal(a) for a in health.command)]
     url = f"http://127.0.0.1:{port}{health.path}"
     # Images differ in what they carry: the first of these that is there and content decides.
+    # They ask as the edge does: an app may refuse another host, or redirect what is not https.
+    headers = {"Host": domain} if domain else {}
+    headers["X-Forwarded-Proto"] = "https"
+    curl = "".join(f" -H '{key}: {value}'" for key, value in headers.items())
+    wget = "".join(f" --header '{key}: {value}'" for key, value in headers.items())
+    told = ",".join(f"'{key}':'{value}'" for key, value in headers.items())
     tries = (
-        f"curl -fsS -o /dev/null '{url}'",
-        f"wget -q -O /dev/null '{url}'",
-        f"node -e \"fetch('{url}').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))\"",
+        f"curl -fsS -o /dev/null{curl} '{url}'",
+        f"wget -q -O /dev/null{wget} '{url}'",
+        f"node -e \"require('http').get('{url}',{{headers:{{{told}}}}},"
+        "r=>process.exit(r.statusCode<300?0:1)).on('error',()=>process.exit(1))\"",
+        f"python3 -c \"import urllib.request as r;r.urlopen(r.Request('{url}',headers={{{told}}}))\"",
     )
     return ["CMD-SHELL", " || ".join(tries)]
 

@@ -1437,6 +1437,16 @@ TOKENS: list[dict[str, Any]] = [
         "examples": ["Authorization: Basic <basic>"],
     },
     {
+        "id": "docker-auth",
+        "title": "Registry login of a Docker configuration",
+        "pattern": r'"auth"\s{0,2}:\s{0,2}"(?P<secret>[A-Za-z0-9+/]{8,400}={0,2})"',
+        "start": "",
+        "end": "",
+        "judge": "basic",
+        "docs": "https://docs.docker.com/reference/cli/docker/login/",
+        "examples": ['{"auths":{"r":{"auth":"<basic>"}}}'],
+    },
+    {
         "id": "cli-option",
         "title": "Secret as an option on a command line",
         "pattern": r"--[\w-]{0,20}?(?i:passw(?:or)?d|token|secret|apikey|api-key)[\w-]{0,12}\s{1,3}['\"]?(?P<secret>[^\s'\"-][^\s'\"]{7,200})",

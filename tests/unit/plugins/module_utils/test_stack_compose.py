@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.sluice.deploy.plugins.module_utils.stack import Health
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import compose as render
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
 
@@ -93,3 +94,13 @@ def test_any_secret_goes_through_the_override_unchanged(value: str) -> None:
     stack = parse_stack(DESCRIPTION)
     override = yaml.safe_load(render.environment_override(stack.released, {"TOKEN": value}))
     assert override["services"]["api"]["environment"]["TOKEN"].replace("$$", "$") == value
+
+
+def test_a_health_check_asks_as_the_edge_does() -> None:
+    test = render._probe(Health(path="/up"), 3000, "crm.example.com")[1]
+    assert test.startswith(
+        "curl -fsS -o /dev/null -H 'Host: crm.example.com' -H 'X-Forwarded-Proto: https' 'http://127.0.0.1:3000/up'"
+        " || wget -q -O /dev/null --header 'Host: crm.example.com' --header 'X-Forwarded-Proto: https'"
+    )
+    assert "python3 -c" in test
+    assert "'Host'" not in render._probe(Health(path="/up"), 3000, "")[1]
