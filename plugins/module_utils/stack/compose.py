@@ -153,7 +153,8 @@ def _probe(health: Health, port: int | None, domain: str) -> list[str]:
         f"wget -q -O /dev/null{wget} '{url}'",
         f"node -e \"require('http').get('{url}',{{headers:{{{told}}}}},"
         "r=>process.exit(r.statusCode<300?0:1)).on('error',()=>process.exit(1))\"",
-        f"python3 -c \"import urllib.request as r;r.urlopen(r.Request('{url}',headers={{{told}}}))\"",
+        f"python3 -c \"import http.client as h;c=h.HTTPConnection('127.0.0.1',{port});"
+        f"c.request('GET','{health.path}',headers={{{told}}});exit(c.getresponse().status>299)\"",
     )
     return ["CMD-SHELL", " || ".join(tries)]
 
