@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
-FOUNDATION = {"errors", "files", "results", "sizes"}
+FOUNDATION = {"errors", "files", "lock", "results", "sizes"}
 # What each room may import; a room that is not named here belongs nowhere yet.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "files": set(),
+    "lock": {"errors"},
     "results": set(),
     "sizes": {"errors"},
     "secretvalues": FOUNDATION,

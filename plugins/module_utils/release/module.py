@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import UserError
 from ..files import write_whole
+from ..lock import locked
 from ..secretvalues.values import check_secrets
 from ..stack.directory import StackState
 from ..stack.fields import Fields
@@ -19,7 +20,6 @@ from ..stack.parse import parse_stack
 from .docker import Docker
 from .edge import CommandEdge, EdgeError, NoEdge
 from .engine import EngineError
-from .lock import locked
 from .run import LEVELS, Run, Settings, StepError
 
 GATES = ("disk", "memory", "image_size", "dockerfile", "image_secrets", "smoke", "log_patterns", "log_secrets")
@@ -60,7 +60,7 @@ def run_for(params: dict[str, Any], what: str, settings: Settings, check: bool) 
         yield make(())
         return
     state.create()
-    with locked(state.lock_file, what, params["lock_wait"]) as descriptor:
+    with locked(state.lock_file, what, params["lock_wait"], "compose_stack_lock_wait") as descriptor:
         yield make((descriptor,))
 
 

@@ -305,7 +305,7 @@ def test_the_lock_is_held_by_one(store):
     entered = threading.Event()
     with store.lock():
         waiting = threading.Thread(target=lambda: [store.lock().__enter__(), entered.set()])
-        with pytest.raises(UserError, match="another process"), store.lock(wait=0.1):
+        with pytest.raises(UserError, match=r"a change of the edge .* holds the lock"), store.lock(wait=0.1):
             pass
         waiting.start()
     waiting.join(5)
