@@ -77,9 +77,10 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.dockerhost import firewall
-from ..module_utils.dockerhost.facts import find_ssh_ports, parse_default_devices, read_listeners, read_text
+from ..module_utils.dockerhost.facts import find_ssh_ports, parse_default_devices, read_text
 from ..module_utils.errors import UserError
 from ..module_utils.files import write_whole
+from ..module_utils.listeners import read_listeners
 
 ALLOW = "docker_host_firewall_allow"
 TRUSTED = "docker_host_firewall_trusted_interfaces"

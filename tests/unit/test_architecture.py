@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
-FOUNDATION = {"errors", "files", "lock", "results", "sizes"}
+FOUNDATION = {"errors", "files", "listeners", "lock", "results", "sizes"}
 # What each room may import; a room that is not named here belongs nowhere yet.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "files": set(),
+    "listeners": set(),
     "lock": {"errors"},
     "results": set(),
     "sizes": {"errors"},
