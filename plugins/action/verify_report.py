@@ -20,7 +20,7 @@ from ..module_utils.files import write_whole
 from ..module_utils.results import SEVERITY, Status
 from ..plugin_utils.report.collect import collect
 from ..plugin_utils.report.machine import as_json, as_junit
-from ..plugin_utils.report.model import Report, line_of, waive
+from ..plugin_utils.report.model import VerificationReport, line_of, waive
 from ..plugin_utils.report.page import as_page
 from ..plugin_utils.report.table import as_table
 
@@ -47,7 +47,7 @@ def paint(text: str, status: Status) -> str:
     return stringc(text, COLOURS[status])
 
 
-def write(report: Report, directory: Path, name: str) -> dict[str, str]:
+def write(report: VerificationReport, directory: Path, name: str) -> dict[str, str]:
     """The report's files; each appears whole, so that a page being read is never half a page.
 
     Raises:
@@ -95,10 +95,10 @@ class ActionModule(ActionBase):
         return result
 
     @staticmethod
-    def _report(params: dict[str, Any], host: str) -> Report:
+    def _report(params: dict[str, Any], host: str) -> VerificationReport:
         results, waived = waive(collect(params["sources"]), params["waivers"])
         started = params["started"]
-        return Report(
+        return VerificationReport(
             title=params["title"],
             results=tuple(results),
             at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -1,20 +1,61 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Errors that a person can act on."""
+"""The tree of errors: what is raised on purpose. Anything else that is raised is a defect."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 
-class UserError(Exception):
+class SluiceError(Exception):
+    """The root; nobody raises it itself."""
+
+
+class UserError(SluiceError):
     """Bad input or a bad surrounding: one sentence that names the setting, what is wrong, what to do.
 
-    Modules hand its text to `fail_json` as it is; anything else that is raised is a defect.
+    Modules hand its text to `fail_json` as it is.
     """
 
 
-class StepError(Exception):
+class DokployError(UserError):
+    """Dokploy said no.
+
+    Attributes:
+        status: HTTP status, or None where no answer came.
+        temporary: The same request may succeed later.
+        said: The server's own reason, in one line.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, temporary: bool = False, said: str = "") -> None:
+        super().__init__(message)
+        self.said = said or message
+        self.status = status
+        self.temporary = temporary
+
+
+class MissingProcedureError(DokployError):
+    """The server does not know the procedure: it is older than what this collection was written for."""
+
+
+class DeploymentFailedError(UserError):
+    """A deployment ended badly; `deployment_id` leads to its log, empty where it never got one."""
+
+    def __init__(self, message: str, deployment_id: str = "") -> None:
+        super().__init__(message)
+        self.deployment_id = deployment_id
+
+
+class RolloutError(UserError):
+    """A deployment that is not to be trusted; `result` is what the module returns beside the message."""
+
+    def __init__(self, message: str, result: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class StepError(SluiceError):
     """A step of a release failed: what is done so far is to be undone."""
 
     def __init__(self, cause: str, log: str = "", advice: str = "") -> None:
@@ -23,6 +64,58 @@ class StepError(Exception):
         self.cause = cause
         self.log = log
         self.advice = advice
+
+
+class EngineError(SluiceError):
+    """A command of the engine failed; the text is what it said."""
+
+
+class TooLongError(EngineError):
+    """A command was ended; with what it had said until then."""
+
+    def __init__(self, command: str, timeout: float, output: str = "") -> None:
+        super().__init__(f"{command} did not end within {timeout:g} s")
+        self.output = output
+
+
+class DockerError(SluiceError):
+    """The engine said no to a question; the text is its own."""
+
+
+class EdgeError(SluiceError):
+    """The edge did not switch, or did not say whether it did."""
+
+
+class WireError(SluiceError):
+    """No answer of a registry, or none that can be used; the text says which, as the end of a sentence."""
+
+
+class TrustError(WireError):
+    """The certificate is not trusted."""
+
+
+class PaperError(SluiceError):
+    """A paper of an image is not what it must be; the text says what is wrong, as the end of a sentence."""
+
+
+class NotTarError(SluiceError):
+    """The bytes are not a tar archive."""
+
+
+class ShortStreamError(SluiceError):
+    """The stream ended in the middle of something."""
+
+
+class PatternRefusedError(SluiceError):
+    """libhs refuses a pattern; index names it, or is -1."""
+
+    def __init__(self, message: str, index: int) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+class PatternNotLinearError(SluiceError):
+    """The pattern uses something that a linear-time search cannot do."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -5,10 +5,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 
-def write_whole(path: Path, content: str | bytes, mode: int = 0o600, owner: tuple[int, int] | None = None) -> None:
+def write_whole(
+    path: Path,
+    content: str | bytes,
+    mode: int = 0o600,
+    owner: tuple[int, int] | None = None,
+    check: Callable[[Path], None] | None = None,
+) -> None:
     """The file holds either its old content or all of the new, whenever the process dies or the power fails.
 
     Args:
@@ -16,9 +23,26 @@ def write_whole(path: Path, content: str | bytes, mode: int = 0o600, owner: tupl
         content: Text is written as UTF-8, its line ends as they are.
         mode: Permission bits of the new file, whatever the umask.
         owner: User and group id; by default those of the process.
+        check: Looks at the draft before it takes the file's place; what it raises leaves the old file.
 
     Raises:
         OSError: The file cannot be written; the old one is as it was, and no draft is left.
+    """
+    draft = write_draft(path, content, mode, owner)
+    try:
+        if check:
+            check(draft)
+        put_in_place(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def write_draft(path: Path, content: str | bytes, mode: int = 0o600, owner: tuple[int, int] | None = None) -> Path:
+    """The new content beside its place, durable; for files that are replaced together or not at all.
+
+    Raises:
+        OSError: It cannot be written; no draft is left.
     """
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
@@ -31,10 +55,14 @@ def write_whole(path: Path, content: str | bytes, mode: int = 0o600, owner: tupl
             os.fchmod(stream.fileno(), mode)
             stream.flush()
             os.fsync(stream.fileno())
-        draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+    return draft
+
+
+def put_in_place(draft: Path, path: Path) -> None:
+    draft.replace(path)
     sync_directory(path.parent)
 
 

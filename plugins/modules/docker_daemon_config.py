@@ -62,7 +62,6 @@ restarted:
 """
 
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -73,6 +72,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.dockerhost import daemon_config
 from ..module_utils.errors import UserError
+from ..module_utils.files import write_whole
 
 UNIT = "docker.service"
 
@@ -81,12 +81,12 @@ def run(*command: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def check_with_engine(path: str) -> None:
+def check_with_engine(path: Path) -> None:
     """Ask dockerd whether it would start with this file."""
     dockerd = shutil.which("dockerd")
     if dockerd is None:
         return
-    done = run(dockerd, "--validate", "--config-file", path)
+    done = run(dockerd, "--validate", "--config-file", str(path))
     if done.returncode != 0:
         reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1]
         raise UserError(f"docker_host_daemon: dockerd refuses the configuration, nothing was changed: {reason}")
@@ -117,16 +117,9 @@ def restart_engine(timeout: float) -> str:
 def replace_file(path: Path, text: str, apply: bool, timeout: float) -> bool:
     """Put the text in the file's place, with the engine's consent; answers whether it was restarted."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    descriptor, staged = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     former = path.read_bytes() if path.exists() else None
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        check_with_engine(staged)
-        os.chmod(staged, path.stat().st_mode & 0o777 if former is not None else 0o644)
-        os.replace(staged, path)
-    finally:
-        Path(staged).unlink(missing_ok=True)
+    mode = path.stat().st_mode & 0o777 if former is not None else 0o644
+    write_whole(path, text, mode, check=check_with_engine)
     if not apply or run("systemctl", "is-active", "--quiet", UNIT).returncode != 0:
         return False
     reason = restart_engine(timeout)
@@ -135,7 +128,7 @@ def replace_file(path: Path, text: str, apply: bool, timeout: float) -> bool:
     if former is None:
         path.unlink()
     else:
-        path.write_bytes(former)
+        write_whole(path, former, mode)
     restored = restart_engine(timeout)
     state = (
         "runs again with the former file"
@@ -150,7 +143,7 @@ def preview(text: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         staged = Path(scratch, "daemon.json")
         staged.write_text(text, encoding="utf-8")
-        check_with_engine(str(staged))
+        check_with_engine(staged)
 
 
 def apply(module: AnsibleModule) -> dict:

@@ -207,7 +207,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.edge.install import (
-    Outcome,
+    SiteChange,
     put,
     summary,
     take_off,
@@ -281,7 +281,7 @@ def main() -> None:
     module.exit_json(**result)
 
 
-def _serve(module: AnsibleModule, store: Store) -> Outcome:
+def _serve(module: AnsibleModule, store: Store) -> SiteChange:
     params = module.params
     site = parse_site(parse_stack(params["stack"]), params)
     own = params["own_certificate"]
@@ -295,13 +295,13 @@ def _serve(module: AnsibleModule, store: Store) -> Outcome:
     )
 
 
-def _remove(module: AnsibleModule, store: Store, name: str) -> Outcome:
+def _remove(module: AnsibleModule, store: Store, name: str) -> SiteChange:
     if not name:
         raise UserError("stack_name is missing: which stack is to leave the edge?")
     return take_off(store, name, check=module.check_mode)
 
 
-def _diff(outcome: Outcome) -> list[dict[str, str]]:
+def _diff(outcome: SiteChange) -> list[dict[str, str]]:
     return [
         {
             "before_header": name,

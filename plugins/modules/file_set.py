@@ -66,17 +66,16 @@ changed_paths:
   elements: str
 """
 
-import os
 import shlex
 import stat
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import UserError
+from ..module_utils.files import put_in_place, write_draft
 
 
 @dataclass
@@ -102,8 +101,9 @@ class Change:
 
 def find_changes(files: list[dict]) -> list[Change]:
     changes = []
-    for entry in files:
-        path, present = Path(entry["path"]), entry["state"] == "present"
+    # One draft a file: of a path that is given twice, the last entry counts.
+    for path, entry in {Path(entry["path"]): entry for entry in files}.items():
+        present = entry["state"] == "present"
         exists = path.is_file()
         before = path.read_text(encoding="utf-8", errors="replace") if exists else ""
         try:
@@ -120,11 +120,8 @@ def find_changes(files: list[dict]) -> list[Change]:
 def stage(change: Change) -> None:
     """Write the content beside its place, and let it be validated there."""
     change.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=change.path.parent, prefix=f".{change.path.name}.")
-    change.staged = Path(name)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(change.content)
-    change.staged.chmod(change.mode)
+    change.staged = write_draft(change.path, change.content, change.mode)
+    name = str(change.staged)
     if change.validate:
         command = [word.replace("%s", name) for word in shlex.split(change.validate)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -140,7 +137,7 @@ def apply(changes: list[Change]) -> None:
                 stage(change)
         for change in changes:
             if change.staged:
-                os.replace(change.staged, change.path)
+                put_in_place(change.staged, change.path)
             else:
                 change.path.unlink()
     finally:

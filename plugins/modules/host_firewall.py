@@ -72,14 +72,15 @@ ssh_ports:
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.dockerhost import firewall
-from ..module_utils.dockerhost.facts import find_ssh_ports, parse_default_devices, read_listeners, read_text
+from ..module_utils.dockerhost.facts import find_ssh_ports, parse_default_devices, read_text
 from ..module_utils.errors import UserError
+from ..module_utils.files import write_whole
+from ..module_utils.listeners import read_listeners
 
 ALLOW = "docker_host_firewall_allow"
 TRUSTED = "docker_host_firewall_trusted_interfaces"
@@ -100,22 +101,14 @@ def default_devices() -> list[str]:
 def load(path: Path, script: str) -> None:
     """Check the script, put it in place, load it."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    descriptor, staged = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(script)
-        check(staged)
-        os.chmod(staged, 0o644)
-        os.replace(staged, path)
-    finally:
-        Path(staged).unlink(missing_ok=True)
+    write_whole(path, script, 0o644, check=check)
     done = nft("--file", str(path))
     if done.returncode != 0:
         raise UserError(f"{path}: nft could not load the ruleset: {done.stderr.strip()}")
 
 
-def check(path: str) -> None:
-    done = nft("--check", "--file", path)
+def check(path: Path) -> None:
+    done = nft("--check", "--file", str(path))
     if done.returncode != 0:
         raise UserError(f"{ALLOW}: nft refuses the ruleset, nothing was changed: {done.stderr.strip()}")
 

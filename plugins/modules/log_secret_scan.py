@@ -266,7 +266,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import UserError
-from ..module_utils.secretscan import Options, Report, run
+from ..module_utils.secretscan import Options, ScanReport, run
 from ..module_utils.secretscan.known import SHORTEST
 from ..module_utils.secretscan.report import gate
 
@@ -340,7 +340,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
-def _result(report: Report, params: dict[str, Any]) -> dict[str, Any]:
+def _result(report: ScanReport, params: dict[str, Any]) -> dict[str, Any]:
     return {
         "changed": False,
         "gate": gate(report, params["gate_id"], params["fail_on"], params["keywords"]),
@@ -359,7 +359,7 @@ def _result(report: Report, params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _message(report: Report, params: dict[str, Any]) -> str:
+def _message(report: ScanReport, params: dict[str, Any]) -> str:
     if not report.findings:
         return f"{report.keyword_lines} log lines hold a keyword, and keywords is {params['keywords']}"
     worst = report.findings[0]

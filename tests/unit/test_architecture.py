@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
-FOUNDATION = {"errors", "files", "results", "sizes"}
+FOUNDATION = {"errors", "files", "listeners", "lock", "results", "sizes"}
 # What each room may import; a room that is not named here belongs nowhere yet.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "files": set(),
+    "listeners": set(),
+    "lock": {"errors"},
     "results": set(),
     "sizes": {"errors"},
     "secretvalues": FOUNDATION,
@@ -76,3 +78,24 @@ def test_there_is_no_circle() -> None:
         assert ready, f"a circle among {sorted(below)}"
         for name in ready:
             del below[name]
+
+
+def test_every_error_is_in_the_one_tree() -> None:
+    """By bases that are plain names; one that http.client is to raise is of http.client's own tree."""
+    elsewhere = [
+        f"{path.relative_to(PLUGINS)}: {node.name}"
+        for path in sorted(PLUGINS.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and path != PLUGINS / "module_utils/errors.py"
+        if any(isinstance(base, ast.Name) and base.id.endswith(("Error", "Exception")) for base in node.bases)
+    ]
+    assert not elsewhere
+
+
+@pytest.mark.parametrize(
+    ("word", "place"), [("flock(", "lock.py"), ("O_EXCL", "files.py"), ("os.replace(", ""), ("net/tcp", "listeners.py")]
+)
+def test_there_is_one_way_to(word: str, place: str) -> None:
+    """Hold a lock, write a file whole, and read who listens."""
+    found = [str(p.relative_to(PLUGINS)) for p in PLUGINS.rglob("*.py") if word in p.read_text(encoding="utf-8")]
+    assert found == ([f"module_utils/{place}"] if place else [])

@@ -10,14 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from ..errors import UserError
+from ..errors import DockerError, UserError
 
 if TYPE_CHECKING:
     import http.client
-
-
-class ApiError(Exception):
-    """The engine said no; the text is its own."""
 
 
 class DockerApi:
@@ -36,7 +32,7 @@ class DockerApi:
         """The engine's answer to a question, from JSON; names take the places of {} in the path.
 
         Raises:
-            ApiError: The engine refuses, for instance because there is no such container.
+            DockerError: The engine refuses, for instance because there is no such container.
             UserError: The engine does not answer.
         """
         with self._request(path, names, query) as response:
@@ -80,5 +76,5 @@ class DockerApi:
             body = response.read(4096).decode("utf-8", "replace")
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 body = json.loads(body)["message"]
-            raise ApiError(body.strip())
+            raise DockerError(body.strip())
         return response

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import TypedDict
 
-_TCP_LISTEN = "0A"
+from ..listeners import read_listeners
 
 
 class Uplink(TypedDict):
@@ -67,12 +67,6 @@ def parse_dpkg_status(text: str, wanted: set[str]) -> tuple[dict[str, str], list
     return found, held
 
 
-def parse_listeners(table: str) -> dict[str, int]:
-    """Socket inode to port for each listening socket of a `/proc/net/tcp` table."""
-    rows = (line.split() for line in table.splitlines()[1:])
-    return {row[9]: int(row[1].rpartition(":")[2], 16) for row in rows if len(row) > 9 and row[3] == _TCP_LISTEN}
-
-
 def parse_default_device(ipv4_routes: str, ipv6_routes: str = "") -> str:
     """The device of the default route of `/proc/net/route`, else of `/proc/net/ipv6_route`."""
     return next(iter(parse_default_devices(ipv4_routes, ipv6_routes)), "")
@@ -92,28 +86,6 @@ def read_text(path: str) -> str:
         return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def _processes_by_inode(inodes: set[str]) -> dict[str, str]:
-    owners: dict[str, str] = {}
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        if len(owners) == len(inodes):
-            break
-        try:
-            for descriptor in os.scandir(f"/proc/{pid}/fd"):
-                target = os.readlink(descriptor.path)
-                if target.startswith("socket:[") and target[8:-1] in inodes:
-                    owners[target[8:-1]] = read_text(f"/proc/{pid}/comm").strip()
-        except OSError:
-            continue
-    return owners
-
-
-def read_listeners() -> dict[int, str]:
-    """TCP ports that are listened on, and the name of a process that does; empty where unknown."""
-    ports = {**parse_listeners(read_text("/proc/net/tcp")), **parse_listeners(read_text("/proc/net/tcp6"))}
-    owners = _processes_by_inode(set(ports))
-    return {port: owners.get(inode, "") for inode, port in sorted(ports.items(), key=lambda item: item[1])}
 
 
 def find_ssh_ports(listeners: dict[int, str]) -> list[int]:

@@ -7,9 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import UserError
+from ..errors import DokployError, UserError
 from .client import Client
-from .responses import ApiError
 
 # Signing up asks an external service for the public address; without egress that takes over a minute.
 SIGN_UP_TIMEOUT = 150
@@ -43,7 +42,7 @@ def sign_up(client: Client, who: Administrator) -> bool:
             email=who.email,
             password=who.password,
         )
-    except ApiError as error:
+    except DokployError as error:
         if error.status is None or "already" in str(error).lower():
             # Too slow an answer may still have created it: signing in tells.
             return False
@@ -61,7 +60,7 @@ def sign_in(client: Client, who: Administrator) -> None:
     client.forget_session()
     try:
         answer: Any = client.post("auth/sign-in/email", email=who.email, password=who.password)
-    except ApiError as error:
+    except DokployError as error:
         if error.status == 401:
             raise UserError(
                 "Dokploy refused admin_email and admin_password; the server has an administrator already: "

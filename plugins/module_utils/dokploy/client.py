@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import UserError
+from ..errors import DokployError, MissingProcedureError, UserError
 from ..secretvalues.redaction import Redactor
-from .responses import ApiError, MissingProcedureError, read_answer
+from .responses import read_answer
 
 try:
     import requests
@@ -97,7 +97,7 @@ class Client:
                 return self._send("GET", procedure, params=query)
             except MissingProcedureError as error:
                 raise self._with_version(procedure, error)
-            except ApiError as error:
+            except DokployError as error:
                 if not error.temporary or attempt == READ_ATTEMPTS:
                     raise
                 self._sleep(min(2 ** (attempt - 1), LONGEST_PAUSE))
@@ -126,7 +126,7 @@ class Client:
         self.reads += 1
         try:
             return str(self._send("GET", "settings.getDokployVersion") or "")
-        except ApiError:
+        except DokployError:
             return ""
 
     def _send(
@@ -162,11 +162,11 @@ class Client:
                 content,
                 answer.headers.get("location", ""),
             )
-        except ApiError as error:
+        except DokployError as error:
             error.args = (self.redact(str(error)),)
             raise
 
-    def _unreachable(self, procedure: str, error: Exception, timeout: float) -> ApiError:
+    def _unreachable(self, procedure: str, error: Exception, timeout: float) -> DokployError:
         url = self.server.url
         if isinstance(error, requests.exceptions.SSLError):
             hint = (
@@ -175,22 +175,22 @@ class Client:
                 else f"the certificate of {url} is not trusted ({_cause(error)}); set ca_path to its CA, or "
                 "validate_certs: false for a test server"
             )
-            return ApiError(self.redact(hint))
+            return DokployError(self.redact(hint))
         if isinstance(error, requests.Timeout):
-            return ApiError(
+            return DokployError(
                 f"{url} did not answer {procedure} within {timeout:g} s; raise timeout, or look at the server's load",
                 temporary=True,
             )
         if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-            return ApiError(f"ca_path cannot be used: {error}")
-        return ApiError(
+            return DokployError(f"ca_path cannot be used: {error}")
+        return DokployError(
             self.redact(
                 f"cannot reach Dokploy at {url} ({_cause(error)}); check url, that the server runs, and any firewall"
             ),
             temporary=True,
         )
 
-    def _with_version(self, procedure: str, error: MissingProcedureError) -> ApiError:
+    def _with_version(self, procedure: str, error: MissingProcedureError) -> DokployError:
         version = self.version()
         said = f"it is Dokploy {version}" if version else "it does not tell its version"
         return MissingProcedureError(
@@ -203,13 +203,15 @@ def _content(procedure: str, answer: requests.Response) -> bytes:
     """The body, of a size that a server of Dokploy's may send."""
     packed = answer.headers.get("content-encoding", "identity")
     if packed != "identity":
-        raise ApiError(f"{procedure} was answered packed ({packed}), unasked; have no proxy between compress")
+        raise DokployError(f"{procedure} was answered packed ({packed}), unasked; have no proxy between compress")
     parts, size = [], 0
     for part in answer.iter_content(65_536):
         parts.append(part)
         size += len(part)
         if size > MAX_ANSWER:
-            raise ApiError(f"the answer to {procedure} is larger than {MAX_ANSWER:,} bytes; is url a Dokploy server?")
+            raise DokployError(
+                f"the answer to {procedure} is larger than {MAX_ANSWER:,} bytes; is url a Dokploy server?"
+            )
     return b"".join(parts)
 
 

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..errors import UserError
+from ..errors import DeploymentFailedError, DokployError
 from .containers import HealthWatch, Verdict, containers_query
 from .explain import last_reason
-from .responses import ApiError
 
 Row = Mapping[str, Any]
 
@@ -30,14 +29,6 @@ class Api(Protocol):
     def get(self, procedure: str, **query: Any) -> Any: ...
 
     def post(self, procedure: str, timeout: float | None = None, **body: Any) -> Any: ...
-
-
-class DeploymentFailedError(UserError):
-    """A deployment ended badly; `deployment_id` leads to its log, empty where it never got one."""
-
-    def __init__(self, message: str, deployment_id: str = "") -> None:
-        super().__init__(message)
-        self.deployment_id = deployment_id
 
 
 @dataclass
@@ -181,7 +172,7 @@ class Deployer:
         """Deployments, newest first; None while the server is away, which an update of Dokploy may cause."""
         try:
             rows = self._api.get("deployment.allByCompose", composeId=self._id) or []
-        except ApiError as error:
+        except DokployError as error:
             if not error.temporary:
                 raise
             self.timeline.note("the server does not answer")

@@ -17,7 +17,7 @@ STOP_TIMEOUT = 300
 
 
 @dataclass
-class Outcome:
+class Change:
     """What a module did, or would do."""
 
     changed: bool = False
@@ -40,12 +40,12 @@ def find(client: Client, project: str, environment: str = "", compose: str = "")
     return find_place(client.get("project.all") or [], project, environment, compose)
 
 
-def ensure_project(client: Client, name: str, description: str | None, *, check: bool) -> Outcome:
+def ensure_project(client: Client, name: str, description: str | None, *, check: bool) -> Change:
     """The project exists and is described so."""
     wanted: dict[str, Any] = {} if description is None else {"description": description}
     place = find(client, name)
     if place.project_id is None:
-        outcome = Outcome(True, {}, {"name": name, **wanted})
+        outcome = Change(True, {}, {"name": name, **wanted})
         if not check:
             client.post("project.create", name=name, **wanted)
             place = find(client, name)
@@ -54,7 +54,7 @@ def ensure_project(client: Client, name: str, description: str | None, *, check:
             check_stored(place.project, wanted, what=f"project {name!r}")
     else:
         changed = changes(place.project, wanted)
-        outcome = Outcome(bool(changed), _pick(place.project, changed), changed)
+        outcome = Change(bool(changed), _pick(place.project, changed), changed)
         if changed and not check:
             client.post("project.update", projectId=place.project_id, **changed)
             check_stored(find(client, name).project, changed, what=f"project {name!r}")
@@ -62,10 +62,10 @@ def ensure_project(client: Client, name: str, description: str | None, *, check:
     return outcome
 
 
-def remove_project(client: Client, name: str, *, delete_volumes: bool, check: bool) -> Outcome:
+def remove_project(client: Client, name: str, *, delete_volumes: bool, check: bool) -> Change:
     """The project is gone, and its containers first, which removing the project alone would leave running."""
     place = find(client, name)
-    outcome = Outcome(values=_project_values(Place()))
+    outcome = Change(values=_project_values(Place()))
     if place.project_id is None:
         return outcome
     environments = place.project.get("environments") or []
@@ -80,14 +80,14 @@ def remove_project(client: Client, name: str, *, delete_volumes: bool, check: bo
     return outcome
 
 
-def ensure_environment(client: Client, project: str, name: str, description: str | None, *, check: bool) -> Outcome:
+def ensure_environment(client: Client, project: str, name: str, description: str | None, *, check: bool) -> Change:
     """The environment exists in the project and is described so."""
     place = find(client, project, name)
     if place.project_id is None and not check:
         raise UserError(f"there is no project {project!r} on this server; make it with dokploy_project first")
     wanted: dict[str, Any] = {} if description is None else {"description": description}
     if place.environment_id is None:
-        outcome = Outcome(True, {}, {"name": name, **wanted})
+        outcome = Change(True, {}, {"name": name, **wanted})
         if not check:
             client.post("environment.create", name=name, projectId=place.project_id, **wanted)
             place = find(client, project, name)
@@ -97,7 +97,7 @@ def ensure_environment(client: Client, project: str, name: str, description: str
         # The list of projects leaves descriptions out.
         stored = client.get("environment.one", environmentId=place.environment_id) if wanted else {}
         changed = changes(stored, wanted)
-        outcome = Outcome(bool(changed), _pick(stored, changed), changed)
+        outcome = Change(bool(changed), _pick(stored, changed), changed)
         if changed and not check:
             client.post("environment.update", environmentId=place.environment_id, **changed)
             stored = client.get("environment.one", environmentId=place.environment_id)
@@ -106,10 +106,10 @@ def ensure_environment(client: Client, project: str, name: str, description: str
     return outcome
 
 
-def remove_environment(client: Client, project: str, name: str, *, delete_volumes: bool, check: bool) -> Outcome:
+def remove_environment(client: Client, project: str, name: str, *, delete_volumes: bool, check: bool) -> Change:
     """The environment is gone with all its Compose services."""
     place = find(client, project, name)
-    outcome = Outcome(values={"project_id": place.project_id, "environment_id": None})
+    outcome = Change(values={"project_id": place.project_id, "environment_id": None})
     if place.environment_id is None:
         return outcome
     if place.environment.get("isDefault"):

@@ -9,41 +9,21 @@ import json
 import re
 from typing import Any
 
-from ..errors import UserError
+from ..errors import DokployError, MissingProcedureError
 from ..secretvalues.redaction import mask_private_keys
 from .explain import last_reason
 
 _TITLE = re.compile(r"<title[^>]*>\s*(.*?)\s*</title>", re.IGNORECASE | re.DOTALL)
 
 
-class ApiError(UserError):
-    """Dokploy said no.
-
-    Attributes:
-        status: HTTP status, or None where no answer came.
-        temporary: The same request may succeed later.
-        said: The server's own reason, in one line.
-    """
-
-    def __init__(self, message: str, *, status: int | None = None, temporary: bool = False, said: str = "") -> None:
-        super().__init__(message)
-        self.said = said or message
-        self.status = status
-        self.temporary = temporary
-
-
-class MissingProcedureError(ApiError):
-    """The server does not know the procedure: it is older than what this collection was written for."""
-
-
 def read_answer(procedure: str, status: int, content_type: str, body: bytes, location: str = "") -> Any:
     """The JSON of an answer; None for an empty one.
 
     Raises:
-        ApiError: The answer is not the API's, or it is an error.
+        DokployError: The answer is not the API's, or it is an error.
     """
     if 300 <= status < 400:
-        raise ApiError(
+        raise DokployError(
             f"url redirects {procedure} to {location or 'another address'}; set url to the final address, "
             "since an API key is never sent along a redirect",
             status=status,
@@ -56,7 +36,7 @@ def read_answer(procedure: str, status: int, content_type: str, body: bytes, loc
     if status < 300 and (parsed or not text.strip()):
         return data
     if not parsed and _is_page(content_type, text):
-        raise ApiError(_page_message(procedure, status, text), status=status, temporary=status in (502, 503, 504))
+        raise DokployError(_page_message(procedure, status, text), status=status, temporary=status in (502, 503, 504))
     raise _api_error(procedure, status, data if isinstance(data, dict) else {}, text)
 
 
@@ -73,10 +53,10 @@ def _page_message(procedure: str, status: int, text: str) -> str:
     )
 
 
-def _api_error(procedure: str, status: int, data: dict[str, Any], text: str) -> ApiError:
+def _api_error(procedure: str, status: int, data: dict[str, Any], text: str) -> DokployError:
     message = _explain(data) or last_reason("" if data else text) or "no explanation that could be shown here"
     if status == 401:
-        return ApiError(
+        return DokployError(
             "Dokploy refused api_key (401): either the key is wrong, deleted or belongs to another server, "
             "or it was made with rate limiting on, which locks it after about five calls a day; "
             "make a key with rate limiting off",
@@ -84,21 +64,21 @@ def _api_error(procedure: str, status: int, data: dict[str, Any], text: str) -> 
         )
     code = str(data.get("code") or "")
     if status == 403 and ("ORIGIN" in code or procedure.startswith("auth/")):
-        return ApiError(
+        return DokployError(
             f"Dokploy refused {procedure} ({' '.join(['403', code]).strip()}): {message}; "
             "no proxy between may add cookies or an Origin header",
             status=status,
         )
     if status == 403:
-        return ApiError(
+        return DokployError(
             f"api_key's owner may not call {procedure} (403: {message}); use a key of the server's owner",
             status=status,
         )
     if status == 404 and not _mapping(data.get("data")).get("path") and procedure not in message:
         return MissingProcedureError(f"this Dokploy server has no {procedure} (404: {message})", status=status)
     if status == 413:
-        return ApiError(f"{procedure}: the request is too large for Dokploy, which takes 1 MB (413)", status=status)
-    return ApiError(
+        return DokployError(f"{procedure}: the request is too large for Dokploy, which takes 1 MB (413)", status=status)
+    return DokployError(
         f"Dokploy failed {procedure} ({status}): {message}",
         status=status,
         said=message,

@@ -8,25 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import UserError
+from ..errors import DeploymentFailedError, DokployError, RolloutError, UserError
 from ..results import worst_status
 from .client import Client
 from .composefile import check_compose_file, read_compose_file, routed_hosts
 from .containers import HealthWatch, Verdict, health_gate
-from .deployment import (
-    Deployer,
-    DeploymentFailedError,
-    Timeline,
-    newest,
-    reasons_to_deploy,
-    revision_of,
-    same_commit,
-    watch_containers,
-)
+from .deployment import Deployer, Timeline, newest, reasons_to_deploy, revision_of, same_commit, watch_containers
 from .fingerprint import fingerprint, join_description, split_description
 from .head import branch_head
 from .logscan import known_secrets, scan_logs
-from .responses import ApiError
 from .services import read_service
 
 LOG_LINES_SHOWN = 40
@@ -52,14 +42,6 @@ class Wish:
     wait_timeout: float = 1800
     health_timeout: float = 300
     settle: float = 10
-
-
-class RolloutError(UserError):
-    """A deployment that is not to be trusted; `result` is what the module returns beside the message."""
-
-    def __init__(self, message: str, result: dict[str, Any]) -> None:
-        super().__init__(message)
-        self.result = result
 
 
 class Rollout:
@@ -162,7 +144,7 @@ class Rollout:
     def _load_services(self) -> None:
         try:
             self._client.get("compose.loadServices", composeId=self._id, type="fetch")
-        except ApiError as error:
+        except DokployError as error:
             if error.temporary or error.status not in (400, 404, 500):
                 raise
             raise UserError(

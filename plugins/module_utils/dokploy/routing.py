@@ -11,7 +11,7 @@ from ..errors import UserError, nearest
 from .client import Client
 from .composefile import read_compose_file
 from .domains import Domain, Plan, difference, plan_domains, summary
-from .projects import Outcome
+from .projects import Change
 from .services import read_service
 
 
@@ -23,7 +23,7 @@ def ensure_domains(
     present: bool,
     purge: bool,
     check: bool,
-) -> Outcome:
+) -> Change:
     """The service has these domains, or no longer has them."""
     wanted = list(wanted)
     rows: list[Mapping[str, Any]] = []
@@ -43,9 +43,9 @@ def ensure_domains(
     return outcome
 
 
-def _describe(plan: Plan, rows: Iterable[Mapping[str, Any]]) -> Outcome:
+def _describe(plan: Plan, rows: Iterable[Mapping[str, Any]]) -> Change:
     by_id = {row["domainId"]: row for row in rows}
-    outcome = Outcome(changed=bool(plan))
+    outcome = Change(changed=bool(plan))
     for fields in plan.create:
         outcome.after[f"{fields['host']}{fields['path']}"] = fields
     for domain_id, fields in plan.update.items():

@@ -22,7 +22,7 @@ from .environment import (
 )
 from .fingerprint import join_description, split_description
 from .lookup import Place
-from .projects import Outcome, delete_service, find
+from .projects import Change, delete_service, find
 from .source import GitSource, RawSource, changes, check_stored
 
 # Dokploy takes 63 characters, seven of which are its own.
@@ -102,13 +102,13 @@ def read_service(client: Client, compose_id: str, name: str = "") -> Mapping[str
     return stored
 
 
-def ensure_service(client: Client, place: Place, name: str, service: Service, *, app_name: str, check: bool) -> Outcome:
+def ensure_service(client: Client, place: Place, name: str, service: Service, *, app_name: str, check: bool) -> Change:
     """The service exists and is configured so."""
     after = _visible(service.fields()) | {"name": name}
     after["environment"] = describe_change({}, service.variables)[1]
     if place.compose_id is None:
         if check:
-            return Outcome(True, {}, after, {"compose_id": None, "app_name": None})
+            return Change(True, {}, after, {"compose_id": None, "app_name": None})
         if place.environment_id is None:
             raise UserError("the project or environment does not exist; make it with dokploy_environment first")
         compose_id, created = _create(client, place.environment_id, name, service, app_name), True
@@ -134,7 +134,7 @@ def _create(client: Client, environment_id: str, name: str, service: Service, ap
     return str(answer["composeId"])
 
 
-def _configure(client: Client, stored: Mapping[str, Any], service: Service, *, check: bool) -> Outcome:
+def _configure(client: Client, stored: Mapping[str, Any], service: Service, *, check: bool) -> Change:
     wanted = service.fields()
     description, mark = split_description(stored.get("description"))
     if service.description is not None and service.description != description:
@@ -144,7 +144,7 @@ def _configure(client: Client, stored: Mapping[str, Any], service: Service, *, c
     after_env = merge(before_env, service.variables, purge=service.purge)
     environment_changed = before_env != after_env
     env_before, env_after = describe_change(before_env, after_env)
-    outcome = Outcome(
+    outcome = Change(
         changed=bool(changed) or environment_changed,
         before=_visible({key: stored.get(key) for key in changed}),
         after=_visible(changed),
@@ -173,9 +173,9 @@ def _visible(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if key != "env"}
 
 
-def remove_service(client: Client, place: Place, name: str, *, delete_volumes: bool, check: bool) -> Outcome:
+def remove_service(client: Client, place: Place, name: str, *, delete_volumes: bool, check: bool) -> Change:
     """The service and its containers are gone; its volumes too where asked for."""
-    outcome = Outcome(values={"compose_id": None, "app_name": None})
+    outcome = Change(values={"compose_id": None, "app_name": None})
     if place.compose_id is None:
         return outcome
     stored = read_service(client, place.compose_id, name)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ..errors import UserError
-from .engine import Engine, Look
+from .engine import EdgeEngine, Look
 from .model import State
 from .render import render
 from .store import Store, digest
@@ -35,7 +35,7 @@ class Applied:
 
 def apply(
     store: Store,
-    engine: Engine,
+    engine: EdgeEngine,
     state: State,
     pairs: Pairs | None = None,
     check: bool = False,
@@ -75,7 +75,7 @@ def apply(
     return Applied(True, state, before, after)
 
 
-def _swap(store: Store, engine: Engine, master: int, previous: str, name: str) -> None:
+def _swap(store: Store, engine: EdgeEngine, master: int, previous: str, name: str) -> None:
     store.note_served("")
     try:
         store.make_current(name)

@@ -12,7 +12,7 @@ import zipfile
 from . import cli
 
 _MODULES = (
-    "errors", "files", "edge",
+    "errors", "files", "lock", "edge",
     "edge.acme", "edge.apply", "edge.attempts", "edge.certificates", "edge.cli", "edge.engine",
     "edge.fetch", "edge.headers", "edge.model", "edge.nginx_features", "edge.render", "edge.render_site",
     "edge.renewal", "edge.store", "edge.switch", "edge.text", "edge.watch",

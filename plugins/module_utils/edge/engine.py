@@ -73,7 +73,7 @@ class Look(NamedTuple):
     """The id of the image that it runs from; empty likewise."""
 
 
-class Engine:
+class EdgeEngine:
     """The host's engine and the edge's container in it."""
 
     def __init__(self, edge: Edge, root: Path, runner: Run = run) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..files import write_whole
+from ..listeners import holder
 from .bundle import bundle
 from .engine import Run, container_name, run
 from .model import Edge
-from .ports import holder
 from .project import compose_file, units
 
 LIBRARY = Path("/usr/local/lib/sluice")

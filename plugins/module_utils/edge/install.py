@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .apply import Applied, apply
 from .certificates import facts
-from .engine import Engine, Run, absent, run
+from .engine import EdgeEngine, Run, absent, run
 from .host import Host, Planned
 from .keypairs import Pair, choose, live_pair, present_pair
 from .model import Edge, Site, State
@@ -22,7 +22,7 @@ from .store import Store
 
 
 @dataclass
-class Outcome:
+class SiteChange:
     changed: bool = False
     certificate_pending: bool = False
     before: dict[str, str] = field(default_factory=dict)
@@ -37,7 +37,7 @@ def put(
     dns_credentials: str,
     check: bool = False,
     runner: Run = run,
-) -> Outcome:
+) -> SiteChange:
     """Have the edge serve the site.
 
     Raises:
@@ -46,7 +46,7 @@ def put(
     if check and not shutil.which("docker"):
         # A rehearsal on a bare server: the role that installs the engine was only rehearsed, too.
         runner = absent
-    root, host, engine = store.root, Host(edge, store.root, runner), Engine(edge, store.root, runner)
+    root, host, engine = store.root, Host(edge, store.root, runner), EdgeEngine(edge, store.root, runner)
     with _held(store, check):
         present = store.state() or State(edge)
         check_beside(site, present.sites)
@@ -81,8 +81,8 @@ def _planned(host: Host, edge: Edge, site: Site, dns_credentials: str, root: Pat
     return plans
 
 
-def _outcome(applied: Applied, planned: list[Planned]) -> Outcome:
-    outcome = Outcome(applied.changed or bool(planned), before=dict(applied.before), after=dict(applied.after))
+def _outcome(applied: Applied, planned: list[Planned]) -> SiteChange:
+    outcome = SiteChange(applied.changed or bool(planned), before=dict(applied.before), after=dict(applied.after))
     for plan in planned:
         # Neither a zip application nor credentials make a diff to read.
         if plan.mode == 0o644:
@@ -98,7 +98,7 @@ def _bring_up(host: Host, planned: list[Planned], running: bool) -> None:
         host.up()
 
 
-def _start_units(host: Host, planned: list[Planned], outcome: Outcome) -> None:
+def _start_units(host: Host, planned: list[Planned], outcome: SiteChange) -> None:
     installed = any(plan.path.suffix in (".service", ".timer") or plan.mode == 0o755 for plan in planned)
     if installed or not host.units_active():
         host.enable_units(installed)
@@ -107,13 +107,13 @@ def _start_units(host: Host, planned: list[Planned], outcome: Outcome) -> None:
         host.obtain_certificates()
 
 
-def take_off(store: Store, stack: str, check: bool = False, runner: Run = run) -> Outcome:
+def take_off(store: Store, stack: str, check: bool = False, runner: Run = run) -> SiteChange:
     """Have the edge forget a stack; the others serve on. Its certificate stays, should it come back."""
     with _held(store, check):
         present = store.state()
         if present is None or stack not in present.sites:
-            return Outcome()
-        engine = Engine(present.edge, store.root, runner)
+            return SiteChange()
+        engine = EdgeEngine(present.edge, store.root, runner)
         applied = apply(store, engine, present.without_site(stack), check=check)
         return _outcome(applied, [])
 

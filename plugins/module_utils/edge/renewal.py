@@ -15,7 +15,7 @@ from . import attempts
 from .acme import Refusal, certbot_container, container_argv, issue_argv, refusal, renew_argv
 from .apply import apply
 from .certificates import check_pair, facts
-from .engine import Engine, Run, run
+from .engine import EdgeEngine, Run, run
 from .model import Edge, Site
 from .store import Store
 
@@ -109,7 +109,7 @@ def deploy(store: Store, stack: str, runner: Run = run) -> bool:
         if uncovered:
             # The names have changed meanwhile: serve the placeholder for them until a fitting one is there.
             return False
-        engine = Engine(state.edge, store.root, runner)
+        engine = EdgeEngine(state.edge, store.root, runner)
         return apply(store, engine, state, {stack: (chain, key)}).changed
 
 

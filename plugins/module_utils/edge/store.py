@@ -10,18 +10,16 @@ A generation's name is the digest of its files: one that a power failure or a ha
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..errors import UserError
 from ..files import sync_directory, write_whole
+from ..lock import locked
 from .model import State, state_from_json
 
 ROOT = Path("/etc/sluice/edge")
@@ -45,22 +43,8 @@ class Store:
             UserError: Another process held it all the time.
         """
         self.root.mkdir(parents=True, exist_ok=True, mode=0o755)
-        # Whoever can open it can hold it.
-        handle = os.open(self.root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.fchmod(handle, 0o600)
-            deadline = time.monotonic() + wait
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        raise UserError(f"another process has held {self.root / name} for {wait:g} s.")
-                    time.sleep(0.05)
+        with locked(self.root / name, "a change of the edge", wait):
             yield
-        finally:
-            os.close(handle)
 
     def current(self) -> str:
         """The current generation's name; empty before the first."""

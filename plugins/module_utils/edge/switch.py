@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import UserError
 from .apply import apply
-from .engine import Engine, Run, run
+from .engine import EdgeEngine, Run, run
 from .headers import inline_script_hashes
 from .model import Serving, Site, State
 from .render import Addresses
@@ -37,7 +37,7 @@ def switch(store: Store, stack: str, request: str, runner: Run = run) -> dict[st
     with store.lock():
         state = _known(store, stack)
         site, former = state.sites[stack], state.serving_of(stack)
-        engine = Engine(state.edge, store.root, runner)
+        engine = EdgeEngine(state.edge, store.root, runner)
         look = engine.look()
         _check(site, wanted, look.addresses)
         previous = former.previous if former.colour == wanted.colour else former.colour

@@ -16,7 +16,7 @@ from typing import IO
 
 from ..errors import UserError
 from .apply import apply
-from .engine import Engine, container_name, run
+from .engine import EdgeEngine, container_name, run
 from .renewal import Say
 from .store import Store
 
@@ -31,13 +31,13 @@ def refresh(store: Store) -> bool:
     """Render the upstreams anew; tells whether anything moved."""
     with store.lock():
         state = store.state()
-        return state is not None and apply(store, Engine(state.edge, store.root), state).changed
+        return state is not None and apply(store, EdgeEngine(state.edge, store.root), state).changed
 
 
 def start(store: Store) -> None:
     """Start nginx if it does not run."""
     state = store.state()
-    if state is not None and not Engine(state.edge, store.root).look().master:
+    if state is not None and not EdgeEngine(state.edge, store.root).look().master:
         done = run(["docker", "start", container_name(state.edge)])
         if done.returncode:
             raise UserError(f"nginx does not start: {done.stderr.strip()}")

@@ -11,16 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError
-from .bytestream import (
-    ByteStream,
-    ShortStreamError,
-    compression,
-    unpacked,
-)
+from ..errors import NotTarError, ShortStreamError, UserError
+from .bytestream import ByteStream, compression, unpacked
 from .layer import LayerIndex, read_layer
 from .model import Blob, Image, platform_of
-from .tarstream import NotTarError, entries
+from .tarstream import entries
 
 _PIECE = 1 << 20
 _LARGEST_PAPER = 8 << 20

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import IO, cast
 
-from ..errors import UserError
+from ..errors import ShortStreamError, UserError
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _PIECE = 1 << 18
@@ -19,10 +19,6 @@ _PIECE = 1 << 18
 _GZIP_PIECE = 1 << 15
 # No layer that anybody builds is larger; what unpacks to more is made to fill the machine's time.
 _MOST_UNPACKED = 256 << 30
-
-
-class ShortStreamError(Exception):
-    """The stream ended in the middle of something."""
 
 
 class ByteStream:

@@ -25,7 +25,7 @@ _NO_LAYER = re.compile(
 )
 
 
-class Engine:
+class ImageEngine:
     """A connection to an engine; all errors come out as one sentence."""
 
     def __init__(self, api: Any, address: str) -> None:
@@ -145,7 +145,7 @@ def _with_sizes(image: Image, history: list[dict[str, Any]]) -> Image:
     return image
 
 
-def connect(options: dict[str, Any]) -> Engine:
+def connect(options: dict[str, Any]) -> ImageEngine:
     """Reach an engine as the docker command would: by socket, tcp, TLS or ssh.
 
     Raises:
@@ -177,7 +177,7 @@ def connect(options: dict[str, Any]) -> Engine:
         )
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError) as error:
         raise engine_error(error, address)
-    return Engine(api, address)
+    return ImageEngine(api, address)
 
 
 def engine_error(error: BaseException, address: str) -> UserError:

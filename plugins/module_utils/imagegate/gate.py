@@ -15,7 +15,7 @@ from . import archive, engine, reference, registry
 from .judge import Reference, judge
 from .limits import Limits, parse_limits
 from .model import Image, fitting
-from .report import Report, as_data, measure
+from .report import ImageReport, as_data, measure
 
 LIMIT_KEYS = ("max_size", "max_growth", "max_layers", "max_wasted", "reference")
 _WANTED_KEYS = ("image", "name", *LIMIT_KEYS)
@@ -50,7 +50,7 @@ class Settings:
 
 
 @dataclass
-class Outcome:
+class GateOutcome:
     """What the gate found, as plain data."""
 
     results: list[GateResult] = field(default_factory=list)
@@ -64,17 +64,17 @@ class Archives:
         return fitting(archive.read_file(name), platform or "all", f"archive {name}")
 
 
-def run(options: dict[str, Any]) -> Outcome:
+def run(options: dict[str, Any]) -> GateOutcome:
     """Judge what the module's options ask for.
 
     Raises:
         UserError: An option is wrong, or an image cannot be looked at.
     """
     parse_limits(options)
-    outcome = Outcome()
+    outcome = GateOutcome()
     settings = Settings(**{key: options[key] for key in ("basis", "platform", "analysis", "fail_on", "top")})
     source, names = _source(options)
-    if isinstance(source, engine.Engine) and not source.containerd_store and settings.basis == "compressed":
+    if isinstance(source, engine.ImageEngine) and not source.containerd_store and settings.basis == "compressed":
         raise UserError(
             "basis: this engine keeps layers unpacked only and cannot tell the compressed size;"
             " use source: registry, or basis: unpacked"
@@ -145,7 +145,7 @@ def _reference(
     project = options.get("reference_project")
     if not project:
         raise UserError("max_growth: set reference or reference_project, so that there is something to grow from")
-    if not isinstance(source, engine.Engine):
+    if not isinstance(source, engine.ImageEngine):
         raise UserError("reference_project: only an engine knows what runs; use source: engine, or reference")
     repository = reference.parse(image).repository
     for started_from, id in source.running(project):
@@ -160,7 +160,7 @@ def local_platform() -> str:
     return f"linux/{_MACHINES.get(name, name)}"
 
 
-def examine(source: Source, wanted: Wanted, settings: Settings, outcome: Outcome) -> None:
+def examine(source: Source, wanted: Wanted, settings: Settings, outcome: GateOutcome) -> None:
     """Measure one image, judge it, and look at its files when that is asked for."""
     must_look = settings.analysis == "always" or wanted.limits.wasted is not None
     from_files = settings.basis == "unpacked" and isinstance(source, registry.Registry)
@@ -189,7 +189,7 @@ def _measured_reference(
     return Reference(named, measure(known, settings.basis).size)
 
 
-def _entry(name: str, wanted: Wanted, compared: Reference | None, report: Report) -> dict[str, Any]:
+def _entry(name: str, wanted: Wanted, compared: Reference | None, report: ImageReport) -> dict[str, Any]:
     return {
         "name": name,
         "image": wanted.image,

@@ -11,7 +11,7 @@ from ..results import GateResult, Status, gate_result
 from ..sizes import format_size
 from .advice import line
 from .limits import Allowance, Limits, exactly
-from .report import Report
+from .report import ImageReport
 from .survey import Survey
 
 CHECKS = ("size", "growth", "layers", "wasted", "secrets", "root")
@@ -30,7 +30,7 @@ class Reference:
 @dataclass(frozen=True)
 class _Judge:
     name: str
-    report: Report
+    report: ImageReport
     fail_on: Collection[str]
 
     def result(
@@ -56,7 +56,7 @@ class _Judge:
 
 
 def judge(
-    name: str, report: Report, limits: Limits, reference: Reference | None, fail_on: Collection[str]
+    name: str, report: ImageReport, limits: Limits, reference: Reference | None, fail_on: Collection[str]
 ) -> list[GateResult]:
     """One result for every limit that is set, and for secrets and root, which need none."""
     judges = _Judge(name, report, fail_on)
@@ -72,7 +72,7 @@ def judge(
     return [*results, _secrets(judges), _root(judges)]
 
 
-def _advice(report: Report) -> list[str]:
+def _advice(report: ImageReport) -> list[str]:
     return [line(item) for item in report.advice] or [
         "look at the largest layers; with analysis: on_fail or always the gate names what to change"
     ]
@@ -91,7 +91,7 @@ def _size(judges: _Judge, limit: int) -> GateResult:
     return judges.result("size", title, report.size <= limit, measured, shown, evidence, _advice(report))
 
 
-def _stored(report: Report, rank: int) -> int:
+def _stored(report: ImageReport, rank: int) -> int:
     layer = report.image.layers[rank]
     return (layer.size if report.basis == "unpacked" else layer.compressed) or 0
 

@@ -9,9 +9,10 @@ import re
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from .papers import LARGEST_PAPER, PaperError, read_paper
+from ..errors import PaperError, WireError
+from .papers import LARGEST_PAPER, read_paper
 from .reference import Reference
-from .wire import Wire, WireError
+from .wire import Wire
 
 # One challenge's scheme or one of its parameters; several challenges may stand in one header.
 _PART = re.compile(

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from ..errors import PaperError
+
 # The distribution specification lets a registry refuse manifests above this.
 LARGEST_PAPER = 4 << 20
 # A paper of many tiny values takes thirty times its bytes once it is read; no image has so many.
@@ -18,10 +20,6 @@ _MOST_LAYERS = 1000
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", re.ASCII)
 _IMAGE_CONFIG = ("application/vnd.oci.image.config.", "application/vnd.docker.container.image.")
 _IMAGE_LAYER = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
-
-
-class PaperError(Exception):
-    """A paper is not what it must be; the text says what is wrong, as the end of a sentence."""
 
 
 def read_paper(body: bytes) -> dict[str, Any]:

@@ -9,24 +9,14 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from ..errors import UserError
+from ..errors import NotTarError, PaperError, ShortStreamError, TrustError, UserError, WireError
 from .archive import read_blob
-from .bytestream import ByteStream, ShortStreamError
+from .bytestream import ByteStream
 from .login import Login
 from .model import Blob, Image, fitting, platform_of
-from .papers import (
-    LARGEST_PAPER,
-    PaperError,
-    checked_config,
-    digest_is,
-    digest_of,
-    image_layers,
-    objects,
-    read_paper,
-)
+from .papers import LARGEST_PAPER, checked_config, digest_is, digest_of, image_layers, objects, read_paper
 from .reference import Reference, parse, registry_name
-from .tarstream import NotTarError
-from .wire import Answer, TrustError, Wire, WireError
+from .wire import Answer, Wire
 
 _INDEXES = (
     "application/vnd.oci.image.index.v1+json",

@@ -25,7 +25,7 @@ _INSTRUCTION_SHOWN = 300
 
 
 @dataclass
-class Report:
+class ImageReport:
     """One image, measured. `survey` is None when its files were not looked at."""
 
     image: Image
@@ -38,7 +38,7 @@ class Report:
     advice: list[Advice] = field(default_factory=list)
 
 
-def measure(image: Image, basis: str, top: int = 10) -> Report:
+def measure(image: Image, basis: str, top: int = 10) -> ImageReport:
     """Measure an image on a basis, `unpacked` or `compressed`.
 
     Raises:
@@ -54,7 +54,7 @@ def measure(image: Image, basis: str, top: int = 10) -> Report:
     known = [index for index in indexes if isinstance(index, LayerIndex)]
     found = survey(known, top) if len(known) == len(indexes) else None
     instructions = layer_instructions(steps(image.config, len(image.layers)), len(image.layers))
-    return Report(
+    return ImageReport(
         image=image,
         basis=basis,
         size=size,
@@ -66,7 +66,7 @@ def measure(image: Image, basis: str, top: int = 10) -> Report:
     )
 
 
-def as_data(report: Report) -> dict[str, Any]:
+def as_data(report: ImageReport) -> dict[str, Any]:
     """What the module returns of an image."""
     image, found = report.image, report.survey
     tools = found is not None and bool(found.leftovers.keys() & {"compiler", "dev-packages"})
@@ -89,7 +89,7 @@ def as_data(report: Report) -> dict[str, Any]:
     }
 
 
-def _layer(report: Report, rank: int) -> dict[str, Any]:
+def _layer(report: ImageReport, rank: int) -> dict[str, Any]:
     layer = report.image.layers[rank]
     return {
         "layer": rank + 1,

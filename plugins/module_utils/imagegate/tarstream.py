@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ..errors import NotTarError
 from .bytestream import ByteStream
 
 BLOCK = 512
@@ -20,10 +21,6 @@ _LONGEST_PATH = 4096
 _LONGEST_NUMBER = 19
 _PAX_KEYS = frozenset(("path", "linkpath", "size", "GNU.sparse.name", "GNU.sparse.realsize", "GNU.sparse.size"))
 _LINKS = b"123456"
-
-
-class NotTarError(Exception):
-    """The bytes are not a tar archive."""
 
 
 class Entry(NamedTuple):

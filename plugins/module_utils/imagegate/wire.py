@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from ..errors import UserError
+from ..errors import TrustError, UserError, WireError
 
 _PIECE = 1 << 18
 _REDIRECTS = 5
@@ -19,14 +19,6 @@ _MOVED = (301, 302, 303, 307, 308)
 # Slower than this in the mean, a transfer is taken for one that does not end.
 _SLOWEST = 16 << 10
 _END = b""
-
-
-class WireError(Exception):
-    """No answer, or none that can be used; the text says which, as the end of a sentence."""
-
-
-class TrustError(WireError):
-    """The certificate is not trusted."""
 
 
 class Answer:

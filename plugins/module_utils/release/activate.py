@@ -19,13 +19,13 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from ..errors import EdgeError
 from ..results import GateResult
 from ..stack import Service, Stack
 from ..stack.directory import Deployed, Journal, Serving
 from ..stack.parse import parse_stack
 from . import files, passwords
 from .checks import judge
-from .edge import EdgeError
 from .engine import Project
 from .health import all_run, restarts, wait_healthy, watch
 from .run import Run, StepError

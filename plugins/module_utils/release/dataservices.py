@@ -9,8 +9,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..errors import EngineError
 from . import files
-from .engine import EngineError, Image
+from .engine import Image
 from .files import Rendered
 from .health import restarts, wait_healthy
 from .run import Run, StepError

@@ -17,8 +17,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import EngineError, TooLongError
 from ..stack import Build
-from .engine import EngineError, Image, Project
+from .engine import Image, Project
 from .questions import Questions
 
 _LINES_OF_ERROR = 12
@@ -26,14 +27,6 @@ _BUILD_TIMEOUT = 2 * 3600
 # What a dump or its way back may take: hours for a large database, and not for ever for one that hangs.
 _EXECUTE_TIMEOUT = 12 * 3600
 _DIRECTORY = "com.docker.compose.project.working_dir"
-
-
-class TooLongError(EngineError):
-    """A command was ended; with what it had said until then."""
-
-    def __init__(self, command: str, timeout: float, output: str = "") -> None:
-        super().__init__(f"{command} did not end within {timeout:g} s")
-        self.output = output
 
 
 class Docker(Questions):

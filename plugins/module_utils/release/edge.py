@@ -9,14 +9,11 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from ..errors import EdgeError
 from ..stack import Colour
 
 _TIMEOUT = 60
 Upstreams = dict[str, list[str]]
-
-
-class EdgeError(Exception):
-    """The edge did not switch, or did not say whether it did."""
 
 
 class Edge(Protocol):

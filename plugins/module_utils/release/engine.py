@@ -12,10 +12,6 @@ from typing import Any, Protocol
 from ..stack import Build
 
 
-class EngineError(Exception):
-    """A command of the engine failed; the text is what it said."""
-
-
 @dataclass(frozen=True)
 class Image:
     """An image that is present on the server."""

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from ..errors import EngineError
 from ..stack import Health, Service
-from .engine import Container, EngineError, Project
+from .engine import Container, Project
 from .run import LOG_LINES, Run, StepError
 
 _POLL = 0.1

@@ -9,11 +9,12 @@ import re
 import subprocess
 from pathlib import Path
 
+from ..errors import EngineError
 from ..stack import Build, Service
 from . import dockerfile
 from .checks import judge
 from .docker import build_secret_files
-from .engine import EngineError, Image
+from .engine import Image
 from .run import Run, StepError
 
 _GIT_TIMEOUT = 600

@@ -10,16 +10,15 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..errors import UserError
+from ..errors import EdgeError, EngineError, UserError
 from ..files import write_whole
+from ..lock import locked
 from ..secretvalues.values import check_secrets
 from ..stack.directory import StackState
 from ..stack.fields import Fields
 from ..stack.parse import parse_stack
 from .docker import Docker
-from .edge import CommandEdge, EdgeError, NoEdge
-from .engine import EngineError
-from .lock import locked
+from .edge import CommandEdge, NoEdge
 from .run import LEVELS, Run, Settings, StepError
 
 GATES = ("disk", "memory", "image_size", "dockerfile", "image_secrets", "smoke", "log_patterns", "log_secrets")
@@ -60,7 +59,7 @@ def run_for(params: dict[str, Any], what: str, settings: Settings, check: bool) 
         yield make(())
         return
     state.create()
-    with locked(state.lock_file, what, params["lock_wait"]) as descriptor:
+    with locked(state.lock_file, what, params["lock_wait"], "compose_stack_lock_wait") as descriptor:
         yield make((descriptor,))
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ..docker.api import ApiError, DockerApi
-from ..errors import UserError
-from .engine import Container, EngineError, Image
+from ..docker.api import DockerApi
+from ..errors import DockerError, EngineError, UserError
+from .engine import Container, Image
 
 _SOCKET = "unix:///var/run/docker.sock"
 
@@ -88,7 +88,7 @@ class Questions:
     def _ask(self, path: str, **query: str) -> Any:
         try:
             return DockerApi(self._address, self._api_timeout).get(path, **query)
-        except ApiError as error:
+        except DockerError as error:
             raise EngineError(str(error))
         except (UserError, OSError):
             raise EngineError(

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import EngineError
 from ..stack import Colour, Service
 from ..stack.directory import Deployed, Journal
 from . import backup, checks, dataservices, files, images, passwords, preflight, retention
 from .activate import activate, point_edge, resume
-from .engine import EngineError, Image, Project
+from .engine import Image, Project
 from .files import Rendered
 from .health import all_run
 from .restore import recover

@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import EdgeError, EngineError, UserError
 from ..errors import StepError as StepError
-from ..errors import UserError
 from ..results import GateResult
 from ..secretvalues.terminal import fit_for_terminal
 from ..secretvalues.values import redact
 from ..stack import Stack
 from ..stack.directory import Deployed, StackState
-from .edge import Edge, EdgeError
-from .engine import Engine, EngineError, Project
+from .edge import Edge
+from .engine import Engine, Project
 
 Level = str
 LEVELS: tuple[Level, ...] = ("fail", "warn", "off")

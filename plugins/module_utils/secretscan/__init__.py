@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .options import Options
-from .report import Report
+from .report import ScanReport
 from .run import run
 
-__all__ = ["Options", "Report", "run", "scan_texts"]
+__all__ = ["Options", "ScanReport", "run", "scan_texts"]
 
 
-def scan_texts(texts: Mapping[str, str], secrets: Mapping[str, str] | None = None) -> Report:
+def scan_texts(texts: Mapping[str, str], secrets: Mapping[str, str] | None = None) -> ScanReport:
     """Search texts, by name, for secrets; nothing is read from or written to the disk."""
     return run(Options(texts=dict(texts), secrets=dict(secrets or {}), cache=""))

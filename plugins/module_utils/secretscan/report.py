@@ -25,7 +25,7 @@ class Excuse(NamedTuple):
     expires: date
 
 
-class Report(NamedTuple):
+class ScanReport(NamedTuple):
     """Everything a scan yields, safe to print."""
 
     findings: list[Finding]
@@ -87,7 +87,7 @@ def apply_baseline(findings: list[Finding], baseline: list[Excuse], today: date)
     return judged
 
 
-def gate(report: Report, gate_id: str, fail_on: str, keywords: str) -> GateResult:
+def gate(report: ScanReport, gate_id: str, fail_on: str, keywords: str) -> GateResult:
     """The verdict: fail for a finding as grave as fail_on, warn for a lesser one or a source not read."""
     limit = SEVERITIES.index(fail_on) if fail_on != "never" else len(SEVERITIES)
     statuses: list[Status] = ["pass"]
@@ -112,7 +112,7 @@ def gate(report: Report, gate_id: str, fail_on: str, keywords: str) -> GateResul
     )
 
 
-def _evidence(report: Report) -> list[str]:
+def _evidence(report: ScanReport) -> list[str]:
     lines = [_line(finding) for finding in report.findings[:_MOST_EVIDENCE]]
     more = len(report.findings) - len(lines)
     if more > 0:
@@ -139,7 +139,7 @@ def _line(finding: Finding) -> str:
     )
 
 
-def _advice(report: Report) -> list[str]:
+def _advice(report: ScanReport) -> list[str]:
     advice = []
     if report.findings:
         advice.append("Treat each secret as known to others: issue a new one, then stop the app from logging it")

@@ -22,7 +22,7 @@ from .known import KnownValues
 from .logs.sources import Sources
 from .logs.state import State
 from .options import Options, parse_moment
-from .report import Report, apply_baseline, parse_baseline
+from .report import ScanReport, apply_baseline, parse_baseline
 from .rules import rules
 from .scan import Scanner
 from .search import engines
@@ -42,7 +42,7 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 @_without_garbage_collection()
-def run(options: Options) -> Report:
+def run(options: Options) -> ScanReport:
     """Scan what the options name.
 
     Raises:
@@ -76,7 +76,7 @@ def run(options: Options) -> Report:
         if options.write:
             state.save()
     judged = apply_baseline(findings, baseline, datetime.now(timezone.utc).date())
-    return Report(
+    return ScanReport(
         findings=judged.findings,
         ignored=judged.ignored,
         uncounted=collector.uncounted,

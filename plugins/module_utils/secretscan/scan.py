@@ -17,7 +17,7 @@ from .logs import records
 from .logs.readers import Reader
 from .logs.records import Kind, Record
 from .search.blocks import SIZE, Cutter
-from .search.engines import Engine, Searcher
+from .search.engines import SearchEngine, Searcher
 from .search.hits import HitRecord, hit_records
 from .search.plan import KEYWORD, KNOWN, MAYBE, Plan
 
@@ -46,7 +46,7 @@ class Scanner:
     def __init__(
         self,
         plan: Plan,
-        make_engine: Callable[[], Engine],
+        make_engine: Callable[[], SearchEngine],
         collector: Collector,
         *,
         threads: int = 0,
@@ -70,7 +70,7 @@ class Scanner:
             collector.redactor.learn(value)
 
     @cached_property
-    def _engine(self) -> Engine:
+    def _engine(self) -> SearchEngine:
         """Made when the first log has something to read: a repeated scan often needs none."""
         return self._make_engine()
 

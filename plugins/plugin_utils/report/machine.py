@@ -10,13 +10,13 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ...module_utils.results import GateResult
-from .model import Report, shown
+from .model import VerificationReport, shown
 
 # What XML 1.0 cannot hold, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def as_data(report: Report) -> dict[str, Any]:
+def as_data(report: VerificationReport) -> dict[str, Any]:
     """The report as plain data."""
     return {
         "title": report.title,
@@ -32,11 +32,11 @@ def as_data(report: Report) -> dict[str, Any]:
     }
 
 
-def as_json(report: Report) -> str:
+def as_json(report: VerificationReport) -> str:
     return json.dumps(as_data(report), indent=2, ensure_ascii=False, default=str) + "\n"
 
 
-def as_junit(report: Report) -> str:
+def as_junit(report: VerificationReport) -> str:
     """One suite a heading; a warning is a passed case that says so in its output."""
     root = ElementTree.Element("testsuites", {"name": _xml(report.title), **_totals(list(report.results))})
     if report.seconds is not None:

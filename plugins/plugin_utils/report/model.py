@@ -29,7 +29,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2
 
 
 @dataclass(frozen=True)
-class Report:
+class VerificationReport:
     """The results of one verification."""
 
     title: str

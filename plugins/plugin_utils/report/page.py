@@ -8,14 +8,14 @@ from pathlib import Path
 
 from ...module_utils.results import SEVERITY, GateResult
 from .drawings import bars
-from .model import Report, shown
+from .model import VerificationReport, shown
 
 _HERE = Path(__file__).parent
 WORDS = {"pass": "passed", "warn": "warning", "fail": "failed", "skip": "skipped"}
 SIGNS = {"pass": "✓", "warn": "!", "fail": "✕", "skip": "·"}
 
 
-def as_page(report: Report) -> str:
+def as_page(report: VerificationReport) -> str:
     """The whole page, every value escaped."""
     # Only the controller draws pages; it has Jinja as a part of Ansible, a target need not.
     from jinja2 import Environment, StrictUndefined
@@ -34,7 +34,7 @@ def as_page(report: Report) -> str:
     )
 
 
-def _concerns(report: Report) -> list[GateResult]:
+def _concerns(report: VerificationReport) -> list[GateResult]:
     """What a reader must see first, gravest first."""
     found = [result for result in report.results if result["status"] in ("fail", "warn")]
     return sorted(found, key=lambda result: -SEVERITY.index(result["status"]))

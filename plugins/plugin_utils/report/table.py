@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable
 
 from ...module_utils.results import GateResult, Status
-from .model import Report, line_of, shown
+from .model import VerificationReport, line_of, shown
 
 MARKS: dict[Status, str] = {"pass": "ok  ", "warn": "WARN", "fail": "FAIL", "skip": "skip"}
 Paint = Callable[[str, Status], str]
@@ -20,7 +20,7 @@ def plain(text: str, _status: Status) -> str:
     return text
 
 
-def as_table(report: Report, width: int = 110, paint: Paint = plain) -> str:
+def as_table(report: VerificationReport, width: int = 110, paint: Paint = plain) -> str:
     """The whole report for a terminal of that width."""
     width = max(60, width)
     columns = _columns(report, width)
@@ -42,7 +42,7 @@ def as_table(report: Report, width: int = 110, paint: Paint = plain) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _columns(report: Report, width: int) -> tuple[int, int, int]:
+def _columns(report: VerificationReport, width: int) -> tuple[int, int, int]:
     """Widths of title, measured and limit: what each needs, as far as the line goes."""
     free = width - 7 - 4
     title = min(max((_cells(r["title"]) for r in report.results), default=0), free * 45 // 100)

@@ -43,7 +43,7 @@ class Form:
 
 
 @dataclass
-class Outcome:
+class VaultChange:
     """The new text, and the names, never values, of what changed."""
 
     text: str = field(repr=False)
@@ -86,7 +86,7 @@ def _form(name: str, given: Mapping[str, Any]) -> Form:
     return form
 
 
-def fill(text: str, forms: Mapping[str, Form], rotate: Iterable[str] = ()) -> Outcome:
+def fill(text: str, forms: Mapping[str, Form], rotate: Iterable[str] = ()) -> VaultChange:
     """Add what is missing, renew what is named, and compose what depends on it.
 
     Raises:
@@ -94,7 +94,7 @@ def fill(text: str, forms: Mapping[str, Form], rotate: Iterable[str] = ()) -> Ou
     """
     rotate = [_rotatable(name, forms) for name in rotate]
     before = vault_text.read(text)
-    outcome = Outcome(text or vault_text.HEADER)
+    outcome = VaultChange(text or vault_text.HEADER)
     for name, form in forms.items():
         if form.dsn:
             continue
@@ -127,7 +127,7 @@ def _rotatable(asked: str, forms: Mapping[str, Form]) -> str:
     return found[0]
 
 
-def _compose(outcome: Outcome, name: str, form: Form, before: Mapping[str, str]) -> None:
+def _compose(outcome: VaultChange, name: str, form: Form, before: Mapping[str, str]) -> None:
     source = form.dsn["password_from"]
     if name not in before:
         _put(outcome, name, _url(form, vault_text.read(outcome.text)[source]), outcome.added)
@@ -145,6 +145,6 @@ def _url(form: Form, password: str) -> str:
     return dsn({**parts, "password": password})
 
 
-def _put(outcome: Outcome, name: str, value: str, record: list[str]) -> None:
+def _put(outcome: VaultChange, name: str, value: str, record: list[str]) -> None:
     outcome.text = vault_text.put(outcome.text, name, value)
     record.append(name)

@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ...docker.api import ApiError, DockerApi
-from ...errors import UserError
+from ...docker.api import DockerApi
+from ...errors import DockerError, UserError
 from ..scan import Log, Scanner
 from ..search.blocks import SIZE
 from . import records
@@ -51,7 +51,7 @@ class Sources:
         for name in names:
             try:
                 found[self._api.get("/containers/{}/json", name)["Id"]] = name
-            except ApiError:
+            except DockerError:
                 raise UserError(f"containers: there is no container {name!r} on this host")
         for identifier in found:
             self._container(identifier)
@@ -62,7 +62,7 @@ class Sources:
     def _container(self, identifier: str) -> None:
         try:
             data = self._api.get("/containers/{}/json", identifier)
-        except ApiError as error:
+        except DockerError as error:
             # It may have been removed since it was listed.
             self.notes.append(f"container {identifier[:12]}: {error}")
             return
@@ -107,7 +107,7 @@ class Sources:
         framed = _Framed(self._api_records(identifier, last), last)
         try:
             self._scanner.scan(Log(source, "framed", framed, origin=_API))
-        except ApiError as error:
+        except DockerError as error:
             self.notes.append(f"{source}: the engine cannot read its log: {error}")
         return {"last": framed.last, "files": [_API]}
 
@@ -155,7 +155,7 @@ class Sources:
             try:
                 history = self._api.get("/images/{}/history", image)
                 config = self._api.get("/images/{}/json", image).get("Config") or {}
-            except ApiError:
+            except DockerError:
                 raise UserError(f"images: there is no image {image!r} on this host")
             lines = [f"{layer.get('CreatedBy', '')} {layer.get('Comment', '')}" for layer in history]
             lines += list(config.get("Env") or ())

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...errors import PatternNotLinearError
+
 try:
     from re import _constants as sre_constants  # type: ignore[attr-defined,unused-ignore]
     from re import _parser as sre_parse  # type: ignore[attr-defined,unused-ignore]
@@ -52,10 +54,6 @@ _CATEGORY = {
 }
 
 
-class UnsupportedError(ValueError):
-    """The pattern uses something that a linear-time search cannot do."""
-
-
 def parse(pattern: str) -> Any:
     """The parse tree of a pattern; raises re.error for an invalid one."""
     return sre_parse.parse(pattern)
@@ -65,7 +63,7 @@ def relaxed(pattern: str) -> str:
     """The relaxed form of an exact pattern.
 
     Raises:
-        UnsupportedError: The pattern holds a back-reference, a conditional or another thing without a linear form.
+        PatternNotLinearError: The pattern holds a back-reference, a conditional or another thing without a linear form.
     """
     tree = parse(pattern)
     text, _length, _done = _sequence(tree, ENOUGH, bool(tree.state.flags & re.IGNORECASE))
@@ -104,7 +102,7 @@ def _node(op: str, argument: Any, budget: int, caseless: bool) -> tuple[str, int
         return _branch(argument[1], budget, caseless)
     if op in ("MAX_REPEAT", "MIN_REPEAT"):
         return _repeat(argument, budget, caseless)
-    raise UnsupportedError(f"{op.lower().replace('_', ' ')} is not supported")
+    raise PatternNotLinearError(f"{op.lower().replace('_', ' ')} is not supported")
 
 
 def _branch(branches: Any, budget: int, caseless: bool) -> tuple[str, int, bool]:
@@ -154,6 +152,6 @@ def _char_class(items: Any) -> str:
             if str(argument) == "CATEGORY_SPACE":
                 extra.append(_ESCAPED[" "])
         else:
-            raise UnsupportedError("a negated character category inside a class is not supported")
+            raise PatternNotLinearError("a negated character category inside a class is not supported")
     text = f"[{'^' if negated else ''}{''.join(parts)}]"
     return text if negated or not extra else f"(?:{text}|{'|'.join(extra)})"

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from ...errors import UserError
+from ...errors import PatternRefusedError, UserError
 from ...files import write_whole
 from ..search import hslib
 from ..search.plan import MAYBE, Plan, Term
@@ -95,6 +95,6 @@ def _database(library: ctypes.CDLL, terms: list[Term]) -> hslib.Database:
     patterns = [hslib.Pattern(term.expression.encode(), _FLAGS, term.number) for term in terms]
     try:
         return hslib.Database.compile(library, patterns)
-    except hslib.CompileError as error:
+    except PatternRefusedError as error:
         name = terms[error.index].owner if error.index >= 0 else "set as a whole"
         raise UserError(f"rules: libhs does not take the rule {name!r}: {error}")

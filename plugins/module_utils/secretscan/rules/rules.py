@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from ...errors import UserError, nearest
+from ...errors import PatternNotLinearError, UserError, nearest
 from .. import judge
 from . import relax
 from .literals import is_explosive, required_literals
@@ -166,7 +166,7 @@ def _checked(data: Mapping[str, Any], number: int) -> Rule:
         rule.exact  # noqa: B018 - compiles the whole
     except (re.error, TypeError, OverflowError, RecursionError) as error:
         raise refuse(f"is not a valid regular expression: {error}")
-    except relax.UnsupportedError as error:
+    except PatternNotLinearError as error:
         raise refuse(f"cannot be searched for in linear time: {error}")
     if fault:
         raise refuse(fault)

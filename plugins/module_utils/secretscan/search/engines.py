@@ -29,7 +29,7 @@ class Searcher(Protocol):
         """The rules that are hit in each of some texts."""
 
 
-class Engine(Protocol):
+class SearchEngine(Protocol):
     """A plan made ready to search."""
 
     name: str
@@ -38,7 +38,7 @@ class Engine(Protocol):
         """A new searcher, for use in one thread."""
 
 
-def make(plan: Plan, choice: str = "auto", cache: Path | None = None) -> Engine:
+def make(plan: Plan, choice: str = "auto", cache: Path | None = None) -> SearchEngine:
     """The engine asked for; with auto, libhs where it is installed.
 
     Raises:

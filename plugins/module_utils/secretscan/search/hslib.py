@@ -8,6 +8,8 @@ import ctypes
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ...errors import PatternRefusedError
+
 CASELESS = 1
 DOTALL = 2
 MULTILINE = 4
@@ -18,14 +20,6 @@ _STOPPED = -3
 _ON_MATCH = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.c_uint, ctypes.c_ulonglong, ctypes.c_ulonglong, ctypes.c_uint, ctypes.c_void_p
 )
-
-
-class CompileError(ValueError):
-    """The library refuses a pattern; index names it, or is -1."""
-
-    def __init__(self, message: str, index: int) -> None:
-        super().__init__(message)
-        self.index = index
 
 
 class Pattern(NamedTuple):
@@ -70,7 +64,7 @@ class Database:
         """Compile patterns (or, with literal, plain byte strings).
 
         Raises:
-            CompileError: A pattern is not one that the library takes.
+            PatternRefusedError: A pattern is not one that the library takes.
         """
         count = len(patterns)
         expressions = (ctypes.c_char_p * count)(*(p.expression for p in patterns))
@@ -87,7 +81,7 @@ class Database:
         if status != _SUCCESS:
             message, index = error.contents.message.decode(), error.contents.expression
             library.hs_free_compile_error(error)
-            raise CompileError(message, index)
+            raise PatternRefusedError(message, index)
         return cls(library, handle)
 
     @classmethod

@@ -13,11 +13,11 @@ import pytest
 from ansible_collections.sluice.deploy.plugins.action.verify_report import write
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.results import gate_result
-from ansible_collections.sluice.deploy.plugins.plugin_utils.report.model import Report, read_results
+from ansible_collections.sluice.deploy.plugins.plugin_utils.report.model import VerificationReport, read_results
 
 PROJECT = pathlib.Path(__file__).resolve().parents[4]
 BIN = pathlib.Path(sys.executable).parent
-REPORT = Report("crm", (gate_result("a", "A", "pass"),), at="now")
+REPORT = VerificationReport("crm", (gate_result("a", "A", "pass"),), at="now")
 PLAY = r"""
 - hosts: localhost
   gather_facts: false
@@ -51,7 +51,7 @@ def test_names_of_stacks_and_hosts_are_names_of_reports(name, tmp_path):
 
 def test_half_a_surrogate_pair_is_written(tmp_path):
     (result,) = read_results([{"id": "a", "title": "\ud800", "status": "fail", "details": {"\udfff": ["\ud800"]}}])
-    write(Report("crm", (result,), at="now"), tmp_path, "crm")
+    write(VerificationReport("crm", (result,), at="now"), tmp_path, "crm")
     assert json.loads((tmp_path / "crm.json").read_text(encoding="utf-8"))
 
 

@@ -9,13 +9,8 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.sluice.deploy.plugins.module_utils.release.edge import EdgeError
-from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import (
-    Container,
-    EngineError,
-    Image,
-    Project,
-)
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import EdgeError, EngineError
+from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, Image, Project
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run, Settings
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Build, Colour
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.directory import StackState

@@ -23,12 +23,6 @@ Status: install ok installed
 Version: 1:1.3
 """
 
-TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0 0 10 0
-   1: 0100007F:1F90 0100007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 0 20 4 30 10 -1
-   2: 0100007F:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4713 1 0 100 0 0 10 0
-"""
-
 ROUTES = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth1\t0000A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
 ens3\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\t0\t0
@@ -50,10 +44,6 @@ def test_only_installed_packages_count():
         {"docker.io": "26.1.5+dfsg1-9", "docker-cli": "26.1"},
         ["docker-cli"],
     )
-
-
-def test_listening_sockets_only():
-    assert facts.parse_listeners(TCP) == {"4711": 22, "4713": 80}
 
 
 @pytest.mark.parametrize(

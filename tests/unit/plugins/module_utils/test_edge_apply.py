@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.sluice.deploy.plugins.module_utils.edge import engine, fetch
 from ansible_collections.sluice.deploy.plugins.module_utils.edge import switch as switching
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.apply import apply
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.engine import Engine, aliases_of, look_at, workers
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.engine import EdgeEngine, aliases_of, look_at, workers
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.store import Store
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.edge_help import EDGE, FakeDocker, site, state
@@ -33,7 +33,7 @@ def store(tmp_path, docker):
     """An edge with the stack on it and no release serving."""
     made = Store(tmp_path)
     plain = site(csp_hash_scripts=False)
-    apply(made, Engine(EDGE, tmp_path, docker), state(plain), {"shop": PAIR})
+    apply(made, EdgeEngine(EDGE, tmp_path, docker), state(plain), {"shop": PAIR})
     return made
 
 
@@ -125,7 +125,7 @@ def test_a_failed_reload_brings_the_old_generation_back(store, docker, monkeypat
     def fail(self, master):
         raise UserError("nginx did not take it up")
 
-    monkeypatch.setattr(Engine, "reload", fail)
+    monkeypatch.setattr(EdgeEngine, "reload", fail)
     with pytest.raises(UserError):
         switching.switch(store, "shop", request("blue"), docker)
     assert store.current() == before
@@ -142,7 +142,7 @@ def reloads(store, docker, monkeypatch, answers):
         if answer:
             raise answer
 
-    monkeypatch.setattr(Engine, "reload", reload)
+    monkeypatch.setattr(EdgeEngine, "reload", reload)
     return loaded
 
 
@@ -161,7 +161,7 @@ def test_what_could_not_be_loaded_again_is_loaded_by_the_next_run(store, docker,
     with pytest.raises(UserError):
         switching.switch(store, "shop", request("blue"), docker)
     assert store.served() == ""
-    assert apply(store, Engine(EDGE, store.root, docker), store.state()).changed
+    assert apply(store, EdgeEngine(EDGE, store.root, docker), store.state()).changed
     assert loaded[2] == before == store.served()
 
 
@@ -197,9 +197,9 @@ def test_a_reload_waits_for_new_workers(store, docker, monkeypatch, phases, fail
     monkeypatch.setattr(engine, "_HANDOVER_SECONDS", 0.05)
     if fails:
         with pytest.raises(UserError, match="did not take the new configuration up"):
-            Engine(EDGE, store.root, docker).reload(7)
+            EdgeEngine(EDGE, store.root, docker).reload(7)
     else:
-        Engine(EDGE, store.root, docker).reload(7)
+        EdgeEngine(EDGE, store.root, docker).reload(7)
 
 
 def spoil(path, content=b""):
@@ -233,17 +233,17 @@ def test_a_spoilt_generation_is_not_taken_up_again(store, docker):
     files = dict(store.files())
     assert store.write(files, EDGE.uid) == store.current()
     other = state(site(body_size="5MiB"))
-    apply(store, Engine(EDGE, store.root, docker), other)
+    apply(store, EdgeEngine(EDGE, store.root, docker), other)
     assert there["changed"]
     target = store.conf / store.current()
     spoil(target / "nginx.conf")
-    apply(store, Engine(EDGE, store.root, docker), other)
+    apply(store, EdgeEngine(EDGE, store.root, docker), other)
     assert (store.conf / store.current() / "nginx.conf").read_bytes()
 
 
 def test_a_spoilt_note_of_the_image_is_asked_for_again(store, docker):
     (store.root / "nginx-build.json").write_text("")
-    assert Engine(EDGE, store.root, docker).features("sha256:1").http2_directive
+    assert EdgeEngine(EDGE, store.root, docker).features("sha256:1").http2_directive
 
 
 def test_nobody_else_can_hold_the_lock(store):
@@ -254,10 +254,10 @@ def test_nobody_else_can_hold_the_lock(store):
 
 def test_hashes_are_served_only_while_they_are_wanted(store, docker, monkeypatch):
     monkeypatch.setattr(fetch, "html_page", lambda *_: "<script>a()</script>")
-    apply(store, Engine(EDGE, store.root, docker), state(site(csp_hash_scripts=True)))
+    apply(store, EdgeEngine(EDGE, store.root, docker), state(site(csp_hash_scripts=True)))
     switching.switch(store, "shop", request("blue"), docker)
     assert b"'sha256-" in store.files()["sites/shop.conf"]
-    apply(store, Engine(EDGE, store.root, docker), store.state().with_site(site(csp_hash_scripts=False)))
+    apply(store, EdgeEngine(EDGE, store.root, docker), store.state().with_site(site(csp_hash_scripts=False)))
     assert b"'sha256-" not in store.files()["sites/shop.conf"]
 
 
@@ -265,14 +265,14 @@ def test_a_container_that_moved_is_found(store, docker):
     switching.switch(store, "shop", request("blue"), docker)
     docker.addresses["shop-blue-server"] = "10.0.0.99"
     current = store.state()
-    assert apply(store, Engine(EDGE, store.root, docker), current).changed
+    assert apply(store, EdgeEngine(EDGE, store.root, docker), current).changed
     assert "10.0.0.99:3000" in upstreams(store)
 
 
 def test_check_mode_writes_nothing(store, docker):
     before = sorted(store.conf.rglob("*"))
     other = state(site(body_size="5MiB"))
-    applied = apply(store, Engine(EDGE, store.root, docker), other, check=True)
+    applied = apply(store, EdgeEngine(EDGE, store.root, docker), other, check=True)
     assert applied.changed
     assert "5242880" in applied.after["sites/shop.conf"]
     assert sorted(store.conf.rglob("*")) == before
@@ -280,7 +280,7 @@ def test_check_mode_writes_nothing(store, docker):
 
 def test_keys_and_hashes_are_in_no_diff(store, docker):
     closed = state(site(basic_auth=["ann:$6$salt$hash"], body_size="5MiB"))
-    applied = apply(store, Engine(EDGE, store.root, docker), closed, {"shop": (b"c", b"topsecret")}, check=True)
+    applied = apply(store, EdgeEngine(EDGE, store.root, docker), closed, {"shop": (b"c", b"topsecret")}, check=True)
     shown = json.dumps([applied.before, applied.after])
     assert "topsecret" not in shown
     assert "$6$" not in shown
@@ -305,7 +305,7 @@ def test_the_lock_is_held_by_one(store):
     entered = threading.Event()
     with store.lock():
         waiting = threading.Thread(target=lambda: [store.lock().__enter__(), entered.set()])
-        with pytest.raises(UserError, match="another process"), store.lock(wait=0.1):
+        with pytest.raises(UserError, match=r"a change of the edge .* holds the lock"), store.lock(wait=0.1):
             pass
         waiting.start()
     waiting.join(5)

@@ -16,7 +16,6 @@ import yaml
 
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.bundle import bundle
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.host import Host, uplink_mtu
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.ports import holder
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.project import compose_file, units
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.edge_help import EDGE, FakeDocker
@@ -70,13 +69,6 @@ def test_bundle_holds_what_it_imports():
             if words[:1] == ["from"] and words[1].startswith("..") and f"sluice/{words[1][2:]}.py" not in names:
                 missing.add(words[1])
     assert not missing
-
-
-def test_who_holds_a_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        assert holder(server.getsockname()[1]).endswith(f"(pid {os.getpid()})")
-        port = server.getsockname()[1]
-    assert holder(port) == ""
 
 
 def test_a_taken_port_is_named(monkeypatch, tmp_path):

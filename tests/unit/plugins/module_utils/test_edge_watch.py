@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.sluice.deploy.plugins.module_utils.edge import attempts, watch
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.apply import apply
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.certificates import self_signed
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.engine import Engine
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.engine import EdgeEngine
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.project import units
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.renewal import maintain
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.store import Store
@@ -67,7 +67,7 @@ def test_a_certbot_that_hangs_is_noted_and_the_others_go_on(tmp_path):
     both = state(site(), site({"name": "blog", "domain": "blog.test"}))
     pairs = {name: self_signed(one.domains) for name, one in both.sites.items()}
     store = Store(tmp_path)
-    apply(store, Engine(EDGE, tmp_path, docker), both, pairs)
+    apply(store, EdgeEngine(EDGE, tmp_path, docker), both, pairs)
 
     def hanging(argv, timeout=0):
         if "--entrypoint=certbot" in argv and "shop" in argv:

@@ -46,3 +46,15 @@ def test_file_and_directory_are_synced(tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "fsync", lambda d: synced.append(os.readlink(f"/proc/self/fd/{d}")))
     write_whole(tmp_path / "a", "x")
     assert synced == [str(tmp_path / ".a.new"), str(tmp_path)]
+
+
+def test_a_draft_that_the_check_refuses_leaves_the_old_file(tmp_path):
+    def refuse(draft):
+        assert draft.read_text() == "new"
+        raise ValueError("no")
+
+    write_whole(tmp_path / "a", "old")
+    with pytest.raises(ValueError, match="no"):
+        write_whole(tmp_path / "a", "new", check=refuse)
+    assert (tmp_path / "a").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]

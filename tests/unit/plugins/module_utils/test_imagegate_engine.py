@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.engine import Engine, connect, engine_error
+from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.engine import ImageEngine, connect, engine_error
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.imagegate_samples import (
     docker_archive,
     oci_archive,
@@ -70,7 +70,7 @@ def saved():
 
 def test_the_size_alone_needs_no_stream():
     api = Api()
-    (image,) = Engine(api, "here").load("app:1", "", False)
+    (image,) = ImageEngine(api, "here").load("app:1", "", False)
     assert api.saved == 0
     assert image.unpacked == 700
     assert [layer.size for layer in image.layers] == [700, 0]
@@ -78,7 +78,7 @@ def test_the_size_alone_needs_no_stream():
 
 
 def test_a_classic_store_keeps_the_sizes_that_it_shows():
-    (image,) = Engine(Api(archive=saved()), "here").load("app:1", "", True)
+    (image,) = ImageEngine(Api(archive=saved()), "here").load("app:1", "", True)
     assert [layer.size for layer in image.layers] == [700, 0]
     assert image.layers[0].index.size == 706
     assert image.id == "sha256:1d"
@@ -86,13 +86,13 @@ def test_a_classic_store_keeps_the_sizes_that_it_shows():
 
 def test_the_containerd_store_is_measured_from_the_files():
     api = Api(CONTAINERD, archive=saved())
-    (image,) = Engine(api, "here").load("app:1", "", False)
+    (image,) = ImageEngine(api, "here").load("app:1", "", False)
     assert api.saved == 1
     assert image.unpacked == 706
 
 
 def test_the_platform_asked_for_or_each():
-    engine = Engine(Api(CONTAINERD, archive=oci_archive(LAYERS, ("amd64", "arm64"))), "here")
+    engine = ImageEngine(Api(CONTAINERD, archive=oci_archive(LAYERS, ("amd64", "arm64"))), "here")
     assert [image.platform for image in engine.load("app:1", "", True)] == ["linux/amd64"]
     assert [image.platform for image in engine.load("app:1", "linux/arm64", True)] == ["linux/arm64"]
     assert len(engine.load("app:1", "all", True)) == 2
@@ -102,14 +102,14 @@ def test_the_platform_asked_for_or_each():
 
 def test_a_history_without_layers_still_adds_up():
     squashed = [{"CreatedBy": "", "Size": 300}, {"CreatedBy": "COPY x", "Size": 0}, {"CreatedBy": "RUN y", "Size": 0}]
-    (image,) = Engine(Api(history=squashed), "here").load("app:1", "", False)
+    (image,) = ImageEngine(Api(history=squashed), "here").load("app:1", "", False)
     assert image.unpacked == 300
     assert len(image.layers) == 2
 
 
 def test_an_unknown_image_is_answered_with_near_names():
     with pytest.raises(UserError, match="the engine at here has no image 'ap:1'; near names: app:1, api:2"):
-        Engine(Api(), "here").load("ap:1", "", False)
+        ImageEngine(Api(), "here").load("ap:1", "", False)
 
 
 def test_the_services_of_a_project():
@@ -118,7 +118,7 @@ def test_the_services_of_a_project():
         return {"Labels": labels, "Image": image, "ImageID": f"sha256:{image}", "Id": "c" * 64}
 
     containers = [container("crm", "server", "s"), container("crm", "front", "f"), container("shop", "web", "w")]
-    engine = Engine(Api(containers=containers), "here")
+    engine = ImageEngine(Api(containers=containers), "here")
     assert engine.project_images("crm") == {"server": "sha256:s", "front": "sha256:f"}
     assert engine.project_images("blog") == {}
     assert engine.projects() == ["crm", "shop"]

@@ -7,7 +7,7 @@ import pytest
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.archive import read_archive
 from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.gate import (
-    Outcome,
+    GateOutcome,
     Settings,
     examine,
     run,
@@ -46,7 +46,7 @@ class Source:
 
 
 def examined(options, analysis="always", **images):
-    source, outcome = Source(**images), Outcome()
+    source, outcome = Source(**images), GateOutcome()
     for wanted in wanted_images(options, options["images"], source):
         examine(source, wanted, Settings(analysis=analysis, fail_on=["size", "growth"]), outcome)
     return source, outcome

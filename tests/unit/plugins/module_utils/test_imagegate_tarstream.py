@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import NotTarError, ShortStreamError
 from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.bytestream import (
     ByteStream,
-    ShortStreamError,
     compression,
     unpacked,
 )
-from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.tarstream import NotTarError, entries
+from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.tarstream import entries
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.imagegate_samples import (
     DIRECTORY,
     pieces,

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import EngineError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import docker as command
 from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
-from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import EngineError, Image, Project
+from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Image, Project
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Build
 
 # Notes its arguments and colour, and answers with the file that is named after its first two words.

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import EngineError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import checks, health
-from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, EngineError, Project
+from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, Project
 from ansible_collections.sluice.deploy.plugins.module_utils.release.module import failure
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run, StepError

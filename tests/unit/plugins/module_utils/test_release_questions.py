@@ -13,8 +13,9 @@ from urllib.parse import unquote
 
 import pytest
 
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import EngineError
 from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
-from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import EngineError, Image
+from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Image
 
 
 class Answering(http.server.BaseHTTPRequestHandler):

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, Report, run
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, ScanReport, run
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.logs import records
@@ -289,13 +289,13 @@ def test_times_compare_whatever_their_form() -> None:
 
 
 @pytest.fixture(scope="session")
-def scan(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Report]:
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ScanReport]:
     """A whole scan as the module runs it, with rules compiled once for all tests."""
     cache = str(tmp_path_factory.mktemp("cache"))
     return lambda **options: run(Options(cache=cache, docker_host="unix:///nowhere", **options))
 
 
-def test_since_and_until(tmp_path: Path, scan: Callable[..., Report]) -> None:
+def test_since_and_until(tmp_path: Path, scan: Callable[..., ScanReport]) -> None:
     log = tmp_path / "app.log"
     log.write_text(
         f"2026-01-01T00:00:00Z {SECRET}\n2026-01-02T00:00:00Z {OTHER}\n2026-01-03T00:00:00Z acme_aaaabbbb1234\n"
@@ -307,7 +307,7 @@ def test_since_and_until(tmp_path: Path, scan: Callable[..., Report]) -> None:
         scan(since="yesterday", **options)
 
 
-def test_findings_stay_open_until_their_log_is_gone(tmp_path: Path, scan: Callable[..., Report]) -> None:
+def test_findings_stay_open_until_their_log_is_gone(tmp_path: Path, scan: Callable[..., ScanReport]) -> None:
     log = tmp_path / "app.log"
     log.write_text(f"2026-01-01T00:00:00Z the first line of this log is long enough\n{SECRET}\n")
     options = {"paths": [str(log)], "secrets": {"A": SECRET}, "state_file": str(tmp_path / "state.json")}
@@ -322,7 +322,7 @@ def test_findings_stay_open_until_their_log_is_gone(tmp_path: Path, scan: Callab
     assert not scan(**options).findings
 
 
-def test_new_secrets_mean_a_new_look_at_old_logs(tmp_path: Path, scan: Callable[..., Report]) -> None:
+def test_new_secrets_mean_a_new_look_at_old_logs(tmp_path: Path, scan: Callable[..., ScanReport]) -> None:
     log = tmp_path / "app.log"
     log.write_text(f"{OTHER}\n")
     options: dict[str, Any] = {"paths": [str(log)], "state_file": str(tmp_path / "state.json")}
@@ -331,7 +331,7 @@ def test_new_secrets_mean_a_new_look_at_old_logs(tmp_path: Path, scan: Callable[
     assert [f.title for f in report.findings] == ["Value of B"]
 
 
-def test_a_broken_state_file_means_reading_everything(tmp_path: Path, scan: Callable[..., Report]) -> None:
+def test_a_broken_state_file_means_reading_everything(tmp_path: Path, scan: Callable[..., ScanReport]) -> None:
     log = tmp_path / "app.log"
     log.write_text(f"{SECRET}\n")
     state = tmp_path / "state.json"
@@ -341,7 +341,7 @@ def test_a_broken_state_file_means_reading_everything(tmp_path: Path, scan: Call
     assert json.loads(state.read_text())["version"] == 1
 
 
-def test_an_exception_holds_until_its_last_day(tmp_path: Path, scan: Callable[..., Report]) -> None:
+def test_an_exception_holds_until_its_last_day(tmp_path: Path, scan: Callable[..., ScanReport]) -> None:
     log = tmp_path / "app.log"
     log.write_text(f"{SECRET}\n")
     options: dict[str, Any] = {"paths": [str(log)], "secrets": {"A": SECRET}, "fingerprint_key": "a stable key"}
@@ -365,7 +365,7 @@ def test_an_exception_holds_until_its_last_day(tmp_path: Path, scan: Callable[..
     ],
 )
 def test_an_exception_without_reason_or_end_is_refused(
-    tmp_path: Path, scan: Callable[..., Report], entry: dict[str, str], reason: str
+    tmp_path: Path, scan: Callable[..., ScanReport], entry: dict[str, str], reason: str
 ) -> None:
     with pytest.raises(UserError, match=reason):
         scan(ignore=[entry], fingerprint_key="k")
@@ -373,7 +373,7 @@ def test_an_exception_without_reason_or_end_is_refused(
         scan(ignore=[{"fingerprint": "x", "reason": "r", "expires": "2027-01-01"}])
 
 
-def test_what_cannot_be_read_is_said(tmp_path: Path, scan: Callable[..., Report]) -> None:
+def test_what_cannot_be_read_is_said(tmp_path: Path, scan: Callable[..., ScanReport]) -> None:
     assert scan(paths=[f"{tmp_path}/none-*.log"]).notes == [f"paths {tmp_path}/none-*.log: no file matches"]
     with pytest.raises(UserError, match="there is no file"):
         scan(paths=[str(tmp_path / "none.log")])
@@ -383,7 +383,7 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, scan: Callable[..., Report]
         run(Options(docker_host="tcp://elsewhere:2375", cache=""))
 
 
-def test_keywords_are_counted_by_line(tmp_path: Path, scan: Callable[..., Report]) -> None:
+def test_keywords_are_counted_by_line(tmp_path: Path, scan: Callable[..., ScanReport]) -> None:
     log = tmp_path / "app.log"
     log.write_text("Invalid token, no Token given\nthe PASSWORD and the secret\nnothing\n")
     for engine in ("auto", "python"):
@@ -392,7 +392,9 @@ def test_keywords_are_counted_by_line(tmp_path: Path, scan: Callable[..., Report
         assert not report.findings
 
 
-def test_the_journal_of_a_unit(tmp_path: Path, scan: Callable[..., Report], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_journal_of_a_unit(
+    tmp_path: Path, scan: Callable[..., ScanReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A stand-in for journalctl: text, bytes that are no text, two messages in one; nothing after the cursor."""
     messages: list[Any] = [f"plain {SECRET}", list(b"\xff " + OTHER.encode()), ["one", "acme_aaaabbbb1234"], None]
     entries = [

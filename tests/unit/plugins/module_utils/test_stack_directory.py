@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.release.lock import locked
+from ansible_collections.sluice.deploy.plugins.module_utils.lock import locked
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.directory import (
     Deployed,
     Journal,
@@ -101,7 +101,7 @@ def test_a_plan_leaves_no_key_behind(tmp_path: Path) -> None:
 HOLD = """
 import sys; sys.path[:0] = {path!r}
 from pathlib import Path
-from ansible_collections.sluice.deploy.plugins.module_utils.release.lock import locked
+from ansible_collections.sluice.deploy.plugins.module_utils.lock import locked
 with locked(Path({lock!r}), "release", 0) as descriptor:
     print("held", flush=True)
     {then}

@@ -55,6 +55,11 @@ def test_validation_sees_the_staged_file(tmp_path):
     assert (tmp_path / "a").read_text() == "yes"
 
 
+def test_of_a_path_given_twice_the_last_entry_counts(tmp_path):
+    write(entry(tmp_path / "a", content="first"), entry(tmp_path / "a", content="last"))
+    assert (tmp_path / "a").read_text() == "last"
+
+
 def test_a_mode_that_is_none(tmp_path):
     with pytest.raises(UserError, match="write it in octal"):
         file_set.find_changes([entry(tmp_path / "a", mode="rw")])

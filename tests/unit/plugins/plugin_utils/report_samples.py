@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ansible_collections.sluice.deploy.plugins.module_utils.results import gate_result
-from ansible_collections.sluice.deploy.plugins.plugin_utils.report.model import Report
+from ansible_collections.sluice.deploy.plugins.plugin_utils.report.model import VerificationReport
 
 RESULTS = (
     gate_result("site.dns", "DNS points here", "pass", measured="203.0.113.7", limit="203.0.113.7"),
@@ -79,7 +79,7 @@ RESULTS = (
     ),
 )
 
-REPORT = Report(
+REPORT = VerificationReport(
     title="crm.example.com",
     results=RESULTS,
     at="2026-11-23T09:00:00Z",

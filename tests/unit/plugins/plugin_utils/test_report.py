@@ -12,7 +12,12 @@ from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserEr
 from ansible_collections.sluice.deploy.plugins.module_utils.results import gate_result
 from ansible_collections.sluice.deploy.plugins.plugin_utils.report.drawings import bars, with_layers
 from ansible_collections.sluice.deploy.plugins.plugin_utils.report.machine import as_json, as_junit
-from ansible_collections.sluice.deploy.plugins.plugin_utils.report.model import Report, group_of, read_results, waive
+from ansible_collections.sluice.deploy.plugins.plugin_utils.report.model import (
+    VerificationReport,
+    group_of,
+    read_results,
+    waive,
+)
 from ansible_collections.sluice.deploy.plugins.plugin_utils.report.page import as_page
 from ansible_collections.sluice.deploy.plugins.plugin_utils.report.table import as_table
 from ansible_collections.sluice.deploy.tests.unit.plugins.plugin_utils.report_samples import REPORT, RESULTS
@@ -64,7 +69,7 @@ def test_the_table_keeps_to_its_width(width):
 
 def test_the_table_passes_no_control_character_to_the_terminal():
     result = gate_result("a", "A\x1b[2J", "fail", measured="\x9b31m", evidence=["x\r\ny\x07"], advice=["\u202eevil"])
-    table = as_table(Report("T\x1b]0;x\x07", (result,), at="now"))
+    table = as_table(VerificationReport("T\x1b]0;x\x07", (result,), at="now"))
     assert not set(table) & set("\x1b\x9b\r\x07\u202e")
 
 
@@ -99,7 +104,7 @@ def test_whatever_a_server_answers_stays_text(id, title, evidence):
         f"site.{id}<img>", f'<script>alert(1)</script>"\'&{title}', "fail", measured="<img src=x onerror=y>",
         evidence=[f"</ul><iframe>{evidence}"], advice=["<style>"],
     )  # fmt: skip
-    report = Report("<h1>", (result,), at="now", url="javascript:alert(1)")
+    report = VerificationReport("<h1>", (result,), at="now", url="javascript:alert(1)")
     page = Page(as_page(report))
     assert not {"script", "img", "iframe"} & set(page.tags)
     assert (page.tags.count("style"), page.tags.count("h1")) == (1, 1)
@@ -109,7 +114,7 @@ def test_whatever_a_server_answers_stays_text(id, title, evidence):
 
 
 def test_an_empty_report_says_that_nothing_was_checked():
-    report = Report("T", (), at="now")
+    report = VerificationReport("T", (), at="now")
     assert "Nothing was checked" in as_table(report)
     assert "Nothing was checked" in as_page(report)
     assert ElementTree.fromstring(as_junit(report)).get("tests") == "0"

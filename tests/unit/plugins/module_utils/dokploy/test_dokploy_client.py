@@ -11,8 +11,8 @@ import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy import client as client_module
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.client import Client, Server
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.responses import ApiError, read_answer
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.responses import read_answer
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import DokployError, UserError
 
 KEY = "synthetic-key-0123456789"
 
@@ -85,7 +85,7 @@ def test_a_query_is_repeated_and_a_mutation_is_not(serve):
     server, client = serve(away, away, (200, "{}"))
     assert client.get("project.all") == {} and client.reads == 3
     server, client = serve(away, (200, "{}"))
-    with pytest.raises(ApiError):
+    with pytest.raises(DokployError):
         client.post("project.create", name="x")
     assert len(server.requests) == 1 and client.writes == 1
 
@@ -100,7 +100,7 @@ def test_a_query_outlasts_a_restart_of_the_server(serve):
 
 def test_no_redirect_is_followed_with_the_key(serve):
     server, client = serve((301, "", {"location": "https://elsewhere.example/api"}))
-    with pytest.raises(ApiError, match=r"redirects project\.all to https://elsewhere"):
+    with pytest.raises(DokployError, match=r"redirects project\.all to https://elsewhere"):
         client.get("project.all")
     assert len(server.requests) == 1
 
@@ -114,47 +114,47 @@ def test_a_body_over_the_limit_is_not_sent(serve):
 
 def test_a_missing_procedure_asks_for_the_version(serve):
     _, client = serve((404, '{"message":"Not found","code":"NOT_FOUND"}'), (200, '"v0.25.1"'))
-    with pytest.raises(ApiError, match=r"no deployment.readLogs: it is Dokploy v0.25.1; update"):
+    with pytest.raises(DokployError, match=r"no deployment.readLogs: it is Dokploy v0.25.1; update"):
         client.get("deployment.readLogs", deploymentId="1")
 
 
 def test_time_out():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         server = Server(f"http://127.0.0.1:{silent.getsockname()[1]}", KEY, timeout=0.2)
-        with pytest.raises(ApiError, match=r"did not answer project\.create within 0\.2 s"):
+        with pytest.raises(DokployError, match=r"did not answer project\.create within 0\.2 s"):
             Client(server).post("project.create", name="x")
 
 
 def test_an_answer_without_end_is_left(serve, monkeypatch):
     monkeypatch.setattr(client_module, "MAX_ANSWER", 100_000)
     _, client = serve((200, '"' + "x" * 300_000 + '"'))
-    with pytest.raises(ApiError, match=r"answer to project\.create is larger than 100,000 bytes"):
+    with pytest.raises(DokployError, match=r"answer to project\.create is larger than 100,000 bytes"):
         client.post("project.create", name="x")
 
 
 def test_a_packed_answer_is_not_unpacked(serve):
     server, client = serve((200, "{}", {"content-encoding": "gzip"}))
-    with pytest.raises(ApiError, match=r"was answered packed \(gzip\), unasked"):
+    with pytest.raises(DokployError, match=r"was answered packed \(gzip\), unasked"):
         client.post("project.create", name="x")
     assert server.requests[0][2]["accept-encoding"] == "identity"
 
 
 def test_a_truncated_answer(serve):
     _, client = serve((200, "{}", {"content-length": 10_000}))
-    with pytest.raises(ApiError, match=r"IncompleteRead\(.*\)\); check url"):
+    with pytest.raises(DokployError, match=r"IncompleteRead\(.*\)\); check url"):
         client.post("project.create", name="x")
 
 
 def test_the_key_is_in_no_message(serve):
     _, client = serve((400, json.dumps({"message": f"bad {KEY}", "code": "BAD_REQUEST", "data": {"path": "a.b"}})))
-    with pytest.raises(ApiError, match=r"bad \[redacted\]"):
+    with pytest.raises(DokployError, match=r"bad \[redacted\]"):
         client.get("a.b")
 
 
 def test_plain_http_on_an_https_address(serve):
     server, _ = serve((200, "{}"))
     client = Client(Server(f"https://127.0.0.1:{server.server_port}", KEY, timeout=2))
-    with pytest.raises(ApiError, match="speaks plain HTTP; use http://"):
+    with pytest.raises(DokployError, match="speaks plain HTTP; use http://"):
         client.post("project.create", name="x")
 
 
@@ -172,9 +172,9 @@ def test_a_certificate_that_no_one_trusts(serve, tmp_path):
     def client(verify):
         return Client(Server(f"https://127.0.0.1:{server.server_port}", KEY, timeout=5, verify=verify))
 
-    with pytest.raises(ApiError, match=r"is not trusted \(.*self.signed certificate.*\); set ca_path to its CA"):
+    with pytest.raises(DokployError, match=r"is not trusted \(.*self.signed certificate.*\); set ca_path to its CA"):
         client(True).get("project.all")
-    with pytest.raises(ApiError, match="ca_path cannot be used"):
+    with pytest.raises(DokployError, match="ca_path cannot be used"):
         client(str(tmp_path / "nothing")).get("project.all")
     assert client(str(tmp_path / "pem")).get("project.all") == [1]
     assert client(False).get("project.all") == [2]
@@ -232,12 +232,12 @@ ZOD = {
     ],
 )
 def test_errors_are_one_sentence(status, kind, body, message):
-    with pytest.raises(ApiError, match=message):
+    with pytest.raises(DokployError, match=message):
         read_answer("x.y", status, kind, body)
 
 
 def test_an_unknown_row_is_not_a_missing_procedure():
     body = {"message": "Compose not found", "code": "NOT_FOUND", "data": {"path": "compose.one"}}
-    with pytest.raises(ApiError, match="Compose not found") as error:
+    with pytest.raises(DokployError, match="Compose not found") as error:
         read_answer("compose.one", 404, "application/json", json.dumps(body).encode())
-    assert type(error.value) is ApiError
+    assert type(error.value) is DokployError

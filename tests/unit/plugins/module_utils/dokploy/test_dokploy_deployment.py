@@ -5,17 +5,16 @@ import pytest
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.deployment import (
     Clock,
     Deployer,
-    DeploymentFailedError,
     Timeline,
     newest,
     reasons_to_deploy,
     revision_of,
 )
-from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.responses import ApiError
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import DeploymentFailedError, DokployError
 
 JOB = {"data": {"composeId": "c1"}, "state": "waiting"}
 OTHER_JOB = {"data": {"composeId": "c2"}, "state": "waiting"}
-AWAY = ApiError("away", temporary=True)
+AWAY = DokployError("away", temporary=True)
 
 
 def row(name, status, at=1):
@@ -34,11 +33,11 @@ class Script:
     def get(self, procedure, **_query):
         if procedure == "deployment.allByCompose":
             self.step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
-            if isinstance(self.step, ApiError):
+            if isinstance(self.step, DokployError):
                 raise self.step
             return self.step[0]
         if procedure == "deployment.queueList":
-            return [] if isinstance(self.step, ApiError) else self.step[1]
+            return [] if isinstance(self.step, DokployError) else self.step[1]
         raise AssertionError(procedure)
 
     def post(self, procedure, timeout=None, **body):
