@@ -20,12 +20,14 @@ _HARMLESS = re.compile(
 )
 _TRIVIAL = re.compile(r"(?:true|false|yes|no|on|off|none|null|[0-9]{1,5})?", re.IGNORECASE)
 
-_NAME = r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
+# All that follow take time in proportion to the text, whatever it is: a name is tried at its start only, and no two
+# repeats can share what lies between them.
+_NAME = r"(?<![A-Za-z0-9_])(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
 # What a shell fills in at run time is no value.
 _IN_SHELL = re.compile(_NAME + r"""=(?!["']?[$`%])(?P<value>"[^"]*"|'[^']*'|[^\s;&|]*)""")
 # Engines note ENV, ARG and build arguments without quotes: a value goes on until the next name.
-_DECLARED = re.compile(_NAME + r"=(?P<value>.*?)(?=\s+[A-Za-z_][A-Za-z0-9_]*=|\s*$)", re.DOTALL)
-_IN_URL = re.compile(r"(?P<head>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)(?!\$)[^\s/@]+(?=@)", re.IGNORECASE)
+_DECLARED = re.compile(_NAME + r"=(?P<value>\S*(?:\s+(?![A-Za-z_][A-Za-z0-9_]*=)\S+)*)")
+_IN_URL = re.compile(r"(?P<head>://[^\s:/@]*:)(?!\$)[^\s/@]+(?=@)")
 _IN_HEADER = re.compile(
     r"(?P<head>\b(?:(?:proxy-)?authorization|x-api-key|private-token|cookie):\s*(?:(?:bearer|basic|token)\s+)?)"
     r"(?!\$|bearer\s|basic\s|token\s)[^\s\"']+",

@@ -2,6 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.history import (
@@ -72,6 +74,20 @@ def test_the_environment_is_searched_too():
     env = [f"APP_SECRET={VALUE}", "PATH=/bin", f"REDIS=redis://:{VALUE}@redis"]
     assert secrets(env=env) == [("APP_SECRET", "ENV"), ("REDIS", "ENV")]
     assert VALUE not in repr(secrets(env=env))
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["a", "A_", "a.", "a.b-", "://", "://a:", "cookie: ", "authorization:bearer ", " --token ", " ", '" \'', "A=", 'A="']
+    + [" A", " A=' ", "\n\t", " /bin/", " /bin/sh", "|1 ", "@:", "token="],
+)
+@pytest.mark.parametrize("start", ["", "RUN /bin/sh -c ", "|1 A=b ", "ENV A=", "ARG "])
+def test_a_long_line_takes_time_in_proportion(start, word):
+    line = start + word * (120_000 // len(word)) + "\0"
+    began = time.process_time()
+    secrets(line, env=[f"A={line}"])
+    instruction(line)
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(
