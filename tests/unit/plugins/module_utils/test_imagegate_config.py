@@ -78,8 +78,29 @@ def test_the_environment_is_searched_too():
 
 @pytest.mark.parametrize(
     "word",
-    ["a", "A_", "a.", "a.b-", "://", "://a:", "cookie: ", "authorization:bearer ", " --token ", " ", '" \'', "A=", 'A="']
-    + [" A", " A=' ", "\n\t", " /bin/", " /bin/sh", "|1 ", "@:", "token="],
+    [
+        "a",
+        "A_",
+        "a.",
+        "a.b-",
+        "://",
+        "://a:",
+        "cookie: ",
+        "authorization:bearer ",
+        " --token ",
+        " ",
+        "\" '",
+        "A=",
+        'A="',
+        " A",
+        " A=' ",
+        "\n\t",
+        " /bin/",
+        " /bin/sh",
+        "|1 ",
+        "@:",
+        "token=",
+    ],
 )
 @pytest.mark.parametrize("start", ["", "RUN /bin/sh -c ", "|1 A=b ", "ENV A=", "ARG "])
 def test_a_long_line_takes_time_in_proportion(start, word):
