@@ -98,6 +98,10 @@ class PaperError(SluiceError):
     """A paper of an image is not what it must be; the text says what is wrong, as the end of a sentence."""
 
 
+class ForeignError(PaperError):
+    """A manifest is that of an artifact which is no image."""
+
+
 class NotTarError(SluiceError):
     """The bytes are not a tar archive."""
 

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import IO, cast
+from typing import IO, Any, TypeVar, cast
 
 from ..errors import ShortStreamError, UserError
 
@@ -19,6 +19,9 @@ _PIECE = 1 << 18
 _GZIP_PIECE = 1 << 15
 # No layer that anybody builds is larger; what unpacks to more is made to fill the machine's time.
 _MOST_UNPACKED = 256 << 30
+
+
+_Bytes = TypeVar("_Bytes", bytes, memoryview)
 
 
 class ByteStream:
@@ -93,6 +96,13 @@ class ByteStream:
                 yield view
             elif not self._more():
                 return
+
+
+def hashing(pieces: Iterable[_Bytes], into: Any) -> Iterator[_Bytes]:
+    """The pieces, each after it went into the digest."""
+    for piece in pieces:
+        into.update(piece)
+        yield piece
 
 
 def compression(head: bytes) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import UserError
+from ..errors import PaperError, UserError
 from .archive import read_archive
 from .model import Blob, Image, fitting, platform_of
+from .papers import checked_config, objects
 
 _PIECE = 1 << 20
 _PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
@@ -57,12 +58,17 @@ class ImageEngine:
             UserError: There is no such image, or the engine fails.
         """
         facts = self._inspect(name)
-        if self.containerd_store:
-            images = self._saved(name, facts)
-        elif files:
-            images = [_with_sizes(image, self._history(facts)) for image in self._saved(name, facts)]
-        else:
-            images = [self._measured(facts)]
+        try:
+            if self.containerd_store:
+                images = self._saved(name, facts)
+            elif files:
+                images = [_with_sizes(image, self._history(facts)) for image in self._saved(name, facts)]
+            else:
+                images = [self._measured(facts)]
+        except PaperError as error:
+            raise UserError(
+                f"images: what the engine at {self._address} tells of {name} {error}; pull or build it again"
+            )
         return images if platform == "all" else [_matching(images, platform, facts, name)]
 
     def _inspect(self, name: str) -> dict[str, Any]:
@@ -80,7 +86,12 @@ class ImageEngine:
     def _history(self, facts: dict[str, Any]) -> list[dict[str, Any]]:
         """Oldest first, each step with the bytes that it added."""
         with self._errors():
-            return list(reversed(self._api.history(facts["Id"])))
+            history = objects(self._api.history(facts["Id"]), "steps of history")
+        if not all(
+            isinstance(entry.get("Size"), int) and isinstance(entry.get("CreatedBy"), str | None) for entry in history
+        ):
+            raise PaperError("has a step of history without a size, or that is no text")
+        return history[::-1]
 
     def _measured(self, facts: dict[str, Any]) -> Image:
         """From the engine's own figures, which are the sums of the layers' files."""
@@ -97,7 +108,7 @@ class ImageEngine:
             id=facts["Id"],
             tags=list(facts.get("RepoTags") or []),
             platform=platform_of(facts),
-            config={"config": facts.get("Config") or {}, "history": told},
+            config=checked_config({"config": facts.get("Config") or {}, "history": told}),
             layers=[Blob(size) for size in sizes],
         )
 

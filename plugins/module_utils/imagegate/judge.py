@@ -87,8 +87,25 @@ def _size(judges: _Judge, limit: int) -> GateResult:
         f"layer {rank + 1}: {format_size(_stored(report, rank))} {report.instructions[rank][:80]}".rstrip()
         for rank in largest
     ]
+    over, advice = report.size - limit, _advice(report)
+    if over > 0 and report.survey is not None and report.basis == "unpacked":
+        evidence += [
+            f"largest directory: {format_size(size)} {path}" for size, path in report.survey.largest_directories[:1]
+        ]
+        advice = [*advice[: _LINES - 1], _reach(report, over)]
     title = f"Size of image {judges.name}"
-    return judges.result("size", title, report.size <= limit, measured, shown, evidence, _advice(report))
+    return judges.result("size", title, over <= 0, measured, shown, evidence, advice)
+
+
+def _reach(report: ImageReport, over: int) -> str:
+    """Whether all advice together makes up for the bytes over the limit; what it saves may overlap."""
+    saved = sum(item["saves"] for item in report.advice)
+    if saved >= over:
+        return f"all of this advice together saves at most {format_size(saved)}; the limit needs {format_size(over)}"
+    return (
+        f"all of this advice together saves at most {format_size(saved)} of the {format_size(over)} that the limit"
+        " needs: what the image is made of must become smaller, the largest directories first, or the limit larger"
+    )
 
 
 def _stored(report: ImageReport, rank: int) -> int:

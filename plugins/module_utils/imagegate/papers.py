@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ..errors import PaperError
+from ..errors import ForeignError, PaperError
 
 # The distribution specification lets a registry refuse manifests above this.
 LARGEST_PAPER = 4 << 20
 # A paper of many tiny values takes thirty times its bytes once it is read; no image has so many.
 _MOST_VALUES = 200_000
-_MOST_LAYERS = 1000
+MOST_LAYERS = 1000
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", re.ASCII)
 _IMAGE_CONFIG = ("application/vnd.oci.image.config.", "application/vnd.docker.container.image.")
 _IMAGE_LAYER = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
@@ -36,12 +36,17 @@ def read_paper(body: bytes) -> dict[str, Any]:
 
 def read_json(body: bytes) -> Any:
     """What the JSON in `body` says; PaperError for what is no JSON or out of all proportion."""
-    if len(body) > LARGEST_PAPER or sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+    if len(body) > LARGEST_PAPER or values_in(body) > _MOST_VALUES:
         raise PaperError("is larger than any image's")
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
         raise PaperError("is no JSON object")
+
+
+def values_in(body: bytes) -> int:
+    """How many values the JSON in `body` has at most, without reading it."""
+    return sum(map(body.count, (b",", b"[", b"{")))
 
 
 def digest_is(digest: str, body: bytes) -> bool:
@@ -70,7 +75,8 @@ def image_layers(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     """The layers of an image's manifest.
 
     Raises:
-        PaperError: It is malformed, or that of an artifact which is no image.
+        PaperError: It is malformed.
+        ForeignError: It is that of an artifact which is no image.
     """
     config, layers = manifest.get("config"), objects(manifest.get("layers"), "layers")
     if not isinstance(config, dict):
@@ -79,8 +85,10 @@ def image_layers(manifest: dict[str, Any]) -> list[dict[str, Any]]:
         filter(None, (_foreign_kind(layer.get("mediaType"), _IMAGE_LAYER) for layer in layers)), None
     )
     if kind:
-        raise PaperError(f"is that of an artifact ({str(manifest.get('artifactType') or kind)[:100]}), not of an image")
-    if len(layers) > _MOST_LAYERS:
+        raise ForeignError(
+            f"is that of an artifact ({str(manifest.get('artifactType') or kind)[:100]}), not of an image"
+        )
+    if len(layers) > MOST_LAYERS:
         raise PaperError(f"has {len(layers)} layers, more than any engine takes")
     digest_of(config)
     for layer in layers:

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..errors import NotTarError, PaperError, ShortStreamError, TrustError, UserError, WireError
 from .archive import read_blob
-from .bytestream import ByteStream
+from .bytestream import ByteStream, hashing
 from .login import Login
 from .model import Blob, Image, fitting, platform_of
 from .papers import LARGEST_PAPER, checked_config, digest_is, digest_of, image_layers, objects, read_paper
@@ -133,7 +133,7 @@ class Registry:
             )
         answer = self._get(reference, f"blobs/{digest}", {})
         hashed = hashlib.new(digest.partition(":")[0])
-        stream = ByteStream(_hashing(answer.pieces(size), hashed))
+        stream = ByteStream(hashing(answer.pieces(size), hashed))
         try:
             blob = read_blob(stream, size)
             stream.drain()
@@ -217,12 +217,6 @@ def _login_registry(options: dict[str, Any]) -> str:
 
 def _described(_reference: Reference, layer: dict[str, Any]) -> Blob:
     return Blob(size=None, compressed=layer.get("size", 0))
-
-
-def _hashing(pieces: Iterable[bytes], hashed: Any) -> Iterator[bytes]:
-    for piece in pieces:
-        hashed.update(piece)
-        yield piece
 
 
 def _is_attestation(descriptor: dict[str, Any]) -> bool:

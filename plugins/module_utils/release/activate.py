@@ -19,7 +19,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from ..errors import EdgeError
+from ..errors import EdgeError, StepError
 from ..results import GateResult
 from ..stack import Service, Stack
 from ..stack.directory import Deployed, Journal, Serving
@@ -28,7 +28,7 @@ from . import files, passwords
 from .checks import judge
 from .engine import Project
 from .health import all_run, restarts, wait_healthy, watch
-from .run import Run, StepError
+from .run import Run
 
 Gates = Callable[[Run, Project], list[GateResult]]
 _ENGINE_RESTART = 60.0

@@ -12,7 +12,8 @@ import tarfile
 import zlib
 from pathlib import Path
 
-from .run import Run, StepError
+from ..errors import StepError
+from .run import Run
 
 _TIMEOUT = 12 * 3600
 # What tar says of a file that a running app wrote, grew or removed meanwhile.

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from ..databases import postgres
+from ..errors import StepError
 from ..files import write_whole
 from ..stack import Service, Volume
 from . import archives
 from .engine import Container
-from .run import Run, StepError
+from .run import Run
 
 _PARTIAL = ".partial-"
 # Databases that are archived as files, not dumped.

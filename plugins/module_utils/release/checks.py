@@ -8,13 +8,14 @@ import re
 from collections.abc import Mapping
 
 from .. import secretscan
+from ..errors import StepError
 from ..results import GateResult, gate_result
 from ..secretscan import report
 from ..sizes import format_size, parse_size
 from ..stack import Health, Service
 from .engine import Container, Image, Project
 from .health import answers
-from .run import Run, StepError
+from .run import Run
 
 _LOG_LINES = 5000
 

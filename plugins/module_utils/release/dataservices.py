@@ -9,12 +9,12 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import EngineError
+from ..errors import EngineError, StepError
 from . import files
 from .engine import Image
 from .files import Rendered
 from .health import restarts, wait_healthy
-from .run import Run, StepError
+from .run import Run
 
 # Databases whose files another major version does not read as they are.
 _BOUND_TO_MAJOR = ("postgres", "postgis", "mysql", "mariadb", "mongo")

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ..errors import EngineError
+from ..errors import EngineError, StepError
 from ..stack import Health, Service
 from .engine import Container, Project
-from .run import LOG_LINES, Run, StepError
+from .run import LOG_LINES, Run
 
 _POLL = 0.1
 _BODY = 65536

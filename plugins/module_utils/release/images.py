@@ -9,13 +9,13 @@ import re
 import subprocess
 from pathlib import Path
 
-from ..errors import EngineError
+from ..errors import EngineError, StepError
 from ..stack import Build, Service
 from . import dockerfile
 from .checks import judge
 from .docker import build_secret_files
 from .engine import Image
-from .run import Run, StepError
+from .run import Run
 
 _GIT_TIMEOUT = 600
 _SECRET_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")

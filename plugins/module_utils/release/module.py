@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..errors import EdgeError, EngineError, UserError
+from ..errors import EdgeError, EngineError, StepError, UserError
 from ..files import write_whole
 from ..lock import locked
 from ..secretvalues.values import check_secrets
@@ -19,7 +19,7 @@ from ..stack.fields import Fields
 from ..stack.parse import parse_stack
 from .docker import Docker
 from .edge import CommandEdge, NoEdge
-from .run import LEVELS, Run, Settings, StepError
+from .run import LEVELS, Run, Settings
 
 GATES = ("disk", "memory", "image_size", "dockerfile", "image_secrets", "smoke", "log_patterns", "log_secrets")
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import EngineError
+from ..errors import EngineError, StepError
 from ..stack import Colour, Service
 from ..stack.directory import Deployed, Journal
 from . import backup, checks, dataservices, files, images, passwords, preflight, retention
@@ -20,7 +20,7 @@ from .engine import Image, Project
 from .files import Rendered
 from .health import all_run
 from .restore import recover
-from .run import Run, StepError
+from .run import Run
 
 
 @dataclass

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from ..databases import postgres
+from ..errors import StepError
 from ..files import write_whole
 from ..stack import Service, Volume
 from . import archives
 from .activate import point_edge, restore
 from .backup import container_of, digests, dump_databases, is_full, manifest_of, volumes_of
 from .health import restarts, wait_healthy
-from .run import Run, StepError
+from .run import Run
 
 
 def restore_from(run: Run, wanted: str = "") -> Path:

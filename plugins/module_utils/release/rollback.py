@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from ..errors import StepError
 from ..stack import Colour
 from ..stack.directory import Deployed, Journal, Serving
 from . import checks, dataservices, files, passwords
@@ -14,7 +15,7 @@ from .activate import activate, resume, stack_of
 from .engine import Project
 from .release import Outcome
 from .restore import recover
-from .run import Run, StepError
+from .run import Run
 
 
 def rollback(run: Run, to: str = "", check: bool = False) -> Outcome:

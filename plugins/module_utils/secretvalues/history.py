@@ -10,22 +10,31 @@ from typing import Any, NamedTuple, cast
 # A name that promises a secret, and forms of it that hold none.
 _SECRET = re.compile(
     r"(?:^|_)(?:PASS(?:WORD|WD|PHRASE)?|SECRET|TOKEN|CREDENTIALS?|(?:PRIVATE|API|ACCESS|AUTH|SIGNING|ENCRYPTION"
-    r"|SESSION|LICEN[CS]E)_?KEY)(?:_|$)|(?:PASSWORD|SECRET|TOKEN)$",
+    r"|SESSION|LICEN[CS]E|MASTER|APP|JWT)_?KEY)(?:_|$)|(?:PASSWORD|SECRET|TOKEN|_PWD)$",
     re.IGNORECASE,
 )
 _HARMLESS = re.compile(
-    r"_(?:FILE|PATH|DIR|NAME|HEADER|TYPE|TTL|EXPIRES?(?:_IN)?|EXPIRY|LIFETIME|LENGTH|MIN|MAX|URL|URI|ENABLED"
-    r"|DISABLED|REQUIRED|ALGORITHM|ISSUER|VERSION)$|(?:^|_)PUBLIC_",
+    r"_(?:FILE|PATH|DIR|NAME|HEADER|TYPE|TTL|EXPIRES?(?:_IN)?|EXPIRY|EXPIRATION|LIFETIME|DURATION|TIMEOUT|AGE"
+    r"|INTERVAL|SECONDS|MINUTES|HOURS|DAYS|LENGTH|SIZE|COUNT|LIMIT|MIN|MAX|URL|URI|ENDPOINT|AUDIENCE|ENABLED"
+    r"|DISABLED|REQUIRED|ALGORITHM|ISSUER|VERSION|DUMMY)$|(?:^|_)PUBLIC_",
     re.IGNORECASE,
 )
-_TRIVIAL = re.compile(r"(?:true|false|yes|no|on|off|none|null|[0-9]{1,5})?", re.IGNORECASE)
+# Values that are a switch, a number or a time, or that stand for a value while an image is built.
+_TRIVIAL = re.compile(
+    r"(?:true|false|yes|no|on|off|none|null|[0-9]{1,5}|[0-9]{1,5}(?:\.[0-9]{1,3})?(?:ms|s|m|h|d|w|y)|x+|\*+|<[^<>]*>"
+    r"|(?:dummy|fake|build|placeholder|example|unused|ignored?|change[-_]?(?:me|this)|to[-_]?be[-_]?set|your)"
+    r"(?:[-_]?(?:time|build|only|value|key|token|secret|password|base|here))*)?",
+    re.IGNORECASE,
+)
 
-_NAME = r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
+# All that follow take time in proportion to the text, whatever it is: a name is tried at its start only, and no two
+# repeats can share what lies between them.
+_NAME = r"(?<![A-Za-z0-9_])(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
 # What a shell fills in at run time is no value.
 _IN_SHELL = re.compile(_NAME + r"""=(?!["']?[$`%])(?P<value>"[^"]*"|'[^']*'|[^\s;&|]*)""")
 # Engines note ENV, ARG and build arguments without quotes: a value goes on until the next name.
-_DECLARED = re.compile(_NAME + r"=(?P<value>.*?)(?=\s+[A-Za-z_][A-Za-z0-9_]*=|\s*$)", re.DOTALL)
-_IN_URL = re.compile(r"(?P<head>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)(?!\$)[^\s/@]+(?=@)", re.IGNORECASE)
+_DECLARED = re.compile(_NAME + r"=(?P<value>\S*(?:\s+(?![A-Za-z_][A-Za-z0-9_]*=)\S+)*)")
+_IN_URL = re.compile(r"(?P<head>://[^\s:/@]*:)(?!\$)[^\s/@]+(?=@)")
 _IN_HEADER = re.compile(
     r"(?P<head>\b(?:(?:proxy-)?authorization|x-api-key|private-token|cookie):\s*(?:(?:bearer|basic|token)\s+)?)"
     r"(?!\$|bearer\s|basic\s|token\s)[^\s\"']+",

@@ -17,7 +17,7 @@ def collect(sources: Iterable[Mapping[str, Any]]) -> list[GateResult]:
     """The results of every source, in their order.
 
     A source has `id`, `title` and `registered`, what its task has registered. A task that was skipped is a skipped
-    check with the source's `skipped` as reason; one that failed without results is a failed check.
+    check with the source's `skipped` as reason; one that came to no result is a failed check.
 
     Raises:
         UserError: A source or one of its results has another form.
@@ -33,7 +33,8 @@ def collect(sources: Iterable[Mapping[str, Any]]) -> list[GateResult]:
 
 def _of_source(source: Mapping[str, Any], registered: Mapping[str, Any]) -> list[GateResult]:
     id, title = str(source["id"]), str(source["title"])
-    if isinstance(registered.get("results"), list):
+    # An empty list tells of nothing that was measured, which is no pass.
+    if registered.get("results") and isinstance(registered["results"], list):
         return with_layers(read_results(registered["results"], id), registered.get("images") or [])
     if registered.get("gate"):
         # The source knows what was searched or measured; the gate's own title is general.

@@ -5,14 +5,18 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+from contextlib import suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.archive import read_archive, read_file
 from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.report import measure
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.imagegate_samples import (
     blob_name,
+    digest,
     docker_archive,
     encoded,
     oci_archive,
@@ -27,6 +31,33 @@ LAYERS = [LOWER, UPPER, LOWER]
 
 def read(data):
     return read_archive(pieces(data, 4096), "archive x.tar")
+
+
+ODD = [None, 1, "x", [1], [None], [{}], {}, {"digest": 1}, [{"digest": "sha256:x"}], [[]], float("nan")]
+OCI_PARTS = ("manifests", "layers", "config")
+
+
+def oci_with(**parts):
+    """An OCI layout of one image, with parts of its index or manifest replaced."""
+    paper = encoded({"config": {}})
+    manifest = encoded({"config": {"digest": digest(paper)}, "layers": [], **parts})
+    index = encoded({"manifests": [{"digest": digest(manifest)}], **parts})
+    return tar([(blob_name(paper), paper), (blob_name(manifest), manifest), ("index.json", index)])
+
+
+def index_that_names_itself():
+    name = "sha256:" + "a" * 64
+    index = encoded({"manifests": [{"digest": name}]})
+    return tar([("blobs/sha256/" + "a" * 64, index), ("index.json", index)])
+
+
+def nested_indexes(depth):
+    """An index with so many indexes below it, one in the other; the lowest is empty."""
+    members, inner = [], encoded({"manifests": []})
+    for _level in range(depth):
+        members.append((blob_name(inner), inner))
+        inner = encoded({"manifests": [{"digest": digest(inner)}] * 2})
+    return tar([*members, ("index.json", inner)])
 
 
 @pytest.mark.parametrize("archive", [docker_archive(LAYERS), old_docker_archive(LAYERS)])
@@ -97,11 +128,28 @@ def test_an_archive_cut_short(length):
         (tar([("etc/passwd", b"root")]), "holds no image"),
         (tar([("manifest.json", b"[]")]), "holds no image"),
         (tar([("manifest.json", b'[{"Config": "x", "Layers": ["y"]}]')]), "is incomplete"),
-        (tar([("manifest.json", b'[{"Config": "x"}]'), ("x", b"{}")]), "is incomplete"),
+        (tar([("manifest.json", b'[{"Config": "x"}]'), ("x", b"{}")]), "no list of texts"),
         (tar([("manifest.json", b"[1]")]), "is damaged"),
         (tar([("index.json", b'{"manifests": {"a": 1}}')]), "is damaged"),
-        (tar([("manifest.json", b"[broken")]), "holds no image"),
-        (tar([("index.json", b'{"manifests": [{"digest": "sha256:0"}]}')]), "holds no image"),
+        (tar([("manifest.json", b"[broken")]), "is damaged"),
+        (tar([("index.json", b'{"manifests": [{"digest": "sha256:0"}]}')]), "without a digest"),
+        (index_that_names_itself(), "is not what its digest says"),
+        (nested_indexes(4), "nests indexes deeper than 4"),
+        (nested_indexes(3), "holds no image"),
+        (tar([("manifest.json", b"[" * 100_000)]), "is damaged"),
+        (tar([("manifest.json", b"[" + b"{}," * 250_000 + b"{}]")]), "more manifests and configurations"),
+        *(
+            (oci_with(**{part: odd}), "is damaged|holds no image")
+            for part in OCI_PARTS
+            for odd in ODD
+            if (part, odd) != ("layers", None)
+        ),
+        (docker_archive([LOWER], history=[1]), "no list of objects"),
+        (docker_archive([LOWER], history=[{"created_by": ["x"]}]), "no text"),
+        (docker_archive([LOWER], env=[1]), "no list of texts"),
+        (docker_archive([LOWER], user=0), "has a User that is no text"),
+        (docker_archive([LOWER]).replace(b"amd64", b"arm64"), "is not what its digest says"),
+        (docker_archive([LOWER]).replace(b"1111", b"2222"), "layer, sha256:[0-9a-f]{12}, that is not what its digest"),
     ],
 )
 def test_what_is_no_image_is_said_in_one_sentence(data, says):
@@ -118,3 +166,44 @@ def test_the_basis_that_cannot_be_told():
     (image,) = read(docker_archive(LAYERS))
     with pytest.raises(UserError, match="basis: the compressed size of app:1 cannot be told"):
         measure(image, "compressed")
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=3)
+    | st.sampled_from([digest(b"{}"), blob_name(b"{}")]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["manifests", "digest", "layers", "config", "Config", "Layers"]), inner)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(index=JSON, manifest=JSON, paper=JSON)
+def test_odd_papers_end_in_a_sentence_or_an_image(index, manifest, paper):
+    paper, members = encoded(paper), []
+    members.append((blob_name(paper), paper))
+    members.append(("manifest.json", encoded([{"Config": blob_name(paper), "Layers": []}, manifest])))
+    members += [("index.json", encoded({"manifests": [{"digest": digest(paper)}, index]})), (blob_name(b"{}"), b"{}")]
+    with suppress(UserError):
+        for image in read(tar(members)):
+            measure(image, "unpacked")
+
+
+@settings(max_examples=60, deadline=None)
+@given(at=st.integers(0, 10_000), value=st.binary(min_size=1, max_size=8))
+def test_damage_ends_in_a_sentence_or_an_image(at, value):
+    whole = oci_archive([LOWER, UPPER])
+    with suppress(UserError):
+        read(whole[:at] + value + whole[at + len(value) :])
+
+
+def test_lists_of_what_is_in_an_image_count_for_nothing():
+    listed = b'{\n "_type": "https://in-toto.io/Statement/v1", "x": [' + b"0," * 450_000 + b"0]}"
+    with tarfile.open(fileobj=io.BytesIO(docker_archive(LAYERS))) as whole:
+        members = [(member.name, whole.extractfile(member).read()) for member in whole]
+    assert read(tar([(blob_name(listed), listed), *members]))[0].unpacked == 1442

@@ -2,6 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.history import (
@@ -45,6 +47,50 @@ def test_a_secret_is_named_and_its_value_masked(line, found):
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        *("RAILS_MASTER_KEY", "APP_KEY", "MEILI_MASTER_KEY", "MYSQL_PWD", "SMTP_PWD", "SECRET_KEY", "SECRET_KEY_BASE"),
+        *("DB_PASS", "JWT_KEY", "NPM_TOKEN", "PGPASSWORD", "JWT_SECRET", "TOKEN_SECRET", "AWS_ACCESS_KEY"),
+    ],
+)
+def test_names_that_promise_a_secret(name):
+    found = secrets(f"ARG {name}={VALUE}", env=[f"{name}={VALUE}"])
+    assert found == [(name, "ENV"), (name, "ARG")]
+    assert secrets(f"RUN /bin/sh -c {name}=dummy ./build && {name}={VALUE} ./run") == [(name, "history")]
+
+
+@pytest.mark.parametrize(
+    "value", ["dummy", "Dummy", "build", "changeme", "change-me", "change_me", "placeholder", "xxx"]
+)
+@pytest.mark.parametrize("extra", ["", "'", '"'])
+def test_a_value_that_stands_for_none_is_no_secret(value, extra):
+    line = f"RUN /bin/sh -c SECRET_KEY={extra}{value}{extra} python manage.py collectstatic"
+    assert secrets(line, env=[f"SECRET_KEY_BASE={value}"]) == []
+    assert "***" not in instruction(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ENV SECRET_KEY_BASE=1",
+        "ENV SECRET_KEY_BASE_DUMMY=1",
+        "ENV JWT_TOKEN_EXPIRATION=30d",
+        "ENV JWT_TOKEN_EXPIRATION=never-again",
+        "ENV TOKEN_MAX_AGE=15m REFRESH_TOKEN_DURATION=3600s",
+        "ENV PASSWORD_RESET_TOKEN_TIMEOUT=1.5h",
+        "ENV OLD_PWD= PWD=/app OLDPWD=/usr/src",
+        "ENV GPG_KEY=A035C8C19219BA821ECEA86B64E628F8D684696D",
+        "ENV NGINX_GPGKEY_PATH=/etc/x SSL_KEY=/etc/ssl/private/app.key",
+        "ENV SORT_KEY=name PRIMARY_KEY=id PUBLISHABLE_KEY=pk_abcdefgh",
+        "ENV APP_SECRET=<your-secret> API_TOKEN=your_token_here",
+        "ENV APP_KEY= MODE=production",
+    ],
+)
+def test_names_and_values_that_promise_none(line):
+    assert secrets(line) == []
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "ENV APP_SECRET_FILE=/run/secrets/app",
@@ -72,6 +118,41 @@ def test_the_environment_is_searched_too():
     env = [f"APP_SECRET={VALUE}", "PATH=/bin", f"REDIS=redis://:{VALUE}@redis"]
     assert secrets(env=env) == [("APP_SECRET", "ENV"), ("REDIS", "ENV")]
     assert VALUE not in repr(secrets(env=env))
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "a",
+        "A_",
+        "a.",
+        "a.b-",
+        "://",
+        "://a:",
+        "cookie: ",
+        "authorization:bearer ",
+        " --token ",
+        " ",
+        "\" '",
+        "A=",
+        'A="',
+        " A",
+        " A=' ",
+        "\n\t",
+        " /bin/",
+        " /bin/sh",
+        "|1 ",
+        "@:",
+        "token=",
+    ],
+)
+@pytest.mark.parametrize("start", ["", "RUN /bin/sh -c ", "|1 A=b ", "ENV A=", "ARG "])
+def test_a_long_line_takes_time_in_proportion(start, word):
+    line = start + word * (120_000 // len(word)) + "\0"
+    began = time.process_time()
+    secrets(line, env=[f"A={line}"])
+    instruction(line)
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(

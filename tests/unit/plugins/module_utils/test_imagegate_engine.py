@@ -100,6 +100,25 @@ def test_the_platform_asked_for_or_each():
         engine.load("app:1", "linux/s390x", True)
 
 
+@pytest.mark.parametrize(
+    ("history", "settings", "says"),
+    [
+        ([{"CreatedBy": "RUN x"}], {}, "has a step of history without a size"),
+        ([{"CreatedBy": 1, "Size": 0}], {}, "or that is no text"),
+        ([None], {}, "has steps of history that are no list of objects"),
+        (HISTORY, {"Env": "A=b"}, "has an Env that is no list of texts"),
+        (HISTORY, {"User": 1}, "has a User that is no text"),
+        (HISTORY, ["x"], "has settings that are no object"),
+    ],
+)
+def test_an_engine_that_tells_something_odd_ends_in_a_sentence(history, settings, says):
+    api = Api(history=history)
+    inspected = api.inspect_image
+    api.inspect_image = lambda name: {**inspected(name), "Config": settings}
+    with pytest.raises(UserError, match=f"images: what the engine at here tells of app:1 {says}|{says}"):
+        ImageEngine(api, "here").load("app:1", "", False)
+
+
 def test_a_history_without_layers_still_adds_up():
     squashed = [{"CreatedBy": "", "Size": 300}, {"CreatedBy": "COPY x", "Size": 0}, {"CreatedBy": "RUN y", "Size": 0}]
     (image,) = ImageEngine(Api(history=squashed), "here").load("app:1", "", False)

@@ -72,6 +72,32 @@ def test_secrets_fail_without_a_limit():
     assert "hunter2" not in repr(judge("app", report(env=env), parse_limits({}), None, ()))
 
 
+NODE = [tar([(f"app/node_modules/{name}/index.js", name.encode() * 3000) for name in "abc"] + [("app/x", b"1" * 900)])]
+
+
+@pytest.mark.parametrize(
+    ("layers", "limit", "says"),
+    [
+        (LAYERS, 400, "together saves at most 600 B; the limit needs 600 B"),
+        (LAYERS, 399, "together saves at most 600 B of the 601 B that the limit needs"),
+        (NODE, 5000, "together saves at most 0 B of the 4.9 kB that the limit needs"),
+    ],
+)
+def test_advice_says_whether_it_reaches_the_limit(layers, limit, says):
+    measured = measure(read_archive([docker_archive(layers)], "x")[0], "unpacked")
+    result = judge("app", measured, parse_limits({"max_size": limit}), None, DEFAULT_FAIL_ON)[0]
+    assert says in result["advice"][-1]
+    assert len(result["advice"]) <= 5
+
+
+def test_a_failed_size_names_the_largest_directory():
+    measured = measure(read_archive([docker_archive(NODE)], "x")[0], "unpacked")
+    (result, *_others) = judge("app", measured, parse_limits({"max_size": 5000}), None, DEFAULT_FAIL_ON)
+    assert "largest directory: 9.0 kB /app/node_modules" in result["evidence"]
+    (result, *_others) = judge("app", measured, parse_limits({"max_size": 50_000}), None, DEFAULT_FAIL_ON)
+    assert "largest directory" not in repr(result)
+
+
 def test_a_failed_size_says_where_the_bytes_are_and_what_to_change():
     result = judge("app", report(), parse_limits({"max_size": 999}), None, ("size",))[0]
     assert (result["measured"], result["limit"]) == ("1.0 kB", "999 B")

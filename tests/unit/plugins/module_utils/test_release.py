@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import EdgeError, EngineError
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import EdgeError, EngineError, StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import dataservices, retention
 from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import Outcome, plan, release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
-from ansible_collections.sluice.deploy.plugins.module_utils.release.run import StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.directory import Deployed, Serving
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
     FakeEngine,

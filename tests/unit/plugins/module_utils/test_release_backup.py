@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import archives, backup, restore
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
-from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run, StepError
+from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Volume
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
     FakeEngine,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import checks
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, Image, Project
-from ansible_collections.sluice.deploy.plugins.module_utils.release.run import StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.results import gate_result
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Health, Service
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import EngineError
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import EngineError, StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import checks, health
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, Project
 from ansible_collections.sluice.deploy.plugins.module_utils.release.module import failure
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
-from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run, StepError
+from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Health, Service
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
     FakeEngine,

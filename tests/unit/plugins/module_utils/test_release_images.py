@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import images
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Image
-from ansible_collections.sluice.deploy.plugins.module_utils.release.run import StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Build, Service
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import World, description, run_in
 
