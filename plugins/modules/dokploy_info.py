@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - sluice.deploy.dokploy
   - sluice.deploy.dokploy.key
   - sluice.deploy.dokploy.place
+  - sluice.deploy.reading
 options:
   name:
     description: Name of a Compose service in O(environment).
@@ -51,16 +52,6 @@ options:
     elements: str
     choices: [place, settings, version, checks]
     default: [place, settings]
-attributes:
-  check_mode:
-    description: Reads only, so that check mode makes no difference.
-    support: full
-  diff_mode:
-    description: Reads only, so that there is nothing to show.
-    support: none
-  idempotent:
-    description: Reads only.
-    support: full
 """
 
 EXAMPLES = r"""
