@@ -44,4 +44,5 @@ options:
     default: ""
 notes:
   - Needs root, the docker command with Compose and buildx, and Python 3.10 or later on the server.
+  - All modules of the group C(group/sluice.deploy.stack) take these options from module_defaults.
 """

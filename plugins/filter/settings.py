@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import yaml
 
 from ..module_utils.errors import nearest
 
 
-def unknown_settings(given: Iterable[str], known: Iterable[str]) -> list[str]:
-    """A sentence for each given name that is not known, with the nearest one that is."""
-    names = list(known)
-    return [f"{name} is not a setting{nearest(name, names)}" for name in sorted(given) if name and name not in names]
+def unknown_settings(given: Iterable[str], role: str) -> list[str]:
+    """A sentence for each given name that is no setting of the role in that directory, with the nearest one that is."""
+    specs = yaml.safe_load(Path(role, "meta/argument_specs.yml").read_text(encoding="utf-8"))
+    names = list(specs["argument_specs"]["main"]["options"])
+    return [f"{name} is not a setting{nearest(name, names)}" for name in sorted(given) if name not in names]
 
 
 class FilterModule:

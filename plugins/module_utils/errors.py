@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 
@@ -120,6 +121,19 @@ class PatternRefusedError(SluiceError):
 
 class PatternNotLinearError(SluiceError):
     """The pattern uses something that a linear-time search cannot do."""
+
+
+@contextlib.contextmanager
+def one_message(module: Any) -> Iterator[None]:
+    """Whatever trouble is expected inside ends the module with one message, without a traceback."""
+    try:
+        yield
+    except UserError as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        # A write to a full disk, for one, names no file.
+        where = f"{error.filename}: " if error.filename else ""
+        module.fail_json(msg=f"{where}{error.strerror or error}")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

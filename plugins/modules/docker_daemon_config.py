@@ -71,7 +71,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.dockerhost import daemon_config
-from ..module_utils.errors import UserError
+from ..module_utils.errors import UserError, one_message
 from ..module_utils.files import write_whole
 
 UNIT = "docker.service"
@@ -174,13 +174,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = apply(module)
-    except UserError as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename}: {error.strerror}")
-    module.exit_json(**result)
+    with one_message(module):
+        module.exit_json(**apply(module))
 
 
 if __name__ == "__main__":

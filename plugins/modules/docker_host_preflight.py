@@ -12,13 +12,8 @@ description:
   - Changes nothing.
 author:
   - The sluice.deploy maintainers (@sluice)
-attributes:
-  check_mode:
-    description: It only reads.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
+extends_documentation_fragment:
+  - sluice.deploy.reading
 options:
   source:
     description: Where the engine's packages come from.

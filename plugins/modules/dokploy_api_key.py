@@ -88,20 +88,15 @@ requests:
   sample: {reads: 1, writes: 3}
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..module_utils.dokploy.arguments import run_module
+from ..module_utils.dokploy.arguments import AnsibleModule, Client, run_module
 from ..module_utils.dokploy.bootstrap import (
     Administrator,
     create_api_key,
     sign_in,
     sign_up,
 )
-
-if TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
-
-    from ..module_utils.dokploy.client import Client
 
 
 def act(module: AnsibleModule, client: Client) -> dict[str, Any]:

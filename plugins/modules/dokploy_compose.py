@@ -140,13 +140,7 @@ requests:
 
 from typing import TYPE_CHECKING, Any
 
-from ..module_utils.dokploy.arguments import (
-    PLACE,
-    REMOVAL,
-    run_module,
-    secret_texts,
-    texts,
-)
+from ..module_utils.dokploy.arguments import PLACE, REMOVAL, AnsibleModule, Client, run_module, secret_texts, texts
 from ..module_utils.dokploy.composefile import check_compose_file
 from ..module_utils.dokploy.render import render_stack
 from ..module_utils.dokploy.services import (
@@ -163,9 +157,6 @@ from ..module_utils.secretvalues.values import check_secrets
 from ..module_utils.stack.parse import parse_stack
 
 if TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
-
-    from ..module_utils.dokploy.client import Client
     from ..module_utils.stack import Stack
 
 

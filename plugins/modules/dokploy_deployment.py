@@ -143,17 +143,12 @@ requests:
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..module_utils.dokploy.arguments import SERVICE, run_module, secret_texts
+from ..module_utils.dokploy.arguments import SERVICE, AnsibleModule, Client, run_module, secret_texts
 from ..module_utils.dokploy.deployment import Timeline
 from ..module_utils.dokploy.rollout import Rollout, Wish
 from ..module_utils.errors import UserError
-
-if TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
-
-    from ..module_utils.dokploy.client import Client
 
 
 def act(module: AnsibleModule, client: Client) -> dict[str, Any]:

@@ -107,16 +107,11 @@ requests:
   sample: {reads: 1, writes: 0}
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..module_utils.dokploy.arguments import SERVICE, run_module
+from ..module_utils.dokploy.arguments import SERVICE, AnsibleModule, Client, run_module
 from ..module_utils.dokploy.domains import Domain
 from ..module_utils.dokploy.routing import ensure_domains
-
-if TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
-
-    from ..module_utils.dokploy.client import Client
 
 DOMAIN = {
     "host": {"type": "str", "required": True},

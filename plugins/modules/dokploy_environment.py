@@ -59,18 +59,13 @@ requests:
   sample: {reads: 1, writes: 0}
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..module_utils.dokploy.arguments import REMOVAL, run_module
+from ..module_utils.dokploy.arguments import REMOVAL, AnsibleModule, Client, run_module
 from ..module_utils.dokploy.projects import (
     ensure_environment,
     remove_environment,
 )
-
-if TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
-
-    from ..module_utils.dokploy.client import Client
 
 
 def act(module: AnsibleModule, client: Client) -> dict[str, Any]:

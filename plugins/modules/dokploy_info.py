@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - sluice.deploy.dokploy
   - sluice.deploy.dokploy.key
   - sluice.deploy.dokploy.place
+  - sluice.deploy.reading
 options:
   name:
     description: Name of a Compose service in O(environment).
@@ -51,16 +52,6 @@ options:
     elements: str
     choices: [place, settings, version, checks]
     default: [place, settings]
-attributes:
-  check_mode:
-    description: Reads only, so that check mode makes no difference.
-    support: full
-  diff_mode:
-    description: Reads only, so that there is nothing to show.
-    support: none
-  idempotent:
-    description: Reads only.
-    support: full
 """
 
 EXAMPLES = r"""
@@ -114,22 +105,13 @@ requests:
   sample: {reads: 2, writes: 0}
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..module_utils.dokploy.arguments import (
-    PLACE,
-    run_module,
-    secret_texts,
-)
+from ..module_utils.dokploy.arguments import PLACE, AnsibleModule, Client, run_module, secret_texts
 from ..module_utils.dokploy.checks import check_deployment
 from ..module_utils.dokploy.lookup import find_place, names
 from ..module_utils.dokploy.settings import check_settings
 from ..module_utils.errors import UserError
-
-if TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
-
-    from ..module_utils.dokploy.client import Client
 
 
 def act(module: AnsibleModule, client: Client) -> dict[str, Any]:

@@ -74,7 +74,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.errors import UserError
+from ..module_utils.errors import UserError, one_message
 from ..module_utils.files import put_in_place, write_draft
 
 
@@ -164,14 +164,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
+    with one_message(module):
         changes = find_changes(module.params["files"])
         if not module.check_mode:
             apply(changes)
-    except UserError as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename}: {error.strerror}")
     module.exit_json(
         changed=bool(changes),
         changed_paths=[str(change.path) for change in changes],

@@ -78,7 +78,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.dockerhost import firewall
 from ..module_utils.dockerhost.facts import find_ssh_ports, parse_default_devices, read_text
-from ..module_utils.errors import UserError
+from ..module_utils.errors import UserError, one_message
 from ..module_utils.files import write_whole
 from ..module_utils.listeners import read_listeners
 
@@ -158,13 +158,8 @@ def main() -> None:
     )
     path = Path(module.params["path"])
     ensure = ensure_present if module.params["state"] == "present" else ensure_absent
-    try:
-        result = ensure(module, path, path.read_text(encoding="utf-8") if path.exists() else "")
-    except UserError as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"{error.filename}: {error.strerror}")
-    module.exit_json(**result)
+    with one_message(module):
+        module.exit_json(**ensure(module, path, path.read_text(encoding="utf-8") if path.exists() else ""))
 
 
 if __name__ == "__main__":

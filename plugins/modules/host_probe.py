@@ -13,16 +13,8 @@ description:
   - A failed check is a result and does not fail the task; M(sluice.deploy.verify_report) fails by all results.
 author:
   - The sluice.deploy maintainers (@sluice)
-attributes:
-  check_mode:
-    description: It only reads.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  idempotent:
-    description: Never changes anything.
-    support: full
+extends_documentation_fragment:
+  - sluice.deploy.reading
 options:
   stack:
     description: Name of the stack, or of the Compose project where something else deployed it.

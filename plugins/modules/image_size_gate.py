@@ -18,16 +18,8 @@ description:
     figure stands then, which is smaller by the length of those targets, some kilobytes for a Debian system.
   - Files are looked at as a stream. Nothing is unpacked to disk, and memory stays below 100 MB whatever the image.
   - A size that equals its limit passes.
-attributes:
-  check_mode:
-    description: Only reads; a run in check mode is the same run.
-    support: full
-  diff_mode:
-    description: Changes nothing, so that there is nothing to show.
-    support: none
-  idempotent:
-    description: Never changes anything.
-    support: full
+extends_documentation_fragment:
+  - sluice.deploy.reading
 options:
   images:
     description:

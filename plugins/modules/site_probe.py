@@ -17,15 +17,11 @@ author:
 requirements:
   - cryptography, for certificates; Ansible itself brings it
   - jmespath, for the login
+extends_documentation_fragment:
+  - sluice.deploy.reading
 attributes:
   check_mode:
     description: It only reads, apart from logging in.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  idempotent:
-    description: Never changes anything.
     support: full
 options:
   domain:

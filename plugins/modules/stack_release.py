@@ -27,7 +27,7 @@ options:
   gates:
     description:
       - Level of each gate, V(fail), V(warn) or V(off); V(fail) by default.
-      - The gates are V(disk), V(memory), V(image_size), V(dockerfile), V(image_secrets), V(smoke), V(log_patterns)
+      - The gates are V(disk), V(memory), V(dockerfile), V(image_size), V(image_secrets), V(smoke), V(log_patterns)
         and V(log_secrets).
     type: dict
     default: {}

@@ -7,11 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback
+from ansible.module_utils.basic import AnsibleModule as AnsibleModule
+from ansible.module_utils.basic import env_fallback
 
 from ..errors import UserError
 from ..secretvalues.redaction import mask_assignments
-from .client import Client, Server
+from .client import Client as Client
+from .client import Server
 
 CONNECTION: dict[str, Any] = {
     "url": {"type": "str", "required": True, "fallback": (env_fallback, ["DOKPLOY_URL"])},

@@ -1,11 +1,12 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The gates that a release passes: on its images, and on its running containers before the switch."""
+"""The gates that a release passes, by name; the tables at the end say what each looks at, and so when."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from .. import secretscan
 from ..errors import StepError
@@ -13,23 +14,23 @@ from ..results import GateResult, gate_result
 from ..secretscan import report
 from ..sizes import format_size, parse_size
 from ..stack import Health, Service
+from . import dockerfile, preflight
 from .engine import Container, Image, Project
 from .health import answers
 from .run import Run
 
+Gate = Callable[..., list[GateResult]]
 _LOG_LINES = 5000
 
 
 def judge(run: Run, results: list[GateResult]) -> None:
-    """Keep the results, at the level that the settings give each gate.
+    """Keep the results.
 
     Raises:
         StepError: A gate failed.
     """
-    levelled = [_at_level(run, r) for r in results]
-    kept = [r for r in levelled if r is not None]
-    run.gates += kept
-    for result in kept:
+    run.gates += results
+    for result in results:
         if result["status"] == "fail":
             raise StepError(
                 f"gate {result['id']} failed: {result['title']} does not hold",
@@ -38,13 +39,38 @@ def judge(run: Run, results: list[GateResult]) -> None:
             )
 
 
-def image_gates(run: Run, images: Mapping[str, Image]) -> list[GateResult]:
-    services = run.stack.released
-    results = [image_size(s, images[s.name]) for s in services if s.max_size]
-    if run.settings.level("image_secrets") != "off":
-        texts = {f"image of {s.name}": "\n".join(run.engine.history(images[s.name])) for s in services}
-        results.append(_leaks("image_secrets", "No secret stands in the images' history or environment", run, texts))
+def look(gates: Mapping[str, Gate], run: Run, *subject: object) -> list[GateResult]:
+    """What these gates say of the subject, each at the level that the settings give it; what is off does not look."""
+    results = []
+    for name, gate in gates.items():
+        level = run.settings.level(name)
+        for result in gate(run, *subject) if level != "off" else []:
+            if level == "warn" and result["status"] == "fail":
+                result["status"] = "warn"
+            result["evidence"] = [run.redact(line) for line in result["evidence"]]
+            results.append(result)
     return results
+
+
+def server_gates(run: Run) -> list[GateResult]:
+    """The gates on the server, before anything is fetched."""
+    return look(_SERVER, run)
+
+
+def build_gates(run: Run, service: Service, path: Path) -> list[GateResult]:
+    """The gates on a service's Dockerfile, before it is built."""
+    return look(_BUILD, run, service, path)
+
+
+def image_gates(run: Run, images: Mapping[str, Image]) -> list[GateResult]:
+    """The gates on the images, before anything starts."""
+    return look(_IMAGES, run, images)
+
+
+def release_gates(run: Run, project: Project) -> list[GateResult]:
+    """The gates on the running release; requests go straight to its containers, past the edge."""
+    found = {c.service: c for c in run.engine.containers(project.name)}
+    return look(_RUNNING, run, found, {c.service: run.engine.logs(c.id, _LOG_LINES) for c in found.values()})
 
 
 def image_size(service: Service, image: Image) -> GateResult:
@@ -59,21 +85,6 @@ def image_size(service: Service, image: Image) -> GateResult:
         evidence=[f"{image.reference}: {format_size(image.size)} unpacked"],
         advice=[] if fits else ["Run the image_size_gate module on it: it lists the layers, and what would save most."],
     )
-
-
-def release_gates(run: Run, project: Project) -> list[GateResult]:
-    """The gates on the running release; requests go straight to its containers, past the edge."""
-    found = {c.service: c for c in run.engine.containers(project.name)}
-    results = [
-        smoke(s, s.health, found[s.name], run.stack.domain)
-        for s in run.stack.web
-        if s.health and s.health.path and s.name in found
-    ]
-    logs = {c.service: run.engine.logs(c.id, _LOG_LINES) for c in found.values()}
-    results += [log_patterns(s, logs.get(s.name, "")) for s in run.stack.released if s.fail_on_log]
-    if run.settings.level("log_secrets") != "off":
-        results.append(_leaks("log_secrets", "No secret stands in the new containers' logs", run, logs))
-    return results
 
 
 def smoke(service: Service, health: Health, container: Container, host: str = "") -> GateResult:
@@ -111,11 +122,47 @@ def _leaks(id: str, title: str, run: Run, texts: Mapping[str, str]) -> GateResul
     return result
 
 
-def _at_level(run: Run, result: GateResult) -> GateResult | None:
-    level = run.settings.level(result["id"].partition(".")[0])
-    if level == "off":
-        return None
-    if level == "warn" and result["status"] == "fail":
-        result["status"] = "warn"
-    result["evidence"] = [run.redact(line) for line in result["evidence"]]
-    return result
+def _disk(run: Run) -> list[GateResult]:
+    return [preflight.disk(preflight.free_bytes(run), run.settings.minimum_free)]
+
+
+def _memory(run: Run) -> list[GateResult]:
+    return [preflight.memory(run, preflight.meminfo())]
+
+
+def _dockerfile(run: Run, service: Service, path: Path) -> list[GateResult]:
+    target = service.build.target if service.build else ""
+    return [dockerfile.check(path, target, service.name, run.settings.hadolint)]
+
+
+def _image_size(run: Run, images: Mapping[str, Image]) -> list[GateResult]:
+    return [image_size(s, images[s.name]) for s in run.stack.released if s.max_size]
+
+
+def _image_secrets(run: Run, images: Mapping[str, Image]) -> list[GateResult]:
+    texts = {f"image of {s.name}": "\n".join(run.engine.history(images[s.name])) for s in run.stack.released}
+    return [_leaks("image_secrets", "No secret stands in the images' history or environment", run, texts)]
+
+
+def _smoke(run: Run, found: Mapping[str, Container], logs: Mapping[str, str]) -> list[GateResult]:
+    return [
+        smoke(s, s.health, found[s.name], run.stack.domain)
+        for s in run.stack.web
+        if s.health and s.health.path and s.name in found
+    ]
+
+
+def _log_patterns(run: Run, found: Mapping[str, Container], logs: Mapping[str, str]) -> list[GateResult]:
+    return [log_patterns(s, logs.get(s.name, "")) for s in run.stack.released if s.fail_on_log]
+
+
+def _log_secrets(run: Run, found: Mapping[str, Container], logs: Mapping[str, str]) -> list[GateResult]:
+    return [_leaks("log_secrets", "No secret stands in the new containers' logs", run, logs)]
+
+
+_SERVER: dict[str, Gate] = {"disk": _disk, "memory": _memory}
+_BUILD: dict[str, Gate] = {"dockerfile": _dockerfile}
+_IMAGES: dict[str, Gate] = {"image_size": _image_size, "image_secrets": _image_secrets}
+_RUNNING: dict[str, Gate] = {"smoke": _smoke, "log_patterns": _log_patterns, "log_secrets": _log_secrets}
+GATES = (*_SERVER, *_BUILD, *_IMAGES, *_RUNNING)
+"""The names that settings give levels to, in the order in which the gates look."""

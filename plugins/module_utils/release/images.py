@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import EngineError, StepError
 from ..stack import Build, Service
 from . import dockerfile
-from .checks import judge
+from .checks import build_gates, judge
 from .docker import build_secret_files
 from .engine import Image
 from .run import Run
@@ -84,8 +84,7 @@ def _built(run: Run, service: Service, build: Build, log: Path) -> Image:
     if build.write_dockerignore and not ignore.exists():
         ignore.write_text(dockerfile.DOCKERIGNORE, encoding="utf-8")
     path = context / build.dockerfile
-    if run.settings.level("dockerfile") != "off":
-        judge(run, [dockerfile.check(path, build.target, service.name, run.settings.hadolint)])
+    judge(run, build_gates(run, service, path))
     values = {k: run.secrets[v] for k, v in build.secrets.items() if not v.startswith("/")}
     paths = {k: Path(v) for k, v in build.secrets.items() if v.startswith("/")}
     directory, files = build_secret_files(values)

@@ -17,11 +17,10 @@ from ..secretvalues.values import check_secrets
 from ..stack.directory import StackState
 from ..stack.fields import Fields
 from ..stack.parse import parse_stack
+from .checks import GATES
 from .docker import Docker
 from .edge import CommandEdge, NoEdge
 from .run import LEVELS, Run, Settings
-
-GATES = ("disk", "memory", "image_size", "dockerfile", "image_secrets", "smoke", "log_patterns", "log_secrets")
 
 _NEXT = "mend the cause, then run the same play again."
 

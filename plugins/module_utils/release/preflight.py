@@ -16,13 +16,18 @@ from .run import Run
 _MEMORY = Path("/proc/meminfo")
 
 
-def gates(run: Run) -> list[GateResult]:
-    free = {
+def free_bytes(run: Run) -> dict[str, int]:
+    """The room in each place that a release fills."""
+    return {
         "the engine keeps its data": run.engine.free_bytes(),
         # Dumps, secrets and records; often the same file system, and sometimes not.
         f"{run.state.directory} lies": shutil.disk_usage(run.state.directory).free,
     }
-    return [disk(free, run.settings.minimum_free), memory(run, _MEMORY.read_text(encoding="ascii"))]
+
+
+def meminfo() -> str:
+    """What the kernel says of its memory."""
+    return _MEMORY.read_text(encoding="ascii")
 
 
 def disk(free: Mapping[str, int], least: int) -> GateResult:
@@ -42,10 +47,10 @@ def disk(free: Mapping[str, int], least: int) -> GateResult:
     )
 
 
-def memory(run: Run, meminfo: str) -> GateResult:
+def memory(run: Run, told: str) -> GateResult:
     """Both colours run at once for a while; a warning, since limits are seldom reached."""
     needed = sum(s.limits.memory_bytes for s in run.stack.released)
-    found = re.search(r"^MemAvailable:\s+(\d+) kB", meminfo, re.MULTILINE)
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", told, re.MULTILINE)
     if not needed or not found:
         reason = (
             "no service has limits.memory" if not needed else "the kernel does not say how much memory is available"

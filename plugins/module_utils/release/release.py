@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import EngineError, StepError
 from ..stack import Colour, Service
 from ..stack.directory import Deployed, Journal
-from . import backup, checks, dataservices, files, images, passwords, preflight, retention
+from . import backup, checks, dataservices, files, images, passwords, retention
 from .activate import activate, point_edge, resume
 from .engine import Image, Project
 from .files import Rendered
@@ -48,7 +48,7 @@ def release(run: Run) -> Outcome:
         if already:
             return Outcome(bool(actions), already.release, already.colour, actions, already.release)
     with run.step("preflight"):
-        checks.judge(run, preflight.gates(run))
+        checks.judge(run, checks.server_gates(run))
     with run.step("images"):
         found = images.resolve(run)
         fast = run.engine.start_interval()

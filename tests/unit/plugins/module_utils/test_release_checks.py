@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import http.server
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import checks
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, Image, Project
-from ansible_collections.sluice.deploy.plugins.module_utils.results import gate_result
+from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
+from ansible_collections.sluice.deploy.plugins.module_utils.results import GateResult, gate_result
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Health, Service
+from ansible_collections.sluice.deploy.plugins.modules import stack_release
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
     FakeEngine,
     World,
@@ -22,6 +26,7 @@ from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes imp
     run_in,
 )
 
+PROJECT = Path(__file__).resolve().parents[4]
 WEB = Service(name="web", port=1, health=Health(path="/healthz", expect='"ok"'))
 
 
@@ -76,13 +81,29 @@ def test_log_patterns() -> None:
 def test_levels(tmp_path: Path, level: str, status: str | None) -> None:
     run = run_in(World(), tmp_path, description("1"), levels={"smoke": level})
     failed = gate_result("smoke.web", "web answers", "fail", evidence=["a-long-token-value stands here"])
+    results = checks.look({"smoke": lambda run: [failed]}, run)
     if status is None:
         with pytest.raises(StepError, match=r"gate smoke\.web failed: web answers does not hold"):
-            checks.judge(run, [failed])
+            checks.judge(run, results)
     else:
-        checks.judge(run, [failed])
+        checks.judge(run, results)
     assert [g["status"] for g in run.gates] == ([status or "fail"] if status != "" else [])
     assert "a-long-token-value" not in str(run.gates)
+
+
+def test_a_gate_that_is_off_does_not_look(tmp_path: Path) -> None:
+    def gate(run: Run) -> list[GateResult]:
+        raise AssertionError("it looked")
+
+    assert checks.look({"smoke": gate}, run_in(World(), tmp_path, description("1"), levels={"smoke": "off"})) == []
+
+
+def test_a_gate_that_is_written_is_a_gate_that_settings_know() -> None:
+    settings = yaml.safe_load((PROJECT / "roles/compose_stack/meta/argument_specs.yml").read_text(encoding="utf-8"))
+    option = yaml.safe_load(stack_release.DOCUMENTATION)["options"]["gates"]
+    role = settings["argument_specs"]["main"]["options"]["compose_stack_gates"]
+    for text in (" ".join(option["description"]), role["description"]):
+        assert re.findall(r"V\((\w+)\)", text.partition("The gates are")[2]) == list(checks.GATES)
 
 
 class Talkative(FakeEngine):
