@@ -19,9 +19,10 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from ..errors import UserError
 from ..results import GateResult
 from ..stack import Service, Stack
-from ..stack.directory import Deployed, Journal, Serving
+from ..stack.directory import Deployed, Journal, Serving, read_description
 from ..stack.parse import parse_stack
 from . import files, passwords
 from .checks import judge
@@ -182,8 +183,16 @@ def restore(run: Run, deployed: Deployed) -> None:
 
 def stack_of(run: Run, deployed: Deployed) -> Stack:
     """The stack as a release on disk knew it."""
-    content = files.read_description(run.state.release_directory(deployed.release))
-    return parse_stack(content["description"]) if content else run.stack
+    content = read_description(run.state.release_directory(deployed.release))
+    if not content:
+        return run.stack
+    try:
+        return parse_stack(content["description"])
+    except UserError as error:
+        raise UserError(
+            f"release {deployed.release} was described in a form that this version of the collection does not know"
+            f" ({error}): run the newer version that released it."
+        )
 
 
 def _start(run: Run, journal: Journal, project: Project) -> dict[str, int]:

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..stack.directory import write_description
 from . import files
 from .engine import EngineError, Image
 from .files import Rendered
@@ -64,7 +65,7 @@ def start(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:
         before = restarts(run, project)
         run.engine.up(project, [s.name for s in services])
         wait_healthy(run, project, services, before)
-        files.write_description(directory, {"id": data.id, "secrets": data.fingerprints})
+        write_description(directory, {"id": data.id, "secrets": data.fingerprints})
     except (StepError, EngineError, OSError):
         _put_back(run, former)
         raise

@@ -10,7 +10,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..files import write_whole
 from ..stack import Service
@@ -67,18 +66,6 @@ def write_project(
                 owner = secret.uid if secret.uid is not None else _owner(run, service, images[service.name])
                 if owner:
                     os.chown(place / secret.name, owner, owner)
-
-
-def write_description(directory: Path, content: Mapping[str, Any]) -> None:
-    write_whole(directory / "release.json", json.dumps(content, indent=1, sort_keys=True) + "\n")
-
-
-def read_description(directory: Path) -> dict[str, Any] | None:
-    path = directory / "release.json"
-    if not path.exists():
-        return None
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
 
 
 def write_colour(project: Project) -> None:

@@ -27,7 +27,7 @@ def resolve(run: Run) -> dict[str, Image]:
     Raises:
         StepError: An image cannot be had.
     """
-    log = run.state.directory / "build.log"
+    log = run.state.build_log
     log.unlink(missing_ok=True)
     images: dict[str, Image] = {}
     for service in run.stack.services.values():

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..stack import Colour, Service
-from ..stack.directory import Deployed, Journal
+from ..stack.directory import Deployed, Journal, read_description, write_description
 from . import backup, checks, dataservices, files, images, passwords, preflight, retention
 from .activate import activate, point_edge, resume
 from .engine import EngineError, Image, Project
@@ -175,7 +175,7 @@ def _prepare(run: Run, project: Project, data: Rendered, found: Mapping[str, Ima
     """What must be there before the new containers: networks, volumes, data services, migrated schema."""
     hook = run.stack.pre_release
     with run.step("stateful"):
-        run.engine.ensure_network(run.stack.name)
+        run.engine.ensure_network(run.stack.network)
         if run.settings.edge_network:
             run.engine.ensure_network(run.settings.edge_network)
         for service in run.stack.services.values():
@@ -200,14 +200,14 @@ def _volumes(run: Run, service: Service) -> None:
     for volume in service.volumes:
         if volume.named:
             owner = volume.uid if volume.uid is not None else (int(user) if user.isdigit() else None)
-            run.engine.ensure_volume(f"{run.stack.name}_{volume.source}", owner)
+            run.engine.ensure_volume(run.stack.volume(volume.source), owner)
 
 
 def _data_differs(run: Run, data: Rendered) -> bool:
     """Whether the stateful services must be touched; refuses what would lock an app out of its data."""
     if not run.stack.stateful:
         return False
-    then = files.read_description(run.state.data)
+    then = read_description(run.state.data)
     if not then:
         return True
     dataservices.refuse_other_major(run, data)
@@ -228,7 +228,7 @@ def _write(run: Run, target: Deployed, rendered: Rendered, found: Mapping[str, I
     for service in services:
         run.engine.keep(found[service.name], tags[service.name])
     files.write_project(run, directory, rendered, services, found)
-    files.write_description(
+    write_description(
         directory,
         {
             "description": run.description,
@@ -236,9 +236,8 @@ def _write(run: Run, target: Deployed, rendered: Rendered, found: Mapping[str, I
             "keep": tags,
         },
     )
-    log = run.state.directory / "build.log"
-    if log.exists():
-        shutil.copy2(log, directory / "build.log")
+    if run.state.build_log.exists():
+        shutil.copy2(run.state.build_log, run.state.build_log_of(target.release))
 
 
 def _record(run: Run, target: Deployed, found: Mapping[str, Image]) -> dict[str, Any]:

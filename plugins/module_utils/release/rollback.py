@@ -8,8 +8,8 @@ import time
 from dataclasses import replace
 
 from ..stack import Colour
-from ..stack.directory import Deployed, Journal, Serving
-from . import checks, dataservices, files, passwords
+from ..stack.directory import Deployed, Journal, Serving, read_description
+from . import checks, dataservices, passwords
 from .activate import activate, resume, stack_of
 from .engine import Project
 from .release import Outcome
@@ -83,7 +83,7 @@ def _colour(run: Run, serving: Serving, release: str) -> Colour:
 
 
 def _images_present(run: Run, target: Deployed) -> None:
-    content = files.read_description(run.state.release_directory(target.release))
+    content = read_description(run.state.release_directory(target.release))
     if content is None:
         raise StepError(f"the files of release {target.release} are gone", advice="Release that version anew.")
     gone = [name for name, image in content["images"].items() if not run.engine.image(image)]

@@ -18,6 +18,7 @@ from ..errors import UserError
 from ..files import write_whole
 from .model import Colour
 
+_BUILD_LOG, _DESCRIPTION = "build.log", "release.json"
 _T = TypeVar("_T")
 
 
@@ -60,6 +61,9 @@ class StackState:
         self.sources = self.directory / "sources"
         self.lock_file = self.directory / "lock"
         self.failure_log = self.directory / "failed.log"
+        self.build_log = self.directory / _BUILD_LOG
+        self.passwords_note = self.directory / "passwords.json"
+        self.restore_note = self.directory / "restore.json"
         self._serving = self.directory / "serving.json"
         self._journal = self.directory / "journal.json"
         self._records = self.directory / "releases.jsonl"
@@ -71,6 +75,14 @@ class StackState:
 
     def release_directory(self, release: str) -> Path:
         return self.releases / release
+
+    def build_log_of(self, release: str) -> Path:
+        return self.release_directory(release) / _BUILD_LOG
+
+    @property
+    def recorded(self) -> bool:
+        """Whether a release of this collection ever served here."""
+        return self._serving.exists()
 
     def serving(self) -> Serving:
         return self._read(self._serving, _serving) or Serving()
@@ -122,23 +134,58 @@ class StackState:
                 write_whole(self._key, key)
         return {n: hmac.new(key.encode(), v.encode(), hashlib.sha256).hexdigest() for n, v in values.items()}
 
-    def _read(self, path: Path, understand: Callable[[dict[str, Any]], _T]) -> _T | None:
-        if not path.exists():
-            return None
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            raise UserError(
-                f"{path} is empty or cut off, as a power failure leaves a file: see with docker ps which release runs"
-                f" (newest records: {self._records}), move the file away, and run again."
-            )
-        try:
-            return understand(value)
-        except (AttributeError, KeyError, TypeError):
-            raise UserError(
-                f"{path} is of a form that this version of the collection does not know: run the newer version that"
-                " wrote it."
-            )
+    def _read(self, path: Path, understand: Callable[[Any], _T]) -> _T | None:
+        records = f"newest records: {self._records}"
+        advice = f"see with docker ps which release runs ({records}), move the file away, and run again"
+        return read_state(path, understand, advice)
+
+
+def read_state(path: Path, understand: Callable[[Any], _T], advice: str) -> _T | None:
+    """A state file; None where there is none.
+
+    Args:
+        understand: Makes of the file's JSON what it stands for; what is no such thing raises a KeyError, TypeError,
+            AttributeError or ValueError.
+        advice: What to do about a file that is lost.
+
+    Raises:
+        UserError: The file is empty, cut off, or of a form that this version does not know.
+    """
+    if not path.exists():
+        return None
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise UserError(f"{path} is empty or cut off, as a power failure leaves a file: {advice}.")
+    try:
+        return understand(value)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise UserError(
+            f"{path} is of a form that this version of the collection does not know: run the newer version that"
+            " wrote it."
+        )
+
+
+def write_description(directory: Path, content: Mapping[str, Any]) -> None:
+    """What a project's directory says of itself: a release its stack and images, the data services their id."""
+    write_whole(directory / _DESCRIPTION, json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def read_description(directory: Path) -> dict[str, Any] | None:
+    """What `write_description` wrote; None where there is nothing.
+
+    Raises:
+        UserError: It is empty, cut off, or of a form that this version does not know.
+    """
+    advice = "move the file away, and run again; there is no rollback to a release without it"
+    return read_state(directory / _DESCRIPTION, _description, advice)
+
+
+def _description(value: Any) -> dict[str, Any]:
+    for key in ("id", "secrets") if "id" in value else ("description", "images"):
+        if not isinstance(value[key], str if key == "id" else dict):
+            raise TypeError(key)
+    return dict(value)
 
 
 def _journal(value: dict[str, Any]) -> Journal:
