@@ -40,12 +40,14 @@ def keep_tag(run: Run, service: str, image: Image) -> str:
 
 def render_release(run: Run, images: Mapping[str, Image], start_interval: bool) -> Rendered:
     stack = run.stack
-    compose = render.release_compose(stack, _references(run, images), run.settings.edge_network, start_interval)
+    references, mute = _references(run, images), _mute(run, stack.released, images)
+    compose = render.release_compose(stack, references, run.settings.edge_network, start_interval, mute)
     return _rendered(run, stack.released, compose)
 
 
 def render_data(run: Run, images: Mapping[str, Image], start_interval: bool) -> Rendered:
-    compose = render.data_compose(run.stack, _references(run, images), start_interval)
+    mute = _mute(run, run.stack.stateful, images)
+    compose = render.data_compose(run.stack, _references(run, images), start_interval, mute)
     return _rendered(run, run.stack.stateful, compose)
 
 
@@ -80,6 +82,16 @@ def write_colour(project: Project) -> None:
 
 def _references(run: Run, images: Mapping[str, Image]) -> dict[str, str]:
     return {name: image.pinned(keep_tag(run, name, image)) for name, image in images.items()}
+
+
+def _mute(run: Run, services: Sequence[Service], images: Mapping[str, Image]) -> set[str]:
+    """Services with a health `path` whose images hold nothing that could ask for it; found out once for each image."""
+    asked = [s for s in services if s.health and s.health.path and not s.health.command and images[s.name].id]
+    known = run.state.known_to_ask()
+    new = {i: run.engine.can_ask(images[s.name]) for s in asked if (i := images[s.name].id) not in known}
+    if new:
+        run.state.note_who_can_ask(new)
+    return {s.name for s in asked if not {**known, **new}[images[s.name].id]}
 
 
 def _rendered(run: Run, services: Sequence[Service], compose: render.Compose) -> Rendered:

@@ -7,12 +7,12 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 
 from ..stack import Build, Service
 from . import dockerfile
 from .checks import judge
-from .docker import build_secret_files
 from .engine import EngineError, Image
 from .run import Run, StepError
 
@@ -90,7 +90,7 @@ def _built(run: Run, service: Service, build: Build, log: Path) -> Image:
         judge(run, [dockerfile.check(path, build.target, service.name, run.settings.hadolint)])
     values = {k: run.secrets[v] for k, v in build.secrets.items() if not v.startswith("/")}
     paths = {k: Path(v) for k, v in build.secrets.items() if v.startswith("/")}
-    directory, files = build_secret_files(values)
+    directory, files = _secret_files(values)
     with directory:
         try:
             return run.engine.build(build, context, _build_tag(run, service), {**paths, **files}, log)
@@ -180,6 +180,17 @@ def _reason(text: str) -> str:
     """What git calls fatal, each word once; what follows it is advice. A repository's addresses may hold passwords."""
     fatal = dict.fromkeys(line for line in text.splitlines() if line.startswith("fatal: "))
     return _ACCOUNT.sub("", "; ".join(fatal) or _last(text))
+
+
+def _secret_files(values: dict[str, str]) -> tuple[tempfile.TemporaryDirectory[str], dict[str, Path]]:
+    """Build secrets as files that only this run can read; the directory removes itself."""
+    directory = tempfile.TemporaryDirectory(prefix="sluice-build-")
+    files = {}
+    for name, value in values.items():
+        files[name] = Path(directory.name) / name
+        files[name].touch(mode=0o600)
+        files[name].write_text(value, encoding="utf-8")
+    return directory, files
 
 
 def _build_tag(run: Run, service: Service) -> str:

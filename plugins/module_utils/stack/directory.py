@@ -18,6 +18,8 @@ from ..errors import UserError
 from ..files import write_whole
 from .model import Colour
 
+# Images of which is kept whether they can ask.
+_ASKERS = 100
 _BUILD_LOG, _DESCRIPTION = "build.log", "release.json"
 _T = TypeVar("_T")
 
@@ -64,6 +66,7 @@ class StackState:
         self.build_log = self.directory / _BUILD_LOG
         self.passwords_note = self.directory / "passwords.json"
         self.restore_note = self.directory / "restore.json"
+        self._askers = self.directory / "askers.json"
         self._serving = self.directory / "serving.json"
         self._journal = self.directory / "journal.json"
         self._records = self.directory / "releases.jsonl"
@@ -98,6 +101,20 @@ class StackState:
 
     def clear_journal(self) -> None:
         self._journal.unlink(missing_ok=True)
+
+    def known_to_ask(self) -> dict[str, bool]:
+        """By image id, whether its containers can send themselves a request; what is lost is found out again."""
+        try:
+            known = json.loads(self._askers.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return known if isinstance(known, dict) else {}
+
+    def note_who_can_ask(self, new: Mapping[str, bool]) -> None:
+        # A plan on a server that has no release yet leaves nothing behind.
+        if self.directory.exists():
+            newest = list({**self.known_to_ask(), **new}.items())[-_ASKERS:]
+            write_whole(self._askers, json.dumps(dict(newest)) + "\n")
 
     def append_record(self, record: dict[str, Any]) -> None:
         """One line, whole or not at all: a cut-off line of an earlier crash is closed first."""
