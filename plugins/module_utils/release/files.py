@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -49,6 +50,21 @@ def render_data(run: Run, images: Mapping[str, Image], start_interval: bool) -> 
     mute = _mute(run, run.stack.stateful, images)
     compose = render.data_compose(run.stack, _references(run, images), start_interval, mute)
     return _rendered(run, run.stack.stateful, compose)
+
+
+def diff(run: Run, rendered: Rendered) -> dict[str, str]:
+    """What changes in the Compose file of what serves, as Ansible shows it; empty for nothing."""
+    current = run.state.serving().current
+    old = run.state.release_directory(current.release) / "compose.yml" if current else None
+    before = old.read_text(encoding="utf-8") if old and old.exists() else ""
+    if not any(difflib.unified_diff(before.splitlines(), rendered.compose.splitlines())):
+        return {}
+    return {
+        "before": before,
+        "after": rendered.compose,
+        "before_header": "serving",
+        "after_header": "compose.yml",
+    }
 
 
 def write_project(

@@ -16,12 +16,12 @@ from ..secretvalues.values import check_secrets
 from ..stack.directory import StackState
 from ..stack.fields import Fields
 from ..stack.parse import parse_stack
-from .activate import stack_of
 from .docker import Docker
 from .edge import CommandEdge, EdgeError, NoEdge
 from .engine import EngineError
 from .lock import locked
 from .run import LEVELS, Run, Settings, StepError
+from .serving import stack_of
 
 GATES = ("disk", "memory", "image_size", "dockerfile", "image_secrets", "smoke", "log_patterns", "log_secrets")
 

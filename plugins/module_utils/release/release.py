@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shutil
 import time
 from collections.abc import Mapping
@@ -12,14 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..stack import Colour, Service
-from ..stack.directory import Deployed, Journal, read_description, write_description
+from ..stack.directory import Deployed, Journal, write_description
 from . import backup, checks, dataservices, files, images, passwords, preflight, retention
-from .activate import activate, point_edge, resume
+from .activate import activate, resume
 from .engine import EngineError, Image, Project
 from .files import Rendered
 from .health import all_run
 from .restore import recover
 from .run import Run, StepError
+from .serving import point_edge
 
 
 @dataclass
@@ -52,7 +52,7 @@ def release(run: Run) -> Outcome:
         found = images.resolve(run)
         fast = run.engine.start_interval()
         rendered, data = files.render_release(run, found, fast), files.render_data(run, found, fast)
-        data_changes = _data_differs(run, data)
+        data_changes = dataservices.differ(run, data)
     serving = run.state.serving()
     current = serving.current
     if current and current.release == rendered.id and not data_changes and _works(run, current, actions):
@@ -61,7 +61,7 @@ def release(run: Run) -> Outcome:
         checks.judge(run, checks.image_gates(run, found))
     colour = _next_colour(run)
     target = Deployed(rendered.id, colour)
-    diff = _diff(run, rendered)
+    diff = files.diff(run, rendered)
     with run.step("write"):
         _write(run, target, rendered, found)
     journal = Journal("release", target, serving, started=time.time(), record=_record(run, target, found))
@@ -100,11 +100,11 @@ def plan(run: Run) -> Outcome:
     stand_ins = {s.name: Image("", s.image or f"(built) {s.name}") for s in run.stack.services.values()}
     rendered = files.render_release(run, {**stand_ins, **known}, fast)
     current = serving.current
-    data_changes = _data_differs(run, files.render_data(run, {**stand_ins, **known}, fast))
+    data_changes = dataservices.differ(run, files.render_data(run, {**stand_ins, **known}, fast))
     if current and current.release == rendered.id and not journal and not data_changes:
         return Outcome(False, rendered.id, current.colour, before=current.release)
     actions += _steps(run, data_changes)
-    return Outcome(True, "", _next_colour(run), actions, diff=_diff(run, rendered))
+    return Outcome(True, "", _next_colour(run), actions, diff=files.diff(run, rendered))
 
 
 def _steps(run: Run, data_changes: bool) -> list[str]:
@@ -140,7 +140,7 @@ def _serves_already(run: Run, actions: list[str]) -> Deployed | None:
         return None
     fast = run.engine.start_interval()
     same = files.render_release(run, found, fast).id == current.release
-    if same and not _data_differs(run, files.render_data(run, found, fast)) and _works(run, current, actions):
+    if same and not dataservices.differ(run, files.render_data(run, found, fast)) and _works(run, current, actions):
         return current
     return None
 
@@ -203,24 +203,6 @@ def _volumes(run: Run, service: Service) -> None:
             run.engine.ensure_volume(run.stack.volume(volume.source), owner)
 
 
-def _data_differs(run: Run, data: Rendered) -> bool:
-    """Whether the stateful services must be touched; refuses what would lock an app out of its data."""
-    if not run.stack.stateful:
-        return False
-    then = read_description(run.state.data)
-    if not then:
-        return True
-    dataservices.refuse_other_major(run, data)
-    changed = {n for n, digest in data.fingerprints.items() if then["secrets"].get(n, digest) != digest}
-    renewed = sorted(changed - passwords.changeable(run.stack))
-    if renewed and not run.settings.data_secrets_rotated:
-        raise StepError(
-            f"the secret {renewed[0]} has a new value, and the data on disk was made with the old one",
-            advice="Change it in the service, then run once with compose_stack_data_secrets_rotated: true.",
-        )
-    return then["id"] != data.id or not all_run(run, run.data_project, run.stack.stateful)
-
-
 def _write(run: Run, target: Deployed, rendered: Rendered, found: Mapping[str, Image]) -> None:
     directory = run.state.release_directory(target.release)
     services = run.stack.released
@@ -250,18 +232,4 @@ def _record(run: Run, target: Deployed, found: Mapping[str, Image]) -> dict[str,
         "by": run.settings.by,
         "commit": run.settings.commit,
         "images": {n: {"reference": i.reference, "id": i.id, "digest": i.digest} for n, i in sorted(found.items())},
-    }
-
-
-def _diff(run: Run, rendered: Rendered) -> dict[str, str]:
-    current = run.state.serving().current
-    old = run.state.release_directory(current.release) / "compose.yml" if current else None
-    before = old.read_text(encoding="utf-8") if old and old.exists() else ""
-    if not any(difflib.unified_diff(before.splitlines(), rendered.compose.splitlines())):
-        return {}
-    return {
-        "before": before,
-        "after": rendered.compose,
-        "before_header": "serving",
-        "after_header": "compose.yml",
     }

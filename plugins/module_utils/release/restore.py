@@ -19,10 +19,10 @@ from ..files import write_whole
 from ..stack import Service, Volume
 from ..stack.directory import read_state
 from . import archives
-from .activate import point_edge, restore
 from .backup import container_of, digests, dump_databases, is_full, manifest_of, volumes_of
 from .health import restarts, wait_healthy
 from .run import Run, StepError
+from .serving import point_edge, restore
 
 _NOTE_LOST = (
     "the data from before the restore lies in .sluice-replaced beside each volume's _data, and the databases' in the"

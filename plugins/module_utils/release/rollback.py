@@ -10,11 +10,12 @@ from dataclasses import replace
 from ..stack import Colour
 from ..stack.directory import Deployed, Journal, Serving, read_description
 from . import checks, dataservices, passwords
-from .activate import activate, resume, stack_of
+from .activate import activate, resume
 from .engine import Project
 from .release import Outcome
 from .restore import recover
 from .run import Run, StepError
+from .serving import stack_of
 
 
 def rollback(run: Run, to: str = "", check: bool = False) -> Outcome:

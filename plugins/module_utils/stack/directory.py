@@ -51,6 +51,12 @@ class Journal:
     started: float = 0
     record: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def beside(self) -> Deployed | None:
+        """The release that served, where its project is another; none where the target takes its place."""
+        current = self.before.current
+        return current if current and current.colour != self.target.colour else None
+
 
 class StackState:
     """The directory `<root>/<stack>`, readable by root alone."""

@@ -13,10 +13,10 @@ import yaml
 from ansible_collections.sluice.deploy.plugins.module_utils.databases import postgres, scram
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import passwords
-from ansible_collections.sluice.deploy.plugins.module_utils.release.activate import stack_of
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run, StepError
+from ansible_collections.sluice.deploy.plugins.module_utils.release.serving import stack_of
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.compose import with_value
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.directory import Deployed, write_description
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
