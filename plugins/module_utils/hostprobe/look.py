@@ -8,12 +8,12 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
 from ..results import GateResult, gate_result
 from ..sizes import parse_size
+from ..stack.directory import StackState
 from . import facts, host, record, services
 
 
@@ -83,7 +83,7 @@ def look(wishes: Wishes) -> Seen:
         host.judge_disk([facts.space(path) for path in dict.fromkeys(directories) if os.path.isdir(path)], least)
     )
     if most:
-        results.append(host.judge_backup(host.newest_backup(Path(wishes.root) / wishes.stack / "backups"), most))
+        results.append(host.judge_backup(host.newest_backup(StackState(wishes.root, wishes.stack).backups), most))
     return Seen(results, found, list(known.build_logs) if known else [])
 
 

@@ -4,17 +4,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
 from ..results import GateResult, gate_result
+from ..stack.directory import StackState, read_description
+from ..stack.model import COLOURS, colour_project, data_project
 from .facts import Container
 
-COLOURS = ("blue", "green")
 ID, TITLE = "release.drift", "What runs is what was released"
 
 
@@ -35,34 +34,32 @@ def read_record(root: str, stack: str) -> Record | None:
     Raises:
         UserError: A file of it cannot be read.
     """
-    directory = Path(root) / stack
+    state = StackState(root, stack)
     try:
-        serving = _json(directory / "serving.json")
-        if serving is None:
+        if not state.recorded:
             return None
-        journal = _json(directory / "journal.json") or {}
-        current = serving.get("current") or {}
-        place = directory / "releases" / current.get("release", "-")
-        description = _json(place / "release.json") or {}
-        log = place / "build.log"
+        journal, current = state.journal(), state.serving().current
+        interrupted = journal.operation if journal else ""
+        if not current:
+            return Record(interrupted=interrupted)
+        described = read_description(state.release_directory(current.release))
+        log = state.build_log_of(current.release)
         return Record(
-            release=current.get("release", ""),
-            colour=current.get("colour", ""),
-            images=description.get("images") or {},
-            interrupted=journal.get("operation", ""),
+            release=current.release,
+            colour=current.colour,
+            images=described["images"] if described else {},
+            interrupted=interrupted,
             build_logs=(str(log),) if log.is_file() else (),
         )
     except PermissionError:
-        raise UserError(f"{directory} cannot be read: set become: true")
-    except (ValueError, AttributeError) as error:
-        raise UserError(f"{directory} holds no proper record: {error}")
+        raise UserError(f"{state.directory} cannot be read: set become: true")
 
 
 def projects_of(stack: str, record: Record | None) -> list[str]:
     """The Compose projects in which a stack runs."""
     if record is None:
         return [stack]
-    return [f"{stack}-data", f"{stack}-{record.colour}"]
+    return [data_project(stack), *([colour_project(stack, record.colour)] if record.colour else [])]
 
 
 def judge_drift(
@@ -101,12 +98,8 @@ def judge_drift(
 
 
 def other_colours(stack: str, record: Record | None) -> list[str]:
-    return [f"{stack}-{colour}" for colour in COLOURS if record and colour != record.colour]
+    return [colour_project(stack, colour) for colour in COLOURS if record and colour != record.colour]
 
 
 def _short(digest: str) -> str:
     return digest.removeprefix("sha256:")[:12]
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None

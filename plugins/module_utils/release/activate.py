@@ -16,19 +16,18 @@ stops what served; nothing after it undoes the target because of what could not 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..errors import EdgeError, StepError
 from ..results import GateResult
-from ..stack import Service, Stack
 from ..stack.directory import Deployed, Journal, Serving
-from ..stack.parse import parse_stack
 from . import files, passwords
 from .checks import judge
 from .engine import Project
-from .health import all_run, restarts, wait_healthy, watch
+from .health import all_run, watch
 from .run import Run
+from .serving import point_edge, restore, stack_of, start_services
 
 Gates = Callable[[Run, Project], list[GateResult]]
 _ENGINE_RESTART = 60.0
@@ -54,15 +53,17 @@ def activate(run: Run, journal: Journal, before_start: Callable[[Project], None]
             run.state.write_journal(journal)
             files.write_colour(project)
         before_start(project)
-        before = _start(run, journal, project)
+        counts = _start(run, journal, project)
         with run.step("gates"):
             results = gates(run, project)
             # A crash is a better word for it than what the gates saw of it.
-            watch(run, project, run.stack.released, 0, before)
+            watch(run, project, run.stack.released, 0, counts)
             judge(run, results)
         with run.step("switch"):
             point_edge(run, journal.target)
-        _after_switch(run, journal, before)
+            journal = replace(journal, phase="drain")
+            run.state.write_journal(journal)
+        _after_switch(run, journal, counts)
     except StepError as error:
         undo(run, journal, error)
         raise
@@ -75,18 +76,16 @@ def activate(run: Run, journal: Journal, before_start: Callable[[Project], None]
         )
 
 
-def _after_switch(run: Run, journal: Journal, before: Mapping[str, int] | None = None) -> None:
+def _after_switch(run: Run, journal: Journal, counts: Mapping[str, int] | None = None) -> None:
     """What follows the switch, up to the moment from which the target is the release.
 
     Args:
-        before: Restart counts of the target's containers at their start, where they are known.
+        counts: Restart counts of the target's containers at their start, where they are known.
     """
-    journal = replace(journal, phase="drain")
     project = run.project(journal.target)
     with run.step("drain"):
-        run.state.write_journal(journal)
-        # Nothing to drain at a first release, yet a crash just after the start shows here too.
-        watch(run, project, run.stack.released, run.stack.drain if _other(journal) else 0, before)
+        # What served beside the target ends its requests; a crash of the target just after its start shows here too.
+        watch(run, project, run.stack.released, run.stack.drain if journal.beside else 0, counts)
     hook = run.stack.post_release
     if hook and journal.operation == "release":
         with run.step("post_release"):
@@ -102,8 +101,8 @@ def _finish(run: Run, journal: Journal) -> None:
     with run.step("record"):
         run.state.set_serving(Serving(journal.target, _way_back(journal)))
     with run.step("stop_old"):
-        if _other(journal) and journal.before.current:
-            run.engine.stop(run.project(journal.before.current).name)
+        if journal.beside:
+            run.engine.stop(run.project(journal.beside).name)
         _stop_foreign(run, run.project(journal.target))
     with run.step("record"):
         _record(run, journal, {"outcome": "succeeded"})
@@ -142,22 +141,22 @@ def undo(run: Run, journal: Journal, error: StepError | None = None) -> None:
 
 
 def _way_back_serves(run: Run, journal: Journal, error: StepError | None) -> None:
-    before, target = journal.before.current, run.project(journal.target).name
+    old, target = journal.before.current, run.project(journal.target).name
     at = _edge_at(run, journal, error)
-    if not before:
+    if not old:
         if at:
             point_edge(run, None)
         run.engine.remove(target)
         return
-    if run.stack.strategy == "recreate" or not _other(journal):
+    if run.stack.strategy == "recreate" or not journal.beside:
         # The names are taken by the target's containers.
         run.engine.remove(target)
     else:
         run.engine.stop(target, [s.name for s in run.stack.workers if s.order == "stop_first"])
-    restore(run, before)
-    if at != before.colour:
-        point_edge(run, before)
-    if _other(journal):
+    restore(run, old)
+    if at != old.colour:
+        point_edge(run, old)
+    if journal.beside:
         run.engine.remove(target)
 
 
@@ -171,26 +170,11 @@ def _edge_at(run: Run, journal: Journal, error: StepError | None) -> str | None:
         return journal.before.current.colour if journal.before.current else None
 
 
-def restore(run: Run, deployed: Deployed) -> None:
-    """A release that served runs again, as its own files describe it."""
-    project = run.project(deployed)
-    found = {c.service: c for c in run.engine.containers(project.name)}
-    # What runs is left alone: Compose might see a reason to recreate it.
-    resting = [s for s in stack_of(run, deployed).released if s.name not in found or not found[s.name].running]
-    _up(run, project, resting)
-
-
-def stack_of(run: Run, deployed: Deployed) -> Stack:
-    """The stack as a release on disk knew it."""
-    content = files.read_description(run.state.release_directory(deployed.release))
-    return parse_stack(content["description"]) if content else run.stack
-
-
 def _start(run: Run, journal: Journal, project: Project) -> dict[str, int]:
     """Web services, then workers; the restart counts of their containers as they were before."""
     counts: dict[str, int] = {}
     old = journal.before.current
-    if old and (run.stack.strategy == "recreate" or not _other(journal)):
+    if old and (run.stack.strategy == "recreate" or not journal.beside):
         with run.step("stop_old"):
             with contextlib.suppress(EdgeError):
                 point_edge(run, None)
@@ -204,35 +188,16 @@ def _start(run: Run, journal: Journal, project: Project) -> dict[str, int]:
             continue
         with run.step("start" if services is waves[0] else "workers"):
             first = [s.name for s in services if s.role == "worker" and s.order == "stop_first"]
-            if old and first and _other(journal):
-                run.engine.stop(run.project(old).name, first)
-            counts = {**_up(run, project, services), **counts}
+            if first and journal.beside:
+                run.engine.stop(run.project(journal.beside).name, first)
+            counts = {**start_services(run, project, services), **counts}
     return counts
-
-
-def _up(run: Run, project: Project, services: Sequence[Service]) -> dict[str, int]:
-    before = restarts(run, project)
-    if services:
-        run.engine.up(project, [s.name for s in services])
-        wait_healthy(run, project, services, before)
-    return before
-
-
-def _other(journal: Journal) -> bool:
-    """Whether what served runs as another project than the target."""
-    before = journal.before.current
-    return before is not None and before.colour != journal.target.colour
 
 
 def _way_back(journal: Journal) -> Deployed | None:
     if journal.before.current and journal.before.current.release != journal.target.release:
         return journal.before.current
     return journal.before.previous
-
-
-def point_edge(run: Run, deployed: Deployed | None) -> None:
-    upstreams = stack_of(run, deployed).upstreams(deployed.colour) if deployed else {}
-    run.edge.switch(deployed.colour if deployed else None, upstreams)
 
 
 def _record(run: Run, journal: Journal, outcome: dict[str, str]) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import EngineError, StepError
-from . import files
+from ..stack.directory import read_description, write_description
+from . import files, passwords
 from .engine import Image
 from .files import Rendered
-from .health import restarts, wait_healthy
+from .health import all_run, restarts, wait_healthy
 from .run import Run
 
 # Databases whose files another major version does not read as they are.
@@ -49,6 +50,28 @@ def refuse_other_major(run: Run, data: Rendered) -> None:
             )
 
 
+def differ(run: Run, data: Rendered) -> bool:
+    """Whether the stateful services must be touched.
+
+    Raises:
+        StepError: Their data cannot take the change, or would lock the app out of it.
+    """
+    if not run.stack.stateful:
+        return False
+    then = read_description(run.state.data)
+    if not then:
+        return True
+    refuse_other_major(run, data)
+    changed = {n for n, digest in data.fingerprints.items() if then["secrets"].get(n, digest) != digest}
+    renewed = sorted(changed - passwords.changeable(run.stack))
+    if renewed and not run.settings.data_secrets_rotated:
+        raise StepError(
+            f"the secret {renewed[0]} has a new value, and the data on disk was made with the old one",
+            advice="Change it in the service, then run once with compose_stack_data_secrets_rotated: true.",
+        )
+    return then["id"] != data.id or not all_run(run, run.data_project, run.stack.stateful)
+
+
 def start(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:
     """Start or change the stateful services; those that do not come up are replaced by the former ones again.
 
@@ -65,7 +88,7 @@ def start(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:
         before = restarts(run, project)
         run.engine.up(project, [s.name for s in services])
         wait_healthy(run, project, services, before)
-        files.write_description(directory, {"id": data.id, "secrets": data.fingerprints})
+        write_description(directory, {"id": data.id, "secrets": data.fingerprints})
     except (StepError, EngineError, OSError):
         _put_back(run, former)
         raise

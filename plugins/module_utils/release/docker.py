@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,10 +18,13 @@ from typing import Any
 
 from ..errors import EngineError, TooLongError
 from ..stack import Build
+from ..stack.compose import HAS_A_CLIENT
 from .engine import Image, Project
 from .questions import Questions
 
 _LINES_OF_ERROR = 12
+# docker run's own status: nothing was tried. A command or a shell that is not there gives others.
+_ENGINE_FAILED = 125
 _BUILD_TIMEOUT = 2 * 3600
 # What a dump or its way back may take: hours for a large database, and not for ever for one that hangs.
 _EXECUTE_TIMEOUT = 12 * 3600
@@ -89,6 +91,13 @@ class Docker(Questions):
     def user_id(self, image: Image, user: str) -> int:
         argv = ("run", "--rm", "--network", "none", "--user", user, "--entrypoint", "id", image.id, "-u")
         return int(self._docker(*argv))
+
+    def can_ask(self, image: Image) -> bool:
+        argv = ("docker", "run", "--rm", "--network", "none", "--entrypoint", "/bin/sh", image.id, "-c", HAS_A_CLIENT)
+        done = self._run(list(argv), self._timeout)
+        if done.returncode == _ENGINE_FAILED:
+            raise EngineError(_last_lines(done.stderr))
+        return not done.returncode
 
     def ensure_network(self, name: str) -> None:
         if not self.has_network(name):
@@ -224,17 +233,6 @@ def _not_run(command: str, error: OSError) -> EngineError:
     if isinstance(error, FileNotFoundError):
         return EngineError(f"there is no {command} command on this server: run the docker_host role first")
     return EngineError(f"the command {command} does not run: {error}")
-
-
-def build_secret_files(values: dict[str, str]) -> tuple[tempfile.TemporaryDirectory[str], dict[str, Path]]:
-    """Build secrets as files that only this run can read; the directory removes itself."""
-    directory = tempfile.TemporaryDirectory(prefix="sluice-build-")
-    files = {}
-    for name, value in values.items():
-        files[name] = Path(directory.name) / name
-        files[name].touch(mode=0o600)
-        files[name].write_text(value, encoding="utf-8")
-    return directory, files
 
 
 def _last_lines(text: str) -> str:

@@ -81,6 +81,9 @@ class Engine(Protocol):
     def user_id(self, image: Image, user: str) -> int:
         """The number of a user that the image knows by name."""
 
+    def can_ask(self, image: Image) -> bool:
+        """Whether a container of the image can send itself an HTTP request, as a check of its health."""
+
     def free_bytes(self) -> int:
         """Space left where the engine keeps images and volumes."""
 

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..files import write_whole
 from ..stack import Service
@@ -41,13 +41,30 @@ def keep_tag(run: Run, service: str, image: Image) -> str:
 
 def render_release(run: Run, images: Mapping[str, Image], start_interval: bool) -> Rendered:
     stack = run.stack
-    compose = render.release_compose(stack, _references(run, images), run.settings.edge_network, start_interval)
+    references, mute = _references(run, images), _mute(run, stack.released, images)
+    compose = render.release_compose(stack, references, run.settings.edge_network, start_interval, mute)
     return _rendered(run, stack.released, compose)
 
 
 def render_data(run: Run, images: Mapping[str, Image], start_interval: bool) -> Rendered:
-    compose = render.data_compose(run.stack, _references(run, images), start_interval)
+    mute = _mute(run, run.stack.stateful, images)
+    compose = render.data_compose(run.stack, _references(run, images), start_interval, mute)
     return _rendered(run, run.stack.stateful, compose)
+
+
+def diff(run: Run, rendered: Rendered) -> dict[str, str]:
+    """What changes in the Compose file of what serves, as Ansible shows it; empty for nothing."""
+    current = run.state.serving().current
+    old = run.state.release_directory(current.release) / "compose.yml" if current else None
+    before = old.read_text(encoding="utf-8") if old and old.exists() else ""
+    if not any(difflib.unified_diff(before.splitlines(), rendered.compose.splitlines())):
+        return {}
+    return {
+        "before": before,
+        "after": rendered.compose,
+        "before_header": "serving",
+        "after_header": "compose.yml",
+    }
 
 
 def write_project(
@@ -69,18 +86,6 @@ def write_project(
                     os.chown(place / secret.name, owner, owner)
 
 
-def write_description(directory: Path, content: Mapping[str, Any]) -> None:
-    write_whole(directory / "release.json", json.dumps(content, indent=1, sort_keys=True) + "\n")
-
-
-def read_description(directory: Path) -> dict[str, Any] | None:
-    path = directory / "release.json"
-    if not path.exists():
-        return None
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
-
-
 def write_colour(project: Project) -> None:
     """Lets a person run `docker compose ps` in the release's directory."""
     lines = {
@@ -93,6 +98,16 @@ def write_colour(project: Project) -> None:
 
 def _references(run: Run, images: Mapping[str, Image]) -> dict[str, str]:
     return {name: image.pinned(keep_tag(run, name, image)) for name, image in images.items()}
+
+
+def _mute(run: Run, services: Sequence[Service], images: Mapping[str, Image]) -> set[str]:
+    """Services with a health `path` whose images hold nothing that could ask for it; found out once for each image."""
+    asked = [s for s in services if s.health and s.health.path and not s.health.command and images[s.name].id]
+    known = run.state.known_to_ask()
+    new = {i: run.engine.can_ask(images[s.name]) for s in asked if (i := images[s.name].id) not in known}
+    if new:
+        run.state.note_who_can_ask(new)
+    return {s.name for s in asked if not {**known, **new}[images[s.name].id]}
 
 
 def _rendered(run: Run, services: Sequence[Service], compose: render.Compose) -> Rendered:

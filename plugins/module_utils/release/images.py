@@ -7,17 +7,20 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 
 from ..errors import EngineError, StepError
 from ..stack import Build, Service
 from . import dockerfile
 from .checks import build_gates, judge
-from .docker import build_secret_files
 from .engine import Image
 from .run import Run
 
 _GIT_TIMEOUT = 600
+# A submodule may not be copied from a directory of the server, whatever the server's own settings say.
+_NO_FILES = ("-c", "protocol.file.allow=never")
+_ACCOUNT = re.compile(r"(?<=://)[^/\s]*@|[^/\s'\"]+:[^/\s'\"]+@")
 _SECRET_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
 
@@ -28,7 +31,7 @@ def resolve(run: Run) -> dict[str, Image]:
     Raises:
         StepError: An image cannot be had.
     """
-    log = run.state.directory / "build.log"
+    log = run.state.build_log
     log.unlink(missing_ok=True)
     images: dict[str, Image] = {}
     for service in run.stack.services.values():
@@ -87,7 +90,7 @@ def _built(run: Run, service: Service, build: Build, log: Path) -> Image:
     judge(run, build_gates(run, service, path))
     values = {k: run.secrets[v] for k, v in build.secrets.items() if not v.startswith("/")}
     paths = {k: Path(v) for k, v in build.secrets.items() if v.startswith("/")}
-    directory, files = build_secret_files(values)
+    directory, files = _secret_files(values)
     with directory:
         try:
             return run.engine.build(build, context, _build_tag(run, service), {**paths, **files}, log)
@@ -122,13 +125,35 @@ def _checkout(run: Run, service: Service, build: Build) -> Path:
         ["clean", "--quiet", "-ffdx"],
     ):
         _git(where, checkout, argv)
+    if (checkout / ".gitmodules").is_file():
+        _submodules(where, checkout, build.git)
     return context
+
+
+def _submodules(where: str, checkout: Path, address: str) -> None:
+    """What the repository names as parts of it comes too; a build without them would find empty directories."""
+    try:
+        # Their addresses are the repository's word: none of them may name a place on the server.
+        for argv in (
+            # Theirs may be relative to the repository's.
+            ["config", "remote.origin.url", address],
+            ["submodule", "--quiet", "sync", "--recursive"],
+            ["submodule", "--quiet", "update", "--init", "--recursive", "--force", "--depth", "1"],
+            ["submodule", "--quiet", "foreach", "--recursive", "git clean --quiet -ffdx"],
+        ):
+            _git(where, checkout, argv)
+    except StepError as error:
+        raise StepError(
+            error.cause,
+            advice="Each address in the repository's .gitmodules must be one that the server can fetch, such as"
+            " https://host/part.git; a path of the server's own is none.",
+        )
 
 
 def _git(where: str, checkout: Path, argv: list[str]) -> None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(checkout), *argv],
+            ["git", "-C", str(checkout), *(_NO_FILES if argv[0] == "submodule" else ()), *argv],
             env={
                 "PATH": "/usr/bin:/bin:/usr/local/bin",
                 "HOME": str(Path.home()),
@@ -148,7 +173,24 @@ def _git(where: str, checkout: Path, argv: list[str]) -> None:
     if done.returncode:
         short = argv[0] == "fetch" and _SHORT_COMMIT.fullmatch(argv[-1])
         advice = f"{argv[-1]} looks like a shortened commit id: give all 40 characters, or a branch or tag."
-        raise StepError(f"{where}: git {argv[0]} failed: {_last(done.stderr)}", advice=advice if short else "")
+        raise StepError(f"{where}: git {argv[0]} failed: {_reason(done.stderr)}", advice=advice if short else "")
+
+
+def _reason(text: str) -> str:
+    """What git calls fatal, each word once; what follows it is advice. A repository's addresses may hold passwords."""
+    fatal = dict.fromkeys(line for line in text.splitlines() if line.startswith("fatal: "))
+    return _ACCOUNT.sub("", "; ".join(fatal) or _last(text))
+
+
+def _secret_files(values: dict[str, str]) -> tuple[tempfile.TemporaryDirectory[str], dict[str, Path]]:
+    """Build secrets as files that only this run can read; the directory removes itself."""
+    directory = tempfile.TemporaryDirectory(prefix="sluice-build-")
+    files = {}
+    for name, value in values.items():
+        files[name] = Path(directory.name) / name
+        files[name].touch(mode=0o600)
+        files[name].write_text(value, encoding="utf-8")
+    return directory, files
 
 
 def _build_tag(run: Run, service: Service) -> str:

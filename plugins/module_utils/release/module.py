@@ -21,6 +21,7 @@ from .checks import GATES
 from .docker import Docker
 from .edge import CommandEdge, NoEdge
 from .run import LEVELS, Run, Settings
+from .serving import stack_of
 
 _NEXT = "mend the cause, then run the same play again."
 
@@ -74,9 +75,7 @@ def gate_levels(levels: dict[str, Any] | None) -> dict[str, str]:
 
 def failure(run: Run, error: StepError, operation: str) -> str:
     """Step, cause, what serves, the last log lines, and what to do next."""
-    serving = run.state.serving().current
-    lines = [f"The {operation} failed at step {error.step}: {run.redact(error.cause)}."]
-    lines.append(f"Release {serving.release} serves as before." if serving else "No release serves.")
+    lines = [f"The {operation} failed at step {error.step}: {run.redact(error.cause)}.", run.redact(_served(run))]
     lines += [run.redact(note) for note in run.notes]
     log = run.redact(error.log).strip()
     if log and run.state.directory.is_dir():
@@ -87,6 +86,26 @@ def failure(run: Run, error: StepError, operation: str) -> str:
             lines.append(f"More: less {run.state.failure_log}")
     lines.append(f"Next: {error.advice or _NEXT}")
     return "\n".join(lines)
+
+
+def _served(run: Run) -> str:
+    """Whom the edge sends requests to, and whether that runs: what is on record may have been overtaken."""
+    try:
+        current, colour = run.state.serving().current, run.edge.serving()
+        if not colour:
+            page = f", and release {current.release}, which is on record, gets no requests" if current else ""
+            return f"No release serves{page}."
+        if not current or current.colour != colour:
+            on_record = f"release {current.release} as {current.colour}" if current else "no release"
+            return f"The edge sends requests to {colour}, and on record is {on_record}."
+        found = [*run.engine.containers(run.data_project.name), *run.engine.containers(run.project(current).name)]
+        running = {container.service for container in found if container.running}
+        down = [name for name in stack_of(run, current).services if name not in running]
+    except (EdgeError, EngineError, UserError) as trouble:
+        return f"What serves is not known: {trouble}"
+    if down:
+        return f"The edge sends requests to release {current.release}, of which {', '.join(down)} does not run."
+    return f"Release {current.release} serves as before."
 
 
 def conduct(

@@ -12,15 +12,18 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from ..databases import postgres, scram
 from ..files import write_whole
 from ..stack import Secret, Service, Stack
 from ..stack import compose as render
+from ..stack.directory import read_state
 from .engine import Project
 from .run import Run
 
+_NOTE_LOST = "move the file away, and run again: the release gives the database the password of the vault"
 _VARIABLES = ("POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE")
 
 
@@ -51,7 +54,7 @@ def apply(run: Run) -> None:
         container, password = containers[service.name], run.secrets[secret.name]
         kept = postgres.verifier(run, container)
         if not scram.matches(kept, password):
-            write_whole(_noted(run), json.dumps({service.name: kept, **_read(run)}) + "\n")
+            write_whole(run.state.passwords_note, json.dumps({service.name: kept, **_read(run)}) + "\n")
             postgres.set_verifier(run, container, scram.verifier(password))
             run.notes.append(f"The password of {service.name} was changed in the database.")
 
@@ -72,7 +75,7 @@ def put_back(run: Run) -> None:
 
 def settle(run: Run) -> None:
     """The passwords as they are now stay."""
-    _noted(run).unlink(missing_ok=True)
+    run.state.passwords_note.unlink(missing_ok=True)
 
 
 def renew_files(run: Run, project: Project, stack: Stack) -> None:
@@ -103,11 +106,11 @@ def _containers(run: Run) -> dict[str, str]:
     return {c.service: c.id for c in run.engine.containers(run.data_project.name) if c.running}
 
 
-def _noted(run: Run) -> Path:
-    return run.state.directory / "passwords.json"
-
-
 def _read(run: Run) -> dict[str, str]:
-    place = _noted(run)
-    found: dict[str, str] = json.loads(place.read_text(encoding="utf-8")) if place.exists() else {}
-    return found
+    return read_state(run.state.passwords_note, _as_noted, _NOTE_LOST) or {}
+
+
+def _as_noted(value: Any) -> dict[str, str]:
+    if not all(isinstance(kept, str) for kept in value.values()):
+        raise TypeError
+    return dict(value)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shutil
 import time
 from collections.abc import Mapping
@@ -13,14 +12,15 @@ from typing import Any
 
 from ..errors import EngineError, StepError
 from ..stack import Colour, Service
-from ..stack.directory import Deployed, Journal
+from ..stack.directory import Deployed, Journal, write_description
 from . import backup, checks, dataservices, files, images, passwords, retention
-from .activate import activate, point_edge, resume
+from .activate import activate, resume
 from .engine import Image, Project
 from .files import Rendered
 from .health import all_run
 from .restore import recover
 from .run import Run
+from .serving import point_edge
 
 
 @dataclass
@@ -53,7 +53,7 @@ def release(run: Run) -> Outcome:
         found = images.resolve(run)
         fast = run.engine.start_interval()
         rendered, data = files.render_release(run, found, fast), files.render_data(run, found, fast)
-        data_changes = _data_differs(run, data)
+        data_changes = dataservices.differ(run, data)
     serving = run.state.serving()
     current = serving.current
     if current and current.release == rendered.id and not data_changes and _works(run, current, actions):
@@ -62,7 +62,7 @@ def release(run: Run) -> Outcome:
         checks.judge(run, checks.image_gates(run, found))
     colour = _next_colour(run)
     target = Deployed(rendered.id, colour)
-    diff = _diff(run, rendered)
+    diff = files.diff(run, rendered)
     with run.step("write"):
         _write(run, target, rendered, found)
     journal = Journal("release", target, serving, started=time.time(), record=_record(run, target, found))
@@ -101,11 +101,11 @@ def plan(run: Run) -> Outcome:
     stand_ins = {s.name: Image("", s.image or f"(built) {s.name}") for s in run.stack.services.values()}
     rendered = files.render_release(run, {**stand_ins, **known}, fast)
     current = serving.current
-    data_changes = _data_differs(run, files.render_data(run, {**stand_ins, **known}, fast))
+    data_changes = dataservices.differ(run, files.render_data(run, {**stand_ins, **known}, fast))
     if current and current.release == rendered.id and not journal and not data_changes:
         return Outcome(False, rendered.id, current.colour, before=current.release)
     actions += _steps(run, data_changes)
-    return Outcome(True, "", _next_colour(run), actions, diff=_diff(run, rendered))
+    return Outcome(True, "", _next_colour(run), actions, diff=files.diff(run, rendered))
 
 
 def _steps(run: Run, data_changes: bool) -> list[str]:
@@ -141,7 +141,7 @@ def _serves_already(run: Run, actions: list[str]) -> Deployed | None:
         return None
     fast = run.engine.start_interval()
     same = files.render_release(run, found, fast).id == current.release
-    if same and not _data_differs(run, files.render_data(run, found, fast)) and _works(run, current, actions):
+    if same and not dataservices.differ(run, files.render_data(run, found, fast)) and _works(run, current, actions):
         return current
     return None
 
@@ -176,7 +176,7 @@ def _prepare(run: Run, project: Project, data: Rendered, found: Mapping[str, Ima
     """What must be there before the new containers: networks, volumes, data services, migrated schema."""
     hook = run.stack.pre_release
     with run.step("stateful"):
-        run.engine.ensure_network(run.stack.name)
+        run.engine.ensure_network(run.stack.network)
         if run.settings.edge_network:
             run.engine.ensure_network(run.settings.edge_network)
         for service in run.stack.services.values():
@@ -201,25 +201,7 @@ def _volumes(run: Run, service: Service) -> None:
     for volume in service.volumes:
         if volume.named:
             owner = volume.uid if volume.uid is not None else (int(user) if user.isdigit() else None)
-            run.engine.ensure_volume(f"{run.stack.name}_{volume.source}", owner)
-
-
-def _data_differs(run: Run, data: Rendered) -> bool:
-    """Whether the stateful services must be touched; refuses what would lock an app out of its data."""
-    if not run.stack.stateful:
-        return False
-    then = files.read_description(run.state.data)
-    if not then:
-        return True
-    dataservices.refuse_other_major(run, data)
-    changed = {n for n, digest in data.fingerprints.items() if then["secrets"].get(n, digest) != digest}
-    renewed = sorted(changed - passwords.changeable(run.stack))
-    if renewed and not run.settings.data_secrets_rotated:
-        raise StepError(
-            f"the secret {renewed[0]} has a new value, and the data on disk was made with the old one",
-            advice="Change it in the service, then run once with compose_stack_data_secrets_rotated: true.",
-        )
-    return then["id"] != data.id or not all_run(run, run.data_project, run.stack.stateful)
+            run.engine.ensure_volume(run.stack.volume(volume.source), owner)
 
 
 def _write(run: Run, target: Deployed, rendered: Rendered, found: Mapping[str, Image]) -> None:
@@ -229,7 +211,7 @@ def _write(run: Run, target: Deployed, rendered: Rendered, found: Mapping[str, I
     for service in services:
         run.engine.keep(found[service.name], tags[service.name])
     files.write_project(run, directory, rendered, services, found)
-    files.write_description(
+    write_description(
         directory,
         {
             "description": run.description,
@@ -237,9 +219,8 @@ def _write(run: Run, target: Deployed, rendered: Rendered, found: Mapping[str, I
             "keep": tags,
         },
     )
-    log = run.state.directory / "build.log"
-    if log.exists():
-        shutil.copy2(log, directory / "build.log")
+    if run.state.build_log.exists():
+        shutil.copy2(run.state.build_log, run.state.build_log_of(target.release))
 
 
 def _record(run: Run, target: Deployed, found: Mapping[str, Image]) -> dict[str, Any]:
@@ -252,18 +233,4 @@ def _record(run: Run, target: Deployed, found: Mapping[str, Image]) -> dict[str,
         "by": run.settings.by,
         "commit": run.settings.commit,
         "images": {n: {"reference": i.reference, "id": i.id, "digest": i.digest} for n, i in sorted(found.items())},
-    }
-
-
-def _diff(run: Run, rendered: Rendered) -> dict[str, str]:
-    current = run.state.serving().current
-    old = run.state.release_directory(current.release) / "compose.yml" if current else None
-    before = old.read_text(encoding="utf-8") if old and old.exists() else ""
-    if not any(difflib.unified_diff(before.splitlines(), rendered.compose.splitlines())):
-        return {}
-    return {
-        "before": before,
-        "after": rendered.compose,
-        "before_header": "serving",
-        "after_header": "compose.yml",
     }

@@ -18,11 +18,17 @@ from ..databases import postgres
 from ..errors import StepError
 from ..files import write_whole
 from ..stack import Service, Volume
+from ..stack.directory import read_state
 from . import archives
-from .activate import point_edge, restore
 from .backup import container_of, digests, dump_databases, is_full, manifest_of, volumes_of
 from .health import restarts, wait_healthy
 from .run import Run
+from .serving import point_edge, restore
+
+_NOTE_LOST = (
+    "the data from before the restore lies in .sluice-replaced beside each volume's _data, and the databases' in the"
+    " newest backup named before-restore: move the file away, and restore from a backup again"
+)
 
 
 def restore_from(run: Run, wanted: str = "") -> Path:
@@ -72,11 +78,11 @@ def recover(run: Run) -> str:
     Raises:
         StepError: It cannot be put back; the note stays for the next try.
     """
-    note = _note(run)
+    note = run.state.restore_note
     if not note.exists():
         return ""
     with run.step("undo"):
-        noted: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
+        noted = read_state(note, _as_noted, _NOTE_LOST) or {}
         _rest(run)
         for source in map(Path, noted["volumes"]):
             fresh, old = _beside(source)
@@ -117,20 +123,20 @@ def _exchange(
     """The app rests behind the maintenance page meanwhile, and so does what holds a volume's files open."""
     noted = {"volumes": [str(v) for v in volumes], "databases": [], "before": before.name if before else ""}
     with run.step("stop"):
-        write_whole(_note(run), json.dumps(noted) + "\n")
+        write_whole(run.state.restore_note, json.dumps(noted) + "\n")
         _rest(run)
     with run.step("restore"):
         for source in volumes:
             fresh, old = _beside(source)
             source.rename(old)
             fresh.rename(source)
-        write_whole(_note(run), json.dumps({**noted, "databases": [s.name for s in databases]}) + "\n")
+        write_whole(run.state.restore_note, json.dumps({**noted, "databases": [s.name for s in databases]}) + "\n")
         for service in databases:
             postgres.swap_in(run, container_of(run, service).id, place / f"{service.name}.pgdump")
     with run.step("start"):
         _start_data(run)
         _start_app(run)
-        _tidy(_note(run), volumes)
+        _tidy(run.state.restore_note, volumes)
 
 
 def _rest(run: Run) -> None:
@@ -166,12 +172,12 @@ def _tidy(note: Path, volumes: Sequence[Path]) -> None:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def _note(run: Run) -> Path:
-    return run.state.directory / "restore.json"
+def _as_noted(value: Any) -> dict[str, Any]:
+    return {"volumes": list(value["volumes"]), "databases": list(value["databases"]), "before": str(value["before"])}
 
 
 def _directory(run: Run, volume: Volume) -> Path | None:
-    return run.engine.volume_path(f"{run.stack.name}_{volume.source}")
+    return run.engine.volume_path(run.stack.volume(volume.source))
 
 
 def _beside(source: Path) -> tuple[Path, Path]:

@@ -8,8 +8,7 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
-from ..stack.directory import Serving
-from . import files
+from ..stack.directory import Serving, read_description
 from .run import Run
 
 
@@ -38,5 +37,5 @@ def tidy(run: Run) -> list[str]:
 
 
 def _tags(directory: Any) -> set[str]:
-    content = files.read_description(directory) or {}
+    content = read_description(directory) or {}
     return set(content.get("keep", {}).values())

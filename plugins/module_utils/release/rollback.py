@@ -9,13 +9,14 @@ from dataclasses import replace
 
 from ..errors import StepError
 from ..stack import Colour
-from ..stack.directory import Deployed, Journal, Serving
-from . import checks, dataservices, files, passwords
-from .activate import activate, resume, stack_of
+from ..stack.directory import Deployed, Journal, Serving, read_description
+from . import checks, dataservices, passwords
+from .activate import activate, resume
 from .engine import Project
 from .release import Outcome
 from .restore import recover
 from .run import Run
+from .serving import stack_of
 
 
 def rollback(run: Run, to: str = "", check: bool = False) -> Outcome:
@@ -84,7 +85,7 @@ def _colour(run: Run, serving: Serving, release: str) -> Colour:
 
 
 def _images_present(run: Run, target: Deployed) -> None:
-    content = files.read_description(run.state.release_directory(target.release))
+    content = read_description(run.state.release_directory(target.release))
     if content is None:
         raise StepError(f"the files of release {target.release} are gone", advice="Release that version anew.")
     gone = [name for name, image in content["images"].items() if not run.engine.image(image)]

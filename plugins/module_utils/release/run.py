@@ -66,10 +66,10 @@ class Run:
 
     @property
     def data_project(self) -> Project:
-        return Project(f"{self.stack.name}-data", self.state.data)
+        return Project(self.stack.data_project, self.state.data)
 
     def project(self, deployed: Deployed) -> Project:
-        name = f"{self.stack.name}-{deployed.colour}"
+        name = self.stack.project(deployed.colour)
         return Project(name, self.state.release_directory(deployed.release), deployed.colour)
 
     def redact(self, text: str) -> str:

@@ -8,7 +8,7 @@ whichever colour it happens to run as.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from .model import Health, Service, Stack
@@ -18,14 +18,21 @@ HEADER = "# Rendered by sluice.deploy; an edit here is lost with the next releas
 Compose = dict[str, Any]
 
 
-def release_compose(stack: Stack, images: Mapping[str, str], edge_network: str, start_interval: bool) -> Compose:
-    """The services that a release replaces."""
-    return _compose(stack, stack.released, images, edge_network, start_interval)
+def release_compose(
+    stack: Stack, images: Mapping[str, str], edge_network: str, start_interval: bool, mute: Collection[str] = ()
+) -> Compose:
+    """The services that a release replaces.
+
+    Args:
+        mute: Services whose images hold nothing that could ask for a health `path`: the engine is given no check,
+            which could only fail; a release asks from outside.
+    """
+    return _compose(stack, stack.released, images, edge_network, start_interval, mute)
 
 
-def data_compose(stack: Stack, images: Mapping[str, str], start_interval: bool) -> Compose:
+def data_compose(stack: Stack, images: Mapping[str, str], start_interval: bool, mute: Collection[str] = ()) -> Compose:
     """The stateful services, which stay while releases come and go."""
-    return _compose(stack, stack.stateful, images, "", start_interval)
+    return _compose(stack, stack.stateful, images, "", start_interval, mute)
 
 
 def compose_text(compose: Compose) -> str:
@@ -65,11 +72,12 @@ def _compose(
     images: Mapping[str, str],
     edge_network: str,
     start_interval: bool,
+    mute: Collection[str],
 ) -> Compose:
     networks: Compose = {"private": {"name": stack.network, "external": True}}
     if edge_network and any(s.role == "web" and not s.stateful for s in services):
         networks["edge"] = {"name": edge_network, "external": True}
-    rendered = {s.name: _service(stack, s, images[s.name], edge_network, start_interval) for s in services}
+    rendered = {s.name: _service(stack, s, images[s.name], edge_network, start_interval, mute) for s in services}
     compose: Compose = {"services": rendered, "networks": networks}
     volumes = sorted({v.source for s in services for v in s.volumes if v.named})
     if volumes:
@@ -85,7 +93,9 @@ def _compose(
     return compose
 
 
-def _service(stack: Stack, service: Service, image: str, edge_network: str, start_interval: bool) -> Compose:
+def _service(
+    stack: Stack, service: Service, image: str, edge_network: str, start_interval: bool, mute: Collection[str]
+) -> Compose:
     rendered: Compose = {
         "image": image,
         "container_name": stack.container(service),
@@ -97,8 +107,8 @@ def _service(stack: Stack, service: Service, image: str, edge_network: str, star
         "secrets": [
             {"source": f"{service.name}_{e.name}", "target": e.name} for e in service.secrets if e.kind == "file"
         ],
-        "healthcheck": _healthcheck(stack, service, start_interval),
-        "depends_on": _dependencies(stack, service),
+        "healthcheck": {} if service.name in mute else _healthcheck(stack, service, start_interval),
+        "depends_on": _dependencies(stack, service, mute),
         "networks": _networks(stack, service, edge_network),
         "external_links": _links(stack, service),
         "volumes": [_volume(v.source, v.path, v.read_only) for v in service.volumes],
@@ -137,6 +147,10 @@ def _healthcheck(stack: Stack, service: Service, start_interval: bool) -> Compos
     return check
 
 
+# What `_probe` needs of an image, as a command of its shell.
+HAS_A_CLIENT = "command -v curl || command -v wget || command -v node || command -v python3"
+
+
 def _probe(health: Health, port: int | None, domain: str) -> list[str]:
     if health.command:
         return ["CMD", *(_literal(a) for a in health.command)]
@@ -159,10 +173,10 @@ def _probe(health: Health, port: int | None, domain: str) -> list[str]:
     return ["CMD-SHELL", " || ".join(tries)]
 
 
-def _dependencies(stack: Stack, service: Service) -> Compose:
+def _dependencies(stack: Stack, service: Service, mute: Collection[str]) -> Compose:
     if service.stateful or service.role == "web":
         return {}
-    return {s.name: {"condition": "service_healthy"} for s in stack.web}
+    return {s.name: {"condition": "service_started" if s.name in mute else "service_healthy"} for s in stack.web}
 
 
 def _networks(stack: Stack, service: Service, edge_network: str) -> Compose:

@@ -18,6 +18,9 @@ from ..errors import UserError
 from ..files import write_whole
 from .model import Colour
 
+# Images of which is kept whether they can ask.
+_ASKERS = 100
+_BUILD_LOG, _DESCRIPTION = "build.log", "release.json"
 _T = TypeVar("_T")
 
 
@@ -48,6 +51,12 @@ class Journal:
     started: float = 0
     record: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def beside(self) -> Deployed | None:
+        """The release that served, where its project is another; none where the target takes its place."""
+        current = self.before.current
+        return current if current and current.colour != self.target.colour else None
+
 
 class StackState:
     """The directory `<root>/<stack>`, readable by root alone."""
@@ -60,6 +69,10 @@ class StackState:
         self.sources = self.directory / "sources"
         self.lock_file = self.directory / "lock"
         self.failure_log = self.directory / "failed.log"
+        self.build_log = self.directory / _BUILD_LOG
+        self.passwords_note = self.directory / "passwords.json"
+        self.restore_note = self.directory / "restore.json"
+        self._askers = self.directory / "askers.json"
         self._serving = self.directory / "serving.json"
         self._journal = self.directory / "journal.json"
         self._records = self.directory / "releases.jsonl"
@@ -71,6 +84,14 @@ class StackState:
 
     def release_directory(self, release: str) -> Path:
         return self.releases / release
+
+    def build_log_of(self, release: str) -> Path:
+        return self.release_directory(release) / _BUILD_LOG
+
+    @property
+    def recorded(self) -> bool:
+        """Whether a release of this collection ever served here."""
+        return self._serving.exists()
 
     def serving(self) -> Serving:
         return self._read(self._serving, _serving) or Serving()
@@ -86,6 +107,20 @@ class StackState:
 
     def clear_journal(self) -> None:
         self._journal.unlink(missing_ok=True)
+
+    def known_to_ask(self) -> dict[str, bool]:
+        """By image id, whether its containers can send themselves a request; what is lost is found out again."""
+        try:
+            known = json.loads(self._askers.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return known if isinstance(known, dict) else {}
+
+    def note_who_can_ask(self, new: Mapping[str, bool]) -> None:
+        # A plan on a server that has no release yet leaves nothing behind.
+        if self.directory.exists():
+            newest = list({**self.known_to_ask(), **new}.items())[-_ASKERS:]
+            write_whole(self._askers, json.dumps(dict(newest)) + "\n")
 
     def append_record(self, record: dict[str, Any]) -> None:
         """One line, whole or not at all: a cut-off line of an earlier crash is closed first."""
@@ -122,23 +157,58 @@ class StackState:
                 write_whole(self._key, key)
         return {n: hmac.new(key.encode(), v.encode(), hashlib.sha256).hexdigest() for n, v in values.items()}
 
-    def _read(self, path: Path, understand: Callable[[dict[str, Any]], _T]) -> _T | None:
-        if not path.exists():
-            return None
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            raise UserError(
-                f"{path} is empty or cut off, as a power failure leaves a file: see with docker ps which release runs"
-                f" (newest records: {self._records}), move the file away, and run again."
-            )
-        try:
-            return understand(value)
-        except (AttributeError, KeyError, TypeError):
-            raise UserError(
-                f"{path} is of a form that this version of the collection does not know: run the newer version that"
-                " wrote it."
-            )
+    def _read(self, path: Path, understand: Callable[[Any], _T]) -> _T | None:
+        records = f"newest records: {self._records}"
+        advice = f"see with docker ps which release runs ({records}), move the file away, and run again"
+        return read_state(path, understand, advice)
+
+
+def read_state(path: Path, understand: Callable[[Any], _T], advice: str) -> _T | None:
+    """A state file; None where there is none.
+
+    Args:
+        understand: Makes of the file's JSON what it stands for; what is no such thing raises a KeyError, TypeError,
+            AttributeError or ValueError.
+        advice: What to do about a file that is lost.
+
+    Raises:
+        UserError: The file is empty, cut off, or of a form that this version does not know.
+    """
+    if not path.exists():
+        return None
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise UserError(f"{path} is empty or cut off, as a power failure leaves a file: {advice}.")
+    try:
+        return understand(value)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise UserError(
+            f"{path} is of a form that this version of the collection does not know: run the newer version that"
+            " wrote it."
+        )
+
+
+def write_description(directory: Path, content: Mapping[str, Any]) -> None:
+    """What a project's directory says of itself: a release its stack and images, the data services their id."""
+    write_whole(directory / _DESCRIPTION, json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def read_description(directory: Path) -> dict[str, Any] | None:
+    """What `write_description` wrote; None where there is nothing.
+
+    Raises:
+        UserError: It is empty, cut off, or of a form that this version does not know.
+    """
+    advice = "move the file away, and run again; there is no rollback to a release without it"
+    return read_state(directory / _DESCRIPTION, _description, advice)
+
+
+def _description(value: Any) -> dict[str, Any]:
+    for key in ("id", "secrets") if "id" in value else ("description", "images"):
+        if not isinstance(value[key], str if key == "id" else dict):
+            raise TypeError(key)
+    return dict(value)
 
 
 def _journal(value: dict[str, Any]) -> Journal:

@@ -37,6 +37,9 @@ class World:
         self.registry: set[str] = set()
         self.edge: Colour | None = None
         self.broken_images: set[str] = set()
+        self.mute: set[str] = set()
+        """Images that hold nothing that sends requests."""
+        self.asked: list[str] = []
         self.hook_status = 0
         self.events: list[str] = []
         self.unserved: list[str] = []
@@ -116,6 +119,10 @@ class FakeEngine:
 
     def user_id(self, image: Image, user: str) -> int:
         return 1000
+
+    def can_ask(self, image: Image) -> bool:
+        self.world.asked.append(image.id)
+        return image.reference not in self.world.mute
 
     def free_bytes(self) -> int:
         return 10**12

@@ -17,6 +17,12 @@ from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.host impor
 )
 from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.record import Record, judge_drift, read_record
 from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.services import judge_services
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.directory import (
+    Deployed,
+    Journal,
+    StackState,
+    write_description,
+)
 
 SERVER = Container(
     "crm-blue-server", "crm-blue", "server", "running", "healthy", 0, 0, "sha256:aa", "crm:1", "2026-11-23"
@@ -128,13 +134,14 @@ def test_the_record_is_read_from_the_stacks_directory(tmp_path):
     place.mkdir(parents=True)
     serving = {"current": {"release": "r1", "colour": "blue"}, "previous": None}
     (tmp_path / "crm/serving.json").write_text(json.dumps(serving))
-    (place / "release.json").write_text(json.dumps({"images": {"server": "sha256:aa"}}))
+    write_description(place, {"description": {}, "images": {"server": "sha256:aa"}})
     (place / "build.log").write_text("")
-    (tmp_path / "crm/journal.json").write_text(json.dumps({"operation": "rollback"}))
+    state = StackState(str(tmp_path), "crm")
+    state.write_journal(Journal("rollback", Deployed("r0", "green"), state.serving()))
     log = str(place / "build.log")
     assert read_record(str(tmp_path), "crm") == Record("r1", "blue", {"server": "sha256:aa"}, "rollback", (log,))
     (tmp_path / "crm/serving.json").write_text("{")
-    with pytest.raises(UserError, match="holds no proper record"):
+    with pytest.raises(UserError, match="is empty or cut off"):
         read_record(str(tmp_path), "crm")
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import EdgeError, EngineError, StepError
-from ansible_collections.sluice.deploy.plugins.module_utils.release import dataservices, retention
+from ansible_collections.sluice.deploy.plugins.module_utils.release import dataservices, files, retention
 from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import Outcome, plan, release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
@@ -98,6 +99,25 @@ def test_the_next_release_starts_beside_the_old_one_and_takes_over(world: World,
     assert FusedState(tmp_path, World()).serving() == Serving(
         Deployed(second.release, "green"), Deployed(first.release, "blue")
     )
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]"])
+def test_whether_an_image_can_ask_is_found_out_once(world: World, tmp_path: Path, damage: str) -> None:
+    described = description("1")
+    for name, image in (("web", "web:1"), ("web2", "web:2")):
+        described["services"][name] = {"image": image, "port": 3000, "health": {"path": "/"}}
+    world.mute = {"web:2"}
+    images = {name: world.images[name] for name in ("web:1", "web:2", "db:1")}
+    by_service = {n: images[s["image"]] for n, s in described["services"].items()}
+    run = run_in(world, tmp_path, described)
+    for _ in range(2):
+        services = yaml.safe_load(files.render_release(run, by_service, True).compose)["services"]
+        assert ("healthcheck" in services["web"], "healthcheck" in services["web2"]) == (True, False)
+    assert world.asked == [images["web:1"].id, images["web:2"].id]
+    if damage:
+        (run.state.directory / "askers.json").write_text(damage)
+        files.render_release(run, by_service, True)
+        assert len(world.asked) == 4
 
 
 def test_a_changed_secret_is_another_release_and_its_id_gives_nothing_away(world: World, tmp_path: Path) -> None:

@@ -307,3 +307,11 @@ def test_killed_at_any_moment_of_a_restore_the_next_run_has_all_or_nothing(
         world.kill_at = None
     assert killed > 15
     assert {u.read_text() for u in uploads} == {"before"}
+
+
+@pytest.mark.parametrize("content", ["", '{"volumes": ["/var', '{"exchanged": []}', "[]"])
+def test_a_note_of_a_restore_that_says_nothing_is_told(run: Run, content: str) -> None:
+    run.state.restore_note.write_text(content)
+    with pytest.raises(StepError, match=r"restore\.json is (empty or cut off.*move the file away|of a form)"):
+        restore.recover(run)
+    assert run.state.restore_note.exists()

@@ -134,3 +134,22 @@ def test_every_command_that_hangs_ends_as_the_engine_s_error(
 def test_what_is_no_text_is_read_all_the_same(stub: Stub, tmp_path: Path) -> None:
     (tmp_path / "docker").write_text("#!/bin/sh\nprintf 'caf\\351'\n")
     assert Docker().logs("x", 1) == "caf\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize(("status", "can"), [(0, True), (1, False), (126, False), (127, False)])
+def test_whether_an_image_can_ask_is_found_out_by_its_own_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, can: bool
+) -> None:
+    stub = tmp_path / "docker"
+    stub.write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/asked\nexit {status}\n')
+    stub.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert Docker().can_ask(Image("sha256:aa", "web:1")) is can
+    asked = (tmp_path / "asked").read_text()
+    assert asked.startswith("run --rm --network none --entrypoint /bin/sh sha256:aa -c command -v curl")
+
+
+def test_an_engine_that_fails_says_nothing_of_an_image(stub: Stub) -> None:
+    (stub.directory / "docker").write_text("#!/bin/sh\necho 'no room' >&2\nexit 125\n")
+    with pytest.raises(EngineError, match="no room"):
+        Docker().can_ask(Image("sha256:aa", "web:1"))

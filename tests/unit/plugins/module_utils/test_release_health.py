@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import EngineError, StepError
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import EdgeError, EngineError, StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import checks, health
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, Project
 from ansible_collections.sluice.deploy.plugins.module_utils.release.module import failure
@@ -81,6 +81,37 @@ def test_a_full_disk_does_not_silence_the_message(tmp_path: Path, monkeypatch: p
     assert "pg_dump said so" in text
     assert "More:" not in text
     assert text.splitlines()[-1].startswith("Next: ")
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "told"),
+    [
+        ("", "Release ID serves as before."),
+        ("edge None", "No release serves, and release ID, which is on record, gets no requests."),
+        ("edge green", "The edge sends requests to green, and on record is release ID as blue."),
+        ("database", "The edge sends requests to release ID, of which db does not run."),
+        ("silence", "What serves is not known: the edge does not say"),
+    ],
+)
+def test_a_failure_says_of_what_serves_what_the_edge_says(tmp_path: Path, meanwhile: str, told: str) -> None:
+    world = World()
+    for reference in ("web:1", "db:1"):
+        FakeEngine(world).add_image(reference)
+    run = run_in(world, tmp_path, description("1"))
+    serving = release(run).release
+    if meanwhile.startswith("edge"):
+        world.edge = "green" if meanwhile.endswith("green") else None
+    elif meanwhile == "database":
+        world.containers["crm-db"] = replace(world.containers["crm-db"], state="restarting")
+    elif meanwhile == "silence":
+        world.break_at, world.breaks = 0, EdgeError
+    assert failure(run, StepError("x"), "restore").splitlines()[1] == told.replace("ID", serving)
+
+
+def test_before_the_first_release_a_failure_says_that_none_serves(tmp_path: Path) -> None:
+    assert failure(run_in(World(), tmp_path, description("1")), StepError("x"), "release").splitlines()[1] == (
+        "No release serves."
+    )
 
 
 def answering(answer: Callable[[socket.socket], None]) -> int:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +27,17 @@ def repository(tmp_path: Path) -> Path:
     return place
 
 
-def built(tmp_path: Path, repository: Path, **build: Any) -> Image:
-    commands = (
+def commit(place: Path) -> None:
+    for argv in (
         ["init", "--quiet", "--initial-branch=main"],
         ["add", "--all"],
         ["-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "--quiet", "--message", "x"],
-    )
-    for argv in commands:
-        subprocess.run(["git", "-C", str(repository), *argv], check=True)
+    ):
+        subprocess.run(["git", "-C", str(place), *argv], check=True)
+
+
+def built(tmp_path: Path, repository: Path, **build: Any) -> Image:
+    commit(repository)
     run = run_in(World(), tmp_path / "state", description("1"), levels={"dockerfile": "off"})
     described = Build(**{"git": str(repository), "ref": "main", "context": "app", "dockerfile": "Dockerfile", **build})
     return images._built(run, Service(name="web", build=described), described, tmp_path / "build.log")
@@ -75,3 +82,53 @@ def test_a_fetch_that_hangs_ends(tmp_path: Path, repository: Path, monkeypatch: 
     monkeypatch.setattr(images, "_GIT_TIMEOUT", 0)
     with pytest.raises(StepError, match="git init did not end within 0 s"):
         built(tmp_path, repository)
+
+
+def with_submodule(repository: Path, address: str) -> None:
+    """A repository that names its neighbour `part` as a submodule, under any address."""
+    (repository.parent / "part").mkdir()
+    (repository.parent / "part" / "part.txt").write_text("here")
+    commit(repository.parent / "part")
+    argv = ["submodule", "--quiet", "add", str(repository.parent / "part"), "app/part"]
+    subprocess.run(["git", "-C", str(repository), "init", "--quiet", "--initial-branch=main"], check=True)
+    subprocess.run(["git", "-C", str(repository), "-c", "protocol.file.allow=always", *argv], check=True)
+    (repository / ".gitmodules").write_text(f'[submodule "app/part"]\n\tpath = app/part\n\turl = {address}\n')
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """The address of a server that gives out the repositories of the directory."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    options = ["--reuseaddr", "--export-all", "--listen=127.0.0.1", f"--port={port}", f"--base-path={tmp_path}"]
+    with subprocess.Popen(["git", "daemon", *options, str(tmp_path)]) as running:
+        for _ in range(100):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.05)
+        yield f"git://127.0.0.1:{port}"
+        running.terminate()
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_submodule_is_built_with_its_files(tmp_path: Path, repository: Path, server: str, relative: bool) -> None:
+    with_submodule(repository, "../part" if relative else f"{server}/part")
+    built(tmp_path, repository, git=f"{server}/repository")
+    (found,) = tmp_path.glob("state/crm/sources/*/app/part/part.txt")
+    assert found.read_text() == "here"
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}"])
+def test_a_submodule_is_no_directory_of_the_server(tmp_path: Path, repository: Path, form: str) -> None:
+    with_submodule(repository, form.format(repository.parent / "part"))
+    with pytest.raises(StepError, match=r"git submodule failed: .*transport 'file' not allowed") as caught:
+        built(tmp_path, repository)
+    assert ".gitmodules must be one that the server can fetch" in caught.value.advice
+    assert not list(tmp_path.glob("state/crm/sources/*/app/part/*"))
+
+
+def test_a_submodule_s_password_is_not_told(tmp_path: Path, repository: Path) -> None:
+    with_submodule(repository, "git://user:t0ps3cret@127.0.0.1:1/part")
+    with pytest.raises(StepError, match="git submodule failed: fatal: ") as caught:
+        built(tmp_path, repository)
+    assert "t0ps3cret" not in caught.value.cause

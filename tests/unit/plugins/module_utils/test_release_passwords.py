@@ -11,12 +11,14 @@ import pytest
 import yaml
 
 from ansible_collections.sluice.deploy.plugins.module_utils.databases import postgres, scram
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
-from ansible_collections.sluice.deploy.plugins.module_utils.release.activate import stack_of
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError, UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.release import passwords
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
+from ansible_collections.sluice.deploy.plugins.module_utils.release.serving import stack_of
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.compose import with_value
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.directory import Deployed, write_description
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
     FakeEngine,
     Killed,
@@ -170,3 +172,21 @@ def test_one_value_of_an_override_is_replaced() -> None:
     found = yaml.safe_load(with_value(text, "web", "URL", "n$w"))["services"]
     assert found["web"]["environment"] == {"URL": "n$$w", "URL_2": "kept"}
     assert found["jobs"]["environment"] == {"URL": "kept"}
+
+
+@pytest.mark.parametrize("content", ["", '{"db": "SCR', '{"db": {"kept": "x"}}', "[]"])
+def test_a_note_of_passwords_that_says_nothing_is_told(tmp_path: Path, content: str) -> None:
+    run = run_in(world(), tmp_path, described("1"))
+    run.state.passwords_note.write_text(content)
+    with pytest.raises(UserError, match=r"passwords\.json is (empty or cut off.*move the file away|of a form)"):
+        passwords.put_back(run)
+    assert run.state.passwords_note.exists()
+
+
+def test_a_description_of_a_newer_version_is_told(tmp_path: Path) -> None:
+    run = run_in(world(), tmp_path, described("1"))
+    newer = {**described("1"), "orbit": 3}
+    run.state.release_directory("r9").mkdir()
+    write_description(run.state.release_directory("r9"), {"description": newer, "images": {}})
+    with pytest.raises(UserError, match=r"release r9 was described in a form .*orbit.*run the newer version"):
+        stack_of(run, Deployed("r9", "blue"))

@@ -53,6 +53,12 @@ def test_a_web_service() -> None:
     assert "ports" not in api
 
 
+def test_an_image_that_cannot_ask_gets_no_check_that_could_only_fail() -> None:
+    services = render.release_compose(parse_stack(DESCRIPTION), IMAGES, "", True, {"api"})["services"]
+    assert "healthcheck" not in services["api"]
+    assert services["jobs"]["depends_on"] == {"api": {"condition": "service_started"}}
+
+
 def test_dollars_are_for_the_container_and_not_for_compose() -> None:
     api = release()["services"]["api"]
     assert api["environment"]["PRICE"] == "$$5 $${HOME}"

@@ -16,6 +16,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.stack.directory impo
     Journal,
     Serving,
     StackState,
+    read_description,
     write_whole,
 )
 
@@ -58,6 +59,23 @@ def test_a_state_file_that_is_no_such_file_says_what_to_do(
     (state.directory / f"{name}.json").write_text(content)
     with pytest.raises(UserError, match=said):
         getattr(state, name)()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "release.json is empty or cut off"),
+        ('{"images": {', "move the file away, and run again"),
+        ("[]", "run the newer version"),
+        ('{"images": [], "description": {}}', "run the newer version"),
+        ('{"id": 1, "secrets": {}}', "run the newer version"),
+    ],
+)
+def test_a_description_that_is_none_says_what_to_do(tmp_path: Path, content: str, said: str) -> None:
+    assert read_description(tmp_path) is None
+    (tmp_path / "release.json").write_text(content)
+    with pytest.raises(UserError, match=said):
+        read_description(tmp_path)
 
 
 def test_a_record_after_one_that_was_cut_off_is_whole(state: StackState) -> None:

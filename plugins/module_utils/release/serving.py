@@ -1,0 +1,56 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A release on the server: its stack as it was described, its services up, the edge led to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import UserError
+from ..stack import Service, Stack
+from ..stack.directory import Deployed, read_description
+from ..stack.parse import parse_stack
+from .engine import Project
+from .health import restarts, wait_healthy
+from .run import Run
+
+
+def stack_of(run: Run, deployed: Deployed) -> Stack:
+    """The stack as a release on disk knew it."""
+    content = read_description(run.state.release_directory(deployed.release))
+    if not content:
+        return run.stack
+    try:
+        return parse_stack(content["description"])
+    except UserError as error:
+        raise UserError(
+            f"release {deployed.release} was described in a form that this version of the collection does not know"
+            f" ({error}): run the newer version that released it."
+        )
+
+
+def point_edge(run: Run, deployed: Deployed | None) -> None:
+    upstreams = stack_of(run, deployed).upstreams(deployed.colour) if deployed else {}
+    run.edge.switch(deployed.colour if deployed else None, upstreams)
+
+
+def restore(run: Run, deployed: Deployed) -> None:
+    """A release that served runs again, as its own files describe it."""
+    project = run.project(deployed)
+    found = {c.service: c for c in run.engine.containers(project.name)}
+    # What runs is left alone: Compose might see a reason to recreate it.
+    resting = [s for s in stack_of(run, deployed).released if s.name not in found or not found[s.name].running]
+    start_services(run, project, resting)
+
+
+def start_services(run: Run, project: Project, services: Sequence[Service]) -> dict[str, int]:
+    """Services are up and work; the restart counts of their containers as they were before.
+
+    Raises:
+        StepError: One does not work.
+    """
+    before = restarts(run, project)
+    if services:
+        run.engine.up(project, [s.name for s in services])
+        wait_healthy(run, project, services, before)
+    return before
