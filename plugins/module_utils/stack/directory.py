@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -120,7 +121,9 @@ class StackState:
         # A plan on a server that has no release yet leaves nothing behind.
         if self.directory.exists():
             newest = list({**self.known_to_ask(), **new}.items())[-_ASKERS:]
-            write_whole(self._askers, json.dumps(dict(newest)) + "\n")
+            # A full disk is told where a file is wanted.
+            with contextlib.suppress(OSError):
+                write_whole(self._askers, json.dumps(dict(newest)) + "\n")
 
     def append_record(self, record: dict[str, Any]) -> None:
         """One line, whole or not at all: a cut-off line of an earlier crash is closed first."""
