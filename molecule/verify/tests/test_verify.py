@@ -21,7 +21,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.probe impo
 testinfra_hosts = ["ssh://debian13"]
 MADE = PROJECT / ".cache/verify"
 CONF = "/etc/nginx/conf.d/crm.conf"
-QUERY = "mutation $e: String! { login(email: $e, password: $p) { accessToken } }"
+QUERY = "mutation L($e: String!, $p: String!) { login(email: $e, password: $p) { accessToken } }"
 
 
 def secret(name):

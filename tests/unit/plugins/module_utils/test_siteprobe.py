@@ -28,7 +28,7 @@ from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.siteprobe
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 
-QUERY = "mutation $email: String! { login(email: $email, password: $password) { accessToken } }"
+QUERY = "mutation L($email: String!, $password: String!) { login(email: $email, password: $password) { accessToken } }"
 STEP = {
     "path": "/graphql",
     "query": QUERY,
