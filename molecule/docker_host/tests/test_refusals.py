@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import testinfra
 
 testinfra_hosts = ["ssh://debian13"]
 
@@ -121,11 +122,8 @@ def test_switched_off_again(host, play):
     assert status == 0, output
 
 
-def test_held_at_the_pinned_version(play):
-    import testinfra
-    from conftest import SSH_CONFIG
-
-    mirrored = testinfra.get_host("ssh://mirrored", ssh_config=str(SSH_CONFIG))
+def test_held_at_the_pinned_version(server):
+    mirrored = testinfra.get_host("ssh://mirrored", ssh_config=server("config"))
     assert mirrored.package("docker-ce").version.startswith("5:28.0.4")
     assert "docker-ce" in mirrored.check_output("apt-mark showhold").split()
 

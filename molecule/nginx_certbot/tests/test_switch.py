@@ -61,7 +61,7 @@ def test_ten_certificate_swaps_lose_nothing(shell, client, roots):
     swap = (
         "cd /usr/local/lib/sluice && PYTHONPATH=edge-switch python3 -c '"
         "from sluice.edge.store import *; from sluice.edge.engine import *; from sluice.edge.apply import apply; "
-        "s = Store(); f = s.files(); st = s.state(); e = Engine(st.edge, s.root); "
+        "s = Store(); f = s.files(); st = s.state(); e = EdgeEngine(st.edge, s.root); "
         'apply(s, e, st, {"shop": (f["tls/shop.pem"] + b"\\n", f["tls/shop.key"])})\''
     )
     with Load(client.address, "shop.test", roots, rate=200, path="/") as load:
