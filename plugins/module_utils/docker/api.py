@@ -15,6 +15,8 @@ from ..errors import DockerError, UserError
 if TYPE_CHECKING:
     import http.client
 
+_PIECE = 1 << 20
+
 
 class DockerApi:
     """An engine, asked read-only."""
@@ -37,6 +39,17 @@ class DockerApi:
         """
         with self._request(path, names, query) as response:
             return json.loads(response.read())
+
+    def stream(self, path: str, *names: str) -> Iterator[bytes]:
+        """An answer in pieces.
+
+        Raises:
+            DockerError: The engine refuses.
+            UserError: The engine does not answer.
+        """
+        with self._request(path, names, {}) as response:
+            while piece := response.read(_PIECE):
+                yield piece
 
     def containers(self, filters: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
         """The containers, running or not, that pass the filters."""

@@ -62,7 +62,7 @@ class ImageEngine:
             if self.containerd_store:
                 images = self._saved(name, facts)
             elif files:
-                images = [_with_sizes(image, self._history(facts)) for image in self._saved(name, facts)]
+                images = [with_sizes(image, self._history(facts)) for image in self._saved(name, facts)]
             else:
                 images = [self._measured(facts)]
         except PaperError as error:
@@ -146,7 +146,7 @@ class ImageEngine:
         return [(item["Image"], item["ImageID"]) for item in containers]
 
 
-def _with_sizes(image: Image, history: list[dict[str, Any]]) -> Image:
+def with_sizes(image: Image, history: list[dict[str, Any]]) -> Image:
     """The image with the engine's own layer sizes, which leave out link targets where it built the layer itself."""
     steps = image.config.get("history") or []
     sizes = [entry["Size"] for entry, step in zip(history, steps) if not step.get("empty_layer")]

@@ -8,13 +8,10 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from .. import secretscan
 from ..errors import StepError
 from ..results import GateResult, gate_result
-from ..secretscan import report
-from ..sizes import format_size, parse_size
 from ..stack import Health, Service
-from . import dockerfile, preflight
+from . import dockerfile, imagechecks, preflight
 from .engine import Container, Image, Project
 from .health import answers
 from .run import Run
@@ -73,20 +70,6 @@ def release_gates(run: Run, project: Project) -> list[GateResult]:
     return look(_RUNNING, run, found, {c.service: run.engine.logs(c.id, _LOG_LINES) for c in found.values()})
 
 
-def image_size(service: Service, image: Image) -> GateResult:
-    limit = parse_size(service.max_size, f"stack_services.{service.name}.max_size")
-    fits = image.size <= limit
-    return gate_result(
-        f"image_size.{service.name}",
-        f"The image of {service.name} is at most {format_size(limit)}",
-        "pass" if fits else "fail",
-        measured=image.size,
-        limit=limit,
-        evidence=[f"{image.reference}: {format_size(image.size)} unpacked"],
-        advice=[] if fits else ["Run the image_size_gate module on it: it lists the layers, and what would save most."],
-    )
-
-
 def smoke(service: Service, health: Health, container: Container, host: str = "") -> GateResult:
     """One real request to the new container."""
     works, seen = answers(service, health, container, host)
@@ -114,14 +97,6 @@ def log_patterns(service: Service, log: str) -> GateResult:
     )
 
 
-def _leaks(id: str, title: str, run: Run, texts: Mapping[str, str]) -> GateResult:
-    """Neither the deployment's own secrets, in whatever encoding, nor credentials of known forms."""
-    found = secretscan.run(secretscan.Options(texts=dict(texts), secrets=run.secrets))
-    result = report.gate(found, id, fail_on="high", keywords="off")
-    result["title"] = title
-    return result
-
-
 def _disk(run: Run) -> list[GateResult]:
     return [preflight.disk(preflight.free_bytes(run), run.settings.minimum_free)]
 
@@ -136,12 +111,11 @@ def _dockerfile(run: Run, service: Service, path: Path) -> list[GateResult]:
 
 
 def _image_size(run: Run, images: Mapping[str, Image]) -> list[GateResult]:
-    return [image_size(s, images[s.name]) for s in run.stack.released if s.max_size]
+    return [imagechecks.size(run, s, images[s.name]) for s in run.stack.released if s.max_size]
 
 
 def _image_secrets(run: Run, images: Mapping[str, Image]) -> list[GateResult]:
-    texts = {f"image of {s.name}": "\n".join(run.engine.history(images[s.name])) for s in run.stack.released}
-    return [_leaks("image_secrets", "No secret stands in the images' history or environment", run, texts)]
+    return [imagechecks.secrets(run, s, images[s.name]) for s in run.stack.released]
 
 
 def _smoke(run: Run, found: Mapping[str, Container], logs: Mapping[str, str]) -> list[GateResult]:
@@ -157,7 +131,9 @@ def _log_patterns(run: Run, found: Mapping[str, Container], logs: Mapping[str, s
 
 
 def _log_secrets(run: Run, found: Mapping[str, Container], logs: Mapping[str, str]) -> list[GateResult]:
-    return [_leaks("log_secrets", "No secret stands in the new containers' logs", run, logs)]
+    result = imagechecks.leaks("log_secrets", run, logs)
+    result["title"] = "No secret stands in the new containers' logs"
+    return [result]
 
 
 _SERVER: dict[str, Gate] = {"disk": _disk, "memory": _memory}

@@ -12,45 +12,41 @@ from pathlib import Path
 from ..errors import EngineError, StepError
 from ..stack.directory import read_description, write_description
 from . import files, passwords
+from .dataversions import Database, database, reads
 from .engine import Image
 from .files import Rendered
 from .health import all_run, restarts, wait_healthy
 from .run import Run
 
-# Databases whose files another major version does not read as they are.
-_BOUND_TO_MAJOR = ("postgres", "postgis", "mysql", "mariadb", "mongo")
 
-
-def major(reference: str) -> tuple[str, str]:
-    """Kind and major version of a database's image, `("postgres", "16")`; empty where either is not known."""
-    kind, _, tag = reference.partition("@")[0].rpartition("/")[2].partition(":")
-    found = re.match(r"v?(\d+)(?:\.(\d+))?(?![\w])", tag)
-    if kind not in _BOUND_TO_MAJOR or not found:
-        return "", ""
-    # PostgreSQL 9.5 and 9.6 were major versions.
-    old_form = kind in ("postgres", "postgis") and int(found[1]) < 10 and found[2]
-    return kind, f"{found[1]}.{found[2]}" if old_form else found[1]
-
-
-def refuse_other_major(run: Run, data: Rendered) -> None:
+def refuse_what_it_cannot_read(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:
     """Nothing is touched for a change that the data on disk cannot take.
 
     Raises:
-        StepError: A database's image is of another major version than the one that wrote its data.
+        StepError: A database's image does not read what the one before it wrote.
     """
-    before = _text(run.state.data)
+    before, then = _text(run.state.data), read_description(run.state.data) or {}
     for service in run.stack.stateful:
-        old, new = _image_in(before, service.name), _image_in(data.compose, service.name)
-        (kind, was), (same_kind, will) = major(old), major(new)
-        if kind and kind == same_kind and was != will:
+        named, image = _image_in(before, service.name), found[service.name]
+        if not named or named == _image_in(data.compose, service.name):
+            continue
+        there = run.engine.image(named)
+        old = _database(run, then.get("references", {}).get(service.name, named), there)
+        new = _database(run, image.reference, image)
+        if not reads(new, old):
             raise StepError(
-                f"stack_services.{service.name}.image: {kind} {will} does not read the data that {kind} {was} wrote",
-                advice=f"Go back to {kind}:{was}, or describe a second service of another name with {kind}:{will} and a"
+                f"stack_services.{service.name}.image: {new} does not read the data that {old} wrote",
+                advice=f"Go back to {old}, or describe a second service of another name with {new} and a"
                 " volume of its own, load a dump into it, and lead the app there.",
             )
 
 
-def differ(run: Run, data: Rendered) -> bool:
+def _database(run: Run, reference: str, image: Image | None) -> Database:
+    # An image that a rehearsal has not fetched is known by its name alone.
+    return database(reference, run.engine.papers(image)["config"]["Env"] if image and image.id else ())
+
+
+def differ(run: Run, data: Rendered, found: Mapping[str, Image]) -> bool:
     """Whether the stateful services must be touched.
 
     Raises:
@@ -61,7 +57,7 @@ def differ(run: Run, data: Rendered) -> bool:
     then = read_description(run.state.data)
     if not then:
         return True
-    refuse_other_major(run, data)
+    refuse_what_it_cannot_read(run, data, found)
     changed = {n for n, digest in data.fingerprints.items() if then["secrets"].get(n, digest) != digest}
     renewed = sorted(changed - passwords.changeable(run.stack))
     if renewed and not run.settings.data_secrets_rotated:
@@ -69,7 +65,8 @@ def differ(run: Run, data: Rendered) -> bool:
             f"the secret {renewed[0]} has a new value, and the data on disk was made with the old one",
             advice="Change it in the service, then run once with compose_stack_data_secrets_rotated: true.",
         )
-    return then["id"] != data.id or not all_run(run, run.data_project, run.stack.stateful)
+    same = then["id"] in (data.id, files.id_by_digests(run, data, found))
+    return not same or not all_run(run, run.data_project, run.stack.stateful)
 
 
 def start(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:
@@ -88,7 +85,8 @@ def start(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:
         before = restarts(run, project)
         run.engine.up(project, [s.name for s in services])
         wait_healthy(run, project, services, before)
-        write_description(directory, {"id": data.id, "secrets": data.fingerprints})
+        references = {service.name: found[service.name].reference for service in services}
+        write_description(directory, {"id": data.id, "secrets": data.fingerprints, "references": references})
     except (StepError, EngineError, OSError):
         _put_back(run, former)
         raise

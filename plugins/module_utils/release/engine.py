@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,10 +23,6 @@ class Image:
     """The registry's digest, where a registry gave one."""
     user: str = ""
     size: int = 0
-
-    def pinned(self, keep: str) -> str:
-        """How a Compose file names it: by the registry's digest, else by the tag that keeps it here."""
-        return f"{self.reference.partition('@')[0]}@{self.digest}" if self.digest else keep
 
 
 @dataclass(frozen=True)
@@ -87,8 +83,14 @@ class Engine(Protocol):
     def free_bytes(self) -> int:
         """Space left where the engine keeps images and volumes."""
 
-    def history(self, image: Image) -> list[str]:
-        """The commands that made the image, and its environment, as anyone who has it can read them."""
+    def papers(self, image: Image) -> dict[str, Any]:
+        """What the image says of itself to anyone who has it: `config` with its `Env`, and `history` oldest first."""
+
+    def counts_files(self) -> bool:
+        """Whether an image's `size` is that of its files; a store that keeps layers compressed does not tell it."""
+
+    def archive(self, image: Image) -> Iterator[bytes]:
+        """The image as `docker save` writes it."""
 
     def ensure_network(self, name: str) -> None: ...
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..files import write_whole
@@ -50,6 +50,18 @@ def render_data(run: Run, images: Mapping[str, Image], start_interval: bool) -> 
     mute = _mute(run, run.stack.stateful, images)
     compose = render.data_compose(run.stack, _references(run, images), start_interval, mute)
     return _rendered(run, run.stack.stateful, compose)
+
+
+def id_by_digests(run: Run, data: Rendered, images: Mapping[str, Image]) -> str:
+    """The id of the same data services as version 0.1 rendered it; their containers need no new start for it."""
+    text = data.compose
+    for service in run.stack.stateful:
+        image = images[service.name]
+        if image.digest:
+            text = text.replace(
+                keep_tag(run, service.name, image), f"{image.reference.partition('@')[0]}@{image.digest}"
+            )
+    return replace(data, compose=text).id
 
 
 def diff(run: Run, rendered: Rendered) -> dict[str, str]:
@@ -97,7 +109,8 @@ def write_colour(project: Project) -> None:
 
 
 def _references(run: Run, images: Mapping[str, Image]) -> dict[str, str]:
-    return {name: image.pinned(keep_tag(run, name, image)) for name, image in images.items()}
+    # A registry's digest stops to name an image when its tag moves on, where the engine stores it as containerd does.
+    return {name: keep_tag(run, name, image) for name, image in images.items()}
 
 
 def _mute(run: Run, services: Sequence[Service], images: Mapping[str, Image]) -> set[str]:

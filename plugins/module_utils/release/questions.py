@@ -12,6 +12,7 @@ import http.client
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -53,9 +54,27 @@ class Questions:
         root = str(self._ask("/info")["DockerRootDir"])
         return shutil.disk_usage(root if Path(root).is_dir() else "/").free
 
-    def history(self, image: Image) -> list[str]:
-        commands = [str(layer["CreatedBy"]) for layer in self._ask(f"/images/{image.id}/history")]
-        return commands + list((self._ask(f"/images/{image.id}/json")["Config"] or {}).get("Env") or [])
+    def papers(self, image: Image) -> dict[str, Any]:
+        steps = self._ask(f"/images/{image.id}/history")
+        config = self._ask(f"/images/{image.id}/json").get("Config") or {}
+        # Oldest first, as an image's own paper has them.
+        history = [{"created_by": str(s.get("CreatedBy") or ""), "Size": s.get("Size") or 0} for s in steps[::-1]]
+        return {"config": {"Env": [str(entry) for entry in config.get("Env") or []]}, "history": history}
+
+    def counts_files(self) -> bool:
+        pairs = [pair[:2] for pair in self._ask("/info").get("DriverStatus") or [] if len(pair) >= 2]
+        # This store counts compressed layers and disk blocks.
+        return ["driver-type", "io.containerd.snapshotter.v1"] not in pairs
+
+    def archive(self, image: Image) -> Iterator[bytes]:
+        try:
+            yield from DockerApi(self._address, self._api_timeout).stream("/images/{}/get", image.id)
+        except DockerError as error:
+            raise EngineError(str(error))
+        except (UserError, OSError, http.client.HTTPException) as error:
+            raise EngineError(
+                f"what the engine saves of {image.reference} was cut off ({error or type(error).__name__})"
+            )
 
     def has_network(self, name: str) -> bool:
         # The filter takes a part of a name, too.

@@ -53,7 +53,7 @@ def release(run: Run) -> Outcome:
         found = images.resolve(run)
         fast = run.engine.start_interval()
         rendered, data = files.render_release(run, found, fast), files.render_data(run, found, fast)
-        data_changes = dataservices.differ(run, data)
+        data_changes = dataservices.differ(run, data, found)
     serving = run.state.serving()
     current = serving.current
     if current and current.release == rendered.id and not data_changes and _works(run, current, actions):
@@ -99,9 +99,10 @@ def plan(run: Run) -> Outcome:
         elif service.name not in known or service.pull == "always":
             actions.append(f"Pull {service.image}.")
     stand_ins = {s.name: Image("", s.image or f"(built) {s.name}") for s in run.stack.services.values()}
-    rendered = files.render_release(run, {**stand_ins, **known}, fast)
+    taken = {**stand_ins, **known}
+    rendered = files.render_release(run, taken, fast)
     current = serving.current
-    data_changes = dataservices.differ(run, files.render_data(run, {**stand_ins, **known}, fast))
+    data_changes = dataservices.differ(run, files.render_data(run, taken, fast), taken)
     if current and current.release == rendered.id and not journal and not data_changes:
         return Outcome(False, rendered.id, current.colour, before=current.release)
     actions += _steps(run, data_changes)
@@ -141,7 +142,11 @@ def _serves_already(run: Run, actions: list[str]) -> Deployed | None:
         return None
     fast = run.engine.start_interval()
     same = files.render_release(run, found, fast).id == current.release
-    if same and not dataservices.differ(run, files.render_data(run, found, fast)) and _works(run, current, actions):
+    if (
+        same
+        and not dataservices.differ(run, files.render_data(run, found, fast), found)
+        and _works(run, current, actions)
+    ):
         return current
     return None
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ class FakeEngine:
         return self.world.effect(f"pull {reference}", lambda: self.add_image(reference, "sha256:" + reference[-1] * 64))
 
     def add_image(self, reference: str, digest: str = "") -> Image:
-        image = Image(f"sha256:{reference.encode().hex():0<64}"[:71], reference, digest)
+        image = Image(f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}", reference, digest)
         self.world.images[reference] = self.world.images[image.id] = image
         return image
 
@@ -127,8 +128,14 @@ class FakeEngine:
     def free_bytes(self) -> int:
         return 10**12
 
-    def history(self, image: Image) -> list[str]:
-        return []
+    def papers(self, image: Image) -> dict[str, Any]:
+        return {"config": {"Env": []}, "history": []}
+
+    def counts_files(self) -> bool:
+        return True
+
+    def archive(self, image: Image) -> Iterator[bytes]:
+        raise EngineError("nothing is saved here")
 
     def ensure_network(self, name: str) -> None:
         self.world.effect(f"network {name}", lambda: None)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import EdgeError, EngineError, StepError
-from ansible_collections.sluice.deploy.plugins.module_utils.release import dataservices, files, retention
+from ansible_collections.sluice.deploy.plugins.module_utils.release import files, retention
 from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import Outcome, plan, release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
@@ -489,36 +489,29 @@ def test_retention_never_counts_below_two() -> None:
     assert retention.releases_to_keep(records, serving, 3) == {"a", "b", "z"}
 
 
+@pytest.mark.parametrize("pulled", [True, False], ids=["by digest", "built here"])
 @pytest.mark.parametrize(
-    ("reference", "known"),
+    ("service", "versions", "refused"),
     [
-        ("postgres:16", ("postgres", "16")),
-        ("registry.example.com:5000/base/postgres:16.4-alpine@sha256:aa", ("postgres", "16")),
-        ("postgres:9.6", ("postgres", "9.6")),
-        ("mariadb:11.8", ("mariadb", "11")),
-        ("mongo:latest", ("", "")),
-        ("postgres", ("", "")),
-        ("redis:7", ("", "")),
+        ("postgres", ("16", "16.4", "17"), "postgres 17 does not read the data that postgres 16.4 wrote"),
+        ("redis", ("7.2", "7.4", "7.0"), "redis 7.0 does not read the data that redis 7.4 wrote"),
     ],
 )
-def test_a_database_s_major_version(reference: str, known: tuple[str, str]) -> None:
-    assert dataservices.major(reference) == known
-
-
-def test_another_major_version_over_the_same_data_is_refused_before_anything_stops(
-    world: World, tmp_path: Path
+def test_a_version_that_does_not_read_the_data_is_refused_before_anything_stops(
+    world: World, tmp_path: Path, service: str, versions: tuple[str, str, str], refused: str, pulled: bool
 ) -> None:
+    for version in versions:
+        FakeEngine(world).add_image(f"local/{service}:{version}", "sha256:" + "a" * 64 if pulled else "")
     described = description("1")
-    for version in ("16", "16.4", "17"):
-        FakeEngine(world).add_image(f"postgres:{version}", "sha256:" + "a" * 64)
-    described["services"]["db"]["image"] = "postgres:16"
-    release(run_in(world, tmp_path, described))
-    described["services"]["db"]["image"] = "postgres:16.4"
-    release(run_in(world, tmp_path, described))
-    described["services"]["db"]["image"] = "postgres:17"
-    world.events.clear()
-    with pytest.raises(StepError, match="postgres 17 does not read the data that postgres 16 wrote"):
+    for version in versions[:2]:
+        described["services"]["db"]["image"] = f"local/{service}:{version}"
         release(run_in(world, tmp_path, described))
+    described["services"]["db"]["image"] = f"local/{service}:{versions[2]}"
+    world.events.clear()
+    with pytest.raises(StepError, match=refused):
+        release(run_in(world, tmp_path, described))
+    with pytest.raises(StepError, match=refused):
+        plan(run_in(world, tmp_path, described))
     assert world.events == []
 
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
-from ansible_collections.sluice.deploy.plugins.module_utils.release import checks
+from ansible_collections.sluice.deploy.plugins.module_utils.release import checks, imagechecks
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, Image, Project
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
 from ansible_collections.sluice.deploy.plugins.module_utils.results import GateResult, gate_result
@@ -25,15 +25,67 @@ from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes imp
     description,
     run_in,
 )
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.imagegate_samples import (
+    docker_archive,
+    pieces,
+    tar,
+)
 
 PROJECT = Path(__file__).resolve().parents[4]
 WEB = Service(name="web", port=1, health=Health(path="/healthz", expect='"ok"'))
 
 
-@pytest.mark.parametrize(("size", "status"), [(499_999_999, "pass"), (500_000_000, "pass"), (500_000_001, "fail")])
-def test_image_size(size: int, status: str) -> None:
-    service = Service(name="web", max_size="500MB")
-    assert checks.image_size(service, Image("sha256:1", "web:1", size=size))["status"] == status
+def layer_files(*sizes: tuple[str, int]) -> bytes:
+    return tar([(name, b"x" * size) for name, size in sizes])
+
+
+class Storing(FakeEngine):
+    """An engine that holds one image, and counts its files or does not."""
+
+    layers = (layer_files(("base", 300)), layer_files(("app", 201)))
+    files = True
+    sizes = (300, 201)
+
+    def counts_files(self) -> bool:
+        return self.files
+
+    def papers(self, image: Image) -> dict[str, Any]:
+        return {"config": {"Env": []}, "history": [{"created_by": "RUN make", "Size": size} for size in self.sizes]}
+
+    def archive(self, image: Image) -> Iterator[bytes]:
+        yield from pieces(docker_archive(self.layers))
+
+
+@pytest.mark.parametrize(
+    ("files", "told", "limit", "status"),
+    [
+        (True, 501, "501B", "pass"),
+        (True, 501, "500B", "fail"),
+        # Compressed, it would fit.
+        (False, 90, "501B", "pass"),
+        (False, 90, "500B", "fail"),
+    ],
+)
+def test_an_image_is_measured_by_its_files_on_either_store(
+    tmp_path: Path, files: bool, told: int, limit: str, status: str
+) -> None:
+    run = run_in(World(), tmp_path, description("1"))
+    run.engine = engine = Storing(World())
+    engine.files = files
+    result = imagechecks.size(run, Service(name="web", max_size=limit), Image("sha256:1", "web:1", size=told))
+    assert (result["id"], result["title"]) == ("image_size.web", "Size of image web")
+    assert (result["status"], result["evidence"][0][:9]) == (status, "501 bytes")
+    if status == "fail":
+        assert "layer 1: 300 B RUN" in result["evidence"][1]
+        assert result["advice"]
+
+
+def test_an_image_that_cannot_be_saved_whole_ends_the_step(tmp_path: Path) -> None:
+    run = run_in(World(), tmp_path, description("1"))
+    run.engine = engine = Storing(World())
+    engine.archive = lambda image: iter([docker_archive(Storing.layers)[:700]])  # type: ignore[method-assign]
+    with pytest.raises(StepError, match="cut short"), run.step("image_gates"):
+        imagechecks.size(run, Service(name="web", max_size="1B"), Image("sha256:1", "web:1", size=2))
 
 
 @pytest.fixture
@@ -114,8 +166,8 @@ class Talkative(FakeEngine):
     def logs(self, container: str, lines: int) -> str:
         return self.said
 
-    def history(self, image: Image) -> list[str]:
-        return ["RUN make", self.said]
+    def papers(self, image: Image) -> dict[str, Any]:
+        return {"config": {"Env": ["A=b"]}, "history": [{"created_by": f"RUN make {self.said}"}]}
 
 
 @pytest.mark.parametrize(
@@ -136,5 +188,18 @@ def test_secrets_in_logs_and_images(tmp_path: Path, said: str, status: str) -> N
     world.containers["crm-blue-jobs"] = Container("crm-blue/jobs", "crm-blue-jobs", "jobs", "running", "", 0, 0, "", "")
     results = checks.release_gates(run, Project("crm-blue", tmp_path, "blue"))
     results += checks.image_gates(run, dict.fromkeys(run.stack.services, image))
-    assert {r["id"]: r["status"] for r in results} == {"log_secrets": status, "image_secrets": status}
+    images = {f"image_secrets.{name}": status for name in ("web", "web2", "jobs", "mail")}
+    assert {r["id"]: r["status"] for r in results} == {"log_secrets": status, **images}
     assert "a-long-token-value" not in str(results)
+
+
+def test_a_name_that_promises_a_secret_fails_an_image_here_as_in_the_report(tmp_path: Path) -> None:
+    run = run_in(World(), tmp_path, description("1"))
+    run.engine.papers = lambda image: {  # type: ignore[method-assign]
+        "config": {"Env": ["DB_PASSWORD=summer-house"]},
+        "history": [{"created_by": "RUN make"}],
+    }
+    result = imagechecks.secrets(run, Service(name="web"), Image("sha256:1", "web:1"))
+    assert (result["id"], result["status"], result["measured"]) == ("image_secrets.web", "fail", 1)
+    assert result["evidence"][0] == "DB_PASSWORD in ENV"
+    assert "summer-house" not in str(result)

@@ -56,18 +56,18 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Ans
 
 
 @pytest.mark.parametrize(
-    ("reference", "digests", "pinned"),
+    ("reference", "digests", "digest"),
     [
-        ("postgres:16", ["postgres@sha256:aa"], "postgres:16@sha256:aa"),
-        ("docker.io/library/postgres:16", ["postgres@sha256:aa"], "docker.io/library/postgres:16@sha256:aa"),
-        ("host:5000/a/b:1", ["other/b@sha256:cc", "host:5000/a/b@sha256:bb"], "host:5000/a/b:1@sha256:bb"),
-        ("postgres:16@sha256:aa", ["postgres@sha256:aa"], "postgres:16@sha256:aa"),
-        ("local/app:1", [], "kept"),
-        ("local/app:1", ["another/app@sha256:dd"], "kept"),
+        ("postgres:16", ["postgres@sha256:aa"], "sha256:aa"),
+        ("docker.io/library/postgres:16", ["postgres@sha256:aa"], "sha256:aa"),
+        ("host:5000/a/b:1", ["other/b@sha256:cc", "host:5000/a/b@sha256:bb"], "sha256:bb"),
+        ("postgres:16@sha256:aa", ["postgres@sha256:aa"], "sha256:aa"),
+        ("local/app:1", [], ""),
+        ("local/app:1", ["another/app@sha256:dd"], ""),
     ],
 )
-def test_an_image_is_pinned_to_its_own_registry_s_digest(
-    engine: type[Answering], reference: str, digests: list[str], pinned: str
+def test_an_image_is_known_by_its_own_registry_s_digest(
+    engine: type[Answering], reference: str, digests: list[str], digest: str
 ) -> None:
     engine.answers[f"/images/{reference}/json"] = {
         "Id": "sha256:1",
@@ -77,7 +77,7 @@ def test_an_image_is_pinned_to_its_own_registry_s_digest(
     }
     image = Docker().image(reference)
     assert image is not None
-    assert (image.id, image.user, image.size, image.pinned("kept")) == ("sha256:1", "node", 7, pinned)
+    assert (image.id, image.user, image.size, image.digest) == ("sha256:1", "node", 7, digest)
 
 
 def test_a_missing_image_is_none_and_other_trouble_is_not(engine: type[Answering]) -> None:
@@ -130,12 +130,35 @@ def test_a_network_of_a_longer_name_is_another(engine: type[Answering]) -> None:
     assert Docker().has_network("crm")
 
 
-def test_an_image_s_history_ends_with_its_environment(engine: type[Answering]) -> None:
+def test_an_image_s_papers_are_as_it_would_write_them(engine: type[Answering]) -> None:
     engine.answers |= {
-        "/images/sha256:1/history": [{"CreatedBy": "CMD x"}, {"CreatedBy": "RUN y"}],
+        "/images/sha256:1/history": [{"CreatedBy": "CMD x", "Size": 0}, {"CreatedBy": "RUN y", "Size": 5}],
         "/images/sha256:1/json": {"Config": {"Env": ["A=b"]}},
     }
-    assert Docker().history(Image("sha256:1", "x")) == ["CMD x", "RUN y", "A=b"]
+    assert Docker().papers(Image("sha256:1", "x")) == {
+        "config": {"Env": ["A=b"]},
+        "history": [{"created_by": "RUN y", "Size": 5}, {"created_by": "CMD x", "Size": 0}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("drivers", "counts"),
+    [
+        ([["Backing Filesystem", "extfs"], ["odd"]], True),
+        (None, True),
+        ([["driver-type", "io.containerd.snapshotter.v1"]], False),
+    ],
+)
+def test_an_engine_that_stores_as_containerd_counts_no_files(
+    engine: type[Answering], drivers: Any, counts: bool
+) -> None:
+    engine.answers["/info"] = {"DriverStatus": drivers}
+    assert Docker().counts_files() is counts
+
+
+def test_an_image_that_is_not_there_cannot_be_saved(engine: type[Answering]) -> None:
+    with pytest.raises(EngineError, match="No such thing"):
+        list(Docker().archive(Image("sha256:1", "web:1")))
 
 
 def test_a_volume_is_found_where_it_lies(engine: type[Answering]) -> None:
