@@ -149,9 +149,12 @@ def preview(text: str) -> None:
 def apply(module: AnsibleModule) -> dict:
     path = Path(module.params["path"])
     before = path.read_text(encoding="utf-8") if path.exists() else ""
-    present = daemon_config.parse(before, str(path))
     # Values that come through Jinja may be of its own string types.
-    wanted = daemon_config.lay_over(present, json.loads(json.dumps(module.params["config"])))
+    told = json.dumps(module.params["config"])
+    # A proxy's address may hold one: neither the difference nor a message shows it, nor the call with -vvv.
+    module.no_log_values.update(daemon_config.passwords(before) | daemon_config.passwords(told))
+    present = daemon_config.parse(before, str(path))
+    wanted = daemon_config.lay_over(present, json.loads(told))
     result = {"changed": wanted != present, "config": wanted, "restarted": False}
     if not result["changed"]:
         return result

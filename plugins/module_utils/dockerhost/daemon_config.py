@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
+from urllib.parse import unquote
 
 from ..errors import UserError
 
@@ -58,3 +60,9 @@ def merge(present: Config, wanted: Config) -> Config:
 def render(config: Config) -> str:
     """The file's text: sorted, so that the same settings give the same bytes."""
     return json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def passwords(text: str) -> set[str]:
+    """The passwords within URLs, as a proxy's address holds one, as written and as meant."""
+    found = {match[1] for match in re.finditer(r"://[^/\s:@\"]*:([^/\s@\"]+)@", text)}
+    return found | {unquote(password) for password in found}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.modules import docker_daemon_config as module
@@ -53,3 +54,19 @@ def test_the_former_file_comes_back(engine):
     with pytest.raises(UserError, match=r"did not start with the new daemon\.json"):
         module.replace_file(path, "{}", True, 1)
     assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("refused", [False, True], ids=["taken", "refused"])
+def test_a_proxy_s_password_is_in_no_output(engine, capsys, refused):
+    path = engine / "daemon.json"
+    path.write_text('{"proxies": {"http-proxy": "http://me:old%20pass9@proxy:3128"}}')
+    if refused:
+        (engine / "dockerd.--validate.rc").write_text("1")
+        (engine / "dockerd.out").write_text("bad address http://me:new-pass-77@proxy:3128\n")
+    config = {"proxies": {"http-proxy": "http://me:new-pass-77@proxy:3128"}}
+    with patch_module_args({"config": config, "path": str(path), "restart": False, "_ansible_diff": True}):
+        with pytest.raises(SystemExit):
+            module.main()
+    told = capsys.readouterr().out
+    assert "proxy:3128" in told
+    assert not any(word in told for word in ("new-pass-77", "old%20pass9", "old pass9"))
