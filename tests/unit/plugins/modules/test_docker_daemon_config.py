@@ -64,9 +64,9 @@ def test_a_proxy_s_password_is_in_no_output(engine, capsys, refused):
         (engine / "dockerd.--validate.rc").write_text("1")
         (engine / "dockerd.out").write_text("bad address http://me:new-pass-77@proxy:3128\n")
     config = {"proxies": {"http-proxy": "http://me:new-pass-77@proxy:3128"}}
-    with patch_module_args({"config": config, "path": str(path), "restart": False, "_ansible_diff": True}):
-        with pytest.raises(SystemExit):
-            module.main()
+    given = {"config": config, "path": str(path), "restart": False, "_ansible_diff": True}
+    with patch_module_args(given), pytest.raises(SystemExit):
+        module.main()
     told = capsys.readouterr().out
     assert "proxy:3128" in told
     assert not any(word in told for word in ("new-pass-77", "old%20pass9", "old pass9"))
