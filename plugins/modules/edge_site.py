@@ -24,6 +24,10 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  forget_certificate:
+    description: For O(state=absent), remove the stack's certificate and DNS credentials too, which stay otherwise.
+    type: bool
+    default: false
   stack:
     description:
       - The stack description, with the keys C(name), C(domain), C(domain_aliases), C(services) and C(routes).
@@ -236,6 +240,7 @@ def argument_spec() -> dict[str, Any]:
     }
     return {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "forget_certificate": {"type": "bool", "default": False},
         "stack": {"type": "dict", "required": True},
         "image": {"type": "str"},
         "certbot_image": {"type": "str"},
@@ -298,7 +303,7 @@ def _serve(module: AnsibleModule, store: Store) -> SiteChange:
 def _remove(module: AnsibleModule, store: Store, name: str) -> SiteChange:
     if not name:
         raise UserError("stack_name is missing: which stack is to leave the edge?")
-    return take_off(store, name, check=module.check_mode)
+    return take_off(store, name, module.params["forget_certificate"], check=module.check_mode)
 
 
 def _diff(outcome: SiteChange) -> list[dict[str, str]]:

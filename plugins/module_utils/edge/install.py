@@ -107,15 +107,32 @@ def _start_units(host: Host, planned: list[Planned], outcome: SiteChange) -> Non
         host.obtain_certificates()
 
 
-def take_off(store: Store, stack: str, check: bool = False, runner: Run = run) -> SiteChange:
-    """Have the edge forget a stack; the others serve on. Its certificate stays, should it come back."""
+def take_off(store: Store, stack: str, forget: bool = False, check: bool = False, runner: Run = run) -> SiteChange:
+    """Have the edge forget a stack; the others serve on.
+
+    Args:
+        forget: Its certificate and the credentials for it go as well; else they stay, should it come back.
+    """
     with _held(store, check):
         present = store.state()
+        left = _of_certbot(store.root, stack) if forget else []
         if present is None or stack not in present.sites:
-            return SiteChange()
-        engine = EdgeEngine(present.edge, store.root, runner)
-        applied = apply(store, engine, present.without_site(stack), check=check)
-        return _outcome(applied, [])
+            outcome = SiteChange(changed=bool(left))
+        else:
+            engine = EdgeEngine(present.edge, store.root, runner)
+            outcome = _outcome(apply(store, engine, present.without_site(stack), check=check), [])
+            outcome.changed |= bool(left)
+        for place in left if not check else []:
+            shutil.rmtree(place) if place.is_dir() else place.unlink()
+        return outcome
+
+
+def _of_certbot(root: Path, stack: str) -> list[Path]:
+    """What is there of a stack's certificate; the renewal's settings go first, without which nothing renews it."""
+    acme = root / "acme"
+    pair = acme / "renewal" / f"{stack}.conf", acme / "live" / stack, acme / "archive" / stack
+    beside = root / "dns" / f"{stack}.ini", root / "attempts" / f"{stack}.json"
+    return [place for place in (*pair, *beside) if place.exists()]
 
 
 def summary(files: Mapping[str, bytes], stack: str) -> dict[str, object]:

@@ -103,6 +103,12 @@ class Docker(Questions):
         if not self.has_network(name):
             self._docker("network", "create", "--label", "deploy.sluice=true", name)
 
+    def remove_network(self, name: str) -> None:
+        self._docker("network", "rm", name)
+
+    def remove_volume(self, name: str) -> None:
+        self._docker("volume", "rm", name)
+
     def ensure_volume(self, name: str, owner: int | None) -> None:
         if self.volume_path(name):
             return

@@ -92,7 +92,19 @@ class Engine(Protocol):
     def archive(self, image: Image) -> Iterator[bytes]:
         """The image as `docker save` writes it."""
 
+    def tags(self, pattern: str) -> list[str]:
+        """Images' tags such as `sluice/crm-*`."""
+
+    def has_network(self, name: str) -> bool: ...
+
     def ensure_network(self, name: str) -> None: ...
+
+    def remove_network(self, name: str) -> None: ...
+
+    def volumes(self, prefix: str) -> list[str]:
+        """Volumes of ours whose names begin so."""
+
+    def remove_volume(self, name: str) -> None: ...
 
     def ensure_volume(self, name: str, owner: int | None) -> None:
         """Make a volume; a new one belongs to the given user id."""

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -80,6 +81,14 @@ class Questions:
         # The filter takes a part of a name, too.
         named = self._ask("/networks", filters=json.dumps({"name": [name]}))
         return any(network["Name"] == name for network in named)
+
+    def tags(self, pattern: str) -> list[str]:
+        found = self._ask("/images/json", filters=json.dumps({"reference": [pattern]}))
+        return sorted(tag for image in found for tag in image.get("RepoTags") or [] if fnmatchcase(tag, f"{pattern}:*"))
+
+    def volumes(self, prefix: str) -> list[str]:
+        found = self._ask("/volumes", filters=json.dumps({"label": ["deploy.sluice=true"]}))["Volumes"] or []
+        return sorted(volume["Name"] for volume in found if volume["Name"].startswith(prefix))
 
     def volume_path(self, name: str) -> Path | None:
         found = self._find(f"/volumes/{name}")

@@ -77,7 +77,7 @@ class StackState:
         self._serving = self.directory / "serving.json"
         self._journal = self.directory / "journal.json"
         self._records = self.directory / "releases.jsonl"
-        self._key = self.directory / "key"
+        self.key = self.directory / "key"
 
     def create(self) -> None:
         for directory in (self.directory, self.releases, self.data, self.backups):
@@ -151,13 +151,13 @@ class StackState:
 
     def fingerprints(self, values: Mapping[str, str]) -> dict[str, str]:
         """Keyed digests: they tell whether secrets changed, and give a guesser nothing to try against."""
-        if self._key.exists():
-            key = self._key.read_text(encoding="utf-8")
+        if self.key.exists():
+            key = self.key.read_text(encoding="utf-8")
         else:
             key = secrets.token_hex(32)
             # A plan on a server that has no release yet leaves nothing behind.
             if self.directory.exists():
-                write_whole(self._key, key)
+                write_whole(self.key, key)
         return {n: hmac.new(key.encode(), v.encode(), hashlib.sha256).hexdigest() for n, v in values.items()}
 
     def _read(self, path: Path, understand: Callable[[Any], _T]) -> _T | None:

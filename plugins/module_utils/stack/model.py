@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
+# Colour and service follow in a DNS label of at most 63 characters.
+STACK_NAME = r"[a-z][a-z0-9-]{0,28}[a-z0-9]"
 Strategy = Literal["blue_green", "recreate"]
 Colour = Literal["blue", "green"]
 Role = Literal["web", "worker"]

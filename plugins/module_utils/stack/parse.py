@@ -12,7 +12,7 @@ from typing import Any, cast
 from ..errors import UserError, nearest
 from .fields import Fields
 from .hostname import host_name
-from .model import Hook, Route, Service, Stack, Strategy
+from .model import STACK_NAME, Hook, Route, Service, Stack, Strategy
 from .parse_service import SERVICE_NAME, parse_service
 
 STACK_KEYS = (
@@ -25,8 +25,6 @@ STACK_KEYS = (
     "drain",
     "hooks",
 )
-# Colour and service follow in a DNS label of at most 63 characters.
-_STACK_NAME = r"[a-z][a-z0-9-]{0,28}[a-z0-9]"
 
 
 def parse_stack(description: Mapping[str, Any]) -> Stack:
@@ -70,7 +68,7 @@ def _stack(fields: Fields, mistakes: list[str]) -> Stack:
 
 def _name(fields: Fields) -> str:
     fields.need("name", "it names containers, networks and volumes")
-    return fields.text("name", "", _STACK_NAME, "a name of 2 to 30 lower-case letters, digits and dashes")
+    return fields.text("name", "", STACK_NAME, "a name of 2 to 30 lower-case letters, digits and dashes")
 
 
 def _routes(fields: Fields, services: dict[str, Service]) -> tuple[Route, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ class World:
         self.images: dict[str, Image] = {}
         self.registry: set[str] = set()
         self.edge: Colour | None = None
+        self.networks: set[str] = set()
+        self.volumes: set[str] = set()
         self.broken_images: set[str] = set()
         self.mute: set[str] = set()
         """Images that hold nothing that sends requests."""
@@ -137,11 +140,26 @@ class FakeEngine:
     def archive(self, image: Image) -> Iterator[bytes]:
         raise EngineError("nothing is saved here")
 
+    def tags(self, pattern: str) -> list[str]:
+        return sorted(name for name in self.world.images if fnmatchcase(name, f"{pattern}:*"))
+
+    def has_network(self, name: str) -> bool:
+        return name in self.world.networks
+
     def ensure_network(self, name: str) -> None:
-        self.world.effect(f"network {name}", lambda: None)
+        self.world.effect(f"network {name}", lambda: self.world.networks.add(name))
+
+    def remove_network(self, name: str) -> None:
+        self.world.effect(f"no network {name}", lambda: self.world.networks.remove(name))
+
+    def volumes(self, prefix: str) -> list[str]:
+        return sorted(name for name in self.world.volumes if name.startswith(prefix))
 
     def ensure_volume(self, name: str, owner: int | None) -> None:
-        self.world.effect(f"volume {name}", lambda: None)
+        self.world.effect(f"volume {name}", lambda: self.world.volumes.add(name))
+
+    def remove_volume(self, name: str) -> None:
+        self.world.effect(f"no volume {name}", lambda: self.world.volumes.remove(name))
 
     def volume_path(self, name: str) -> Path | None:
         return None
