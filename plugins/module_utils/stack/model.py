@@ -27,6 +27,10 @@ class Build:
     context: str = ""
     git: str = ""
     ref: str = ""
+    key: str = ""
+    """Name of the stack secret that is the SSH key for `git`."""
+    known_hosts: str = ""
+    """Lines of SSH's known_hosts for `git`; the server's own where empty."""
     dockerfile: str = "Dockerfile"
     target: str = ""
     args: dict[str, str] = field(default_factory=dict)
@@ -199,6 +203,7 @@ class Stack:
         for service in self.services.values():
             if service.build:
                 names |= {n for n in service.build.secrets.values() if not n.startswith("/")}
+                names |= {service.build.key} - {""}
         return tuple(sorted(names))
 
     @property

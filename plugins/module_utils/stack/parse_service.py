@@ -99,7 +99,18 @@ def _check_variables(fields: Fields, service: Service) -> None:
 def _build(fields: Fields) -> Build | None:
     if "build" not in fields:
         return None
-    keys = ("context", "git", "ref", "dockerfile", "target", "args", "secrets", "write_dockerignore")
+    keys = (
+        "context",
+        "git",
+        "ref",
+        "key",
+        "known_hosts",
+        "dockerfile",
+        "target",
+        "args",
+        "secrets",
+        "write_dockerignore",
+    )
     build = Fields(fields.raw("build"), fields.path("build"), keys)
     context, git = build.text("context"), build.text("git")
     if not context and not git:
@@ -108,16 +119,22 @@ def _build(fields: Fields) -> Build | None:
         raise UserError(f"{build.path('context')}: {context!r} must be an absolute path on the server.")
     if _holds_credentials(git):
         raise UserError(
-            f"{build.path('git')} holds a password or a token, which logs would show; use an SSH key instead."
+            f"{build.path('git')} holds a password or a token, which logs would show; use an SSH address, and build.key"
+            " for a key of the vault."
         )
     if git.startswith("-") or build.text("ref").startswith("-"):
         raise UserError(f"{build.path('git')}: neither the URL nor the ref may start with a dash.")
     if git and (context.startswith("/") or ".." in context.split("/")):
         raise UserError(f"{build.path('context')}: beside git it is a directory inside the repository.")
+    for key in ("key", "known_hosts"):
+        if key in build and (not git or re.match(r"(?i)\s*(https?|git|file)://", git)):
+            raise UserError(f"{build.path(key)} is for git over SSH, such as git: git@github.com:company/app.git.")
     return Build(
         context=context,
         git=git,
         ref=build.text("ref"),
+        key=build.text("key", "", _VARIABLE, "the name of a key of stack_secrets"),
+        known_hosts=build.text("known_hosts"),
         dockerfile=build.text("dockerfile", "Dockerfile"),
         target=build.text("target"),
         args=_variables(build, "args"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import time
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
-from ansible_collections.sluice.deploy.plugins.module_utils.release import images
+from ansible_collections.sluice.deploy.plugins.module_utils.release import images, sources
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Image
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Build, Service
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import World, description, run_in
@@ -79,7 +80,7 @@ def test_a_shortened_commit_id_is_told(tmp_path: Path, repository: Path) -> None
 
 
 def test_a_fetch_that_hangs_ends(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "_GIT_TIMEOUT", 0)
+    monkeypatch.setattr(sources, "_GIT_TIMEOUT", 0)
     with pytest.raises(StepError, match="git init did not end within 0 s"):
         built(tmp_path, repository)
 
@@ -132,3 +133,61 @@ def test_a_submodule_s_password_is_not_told(tmp_path: Path, repository: Path) ->
     with pytest.raises(StepError, match="git submodule failed: fatal: ") as caught:
         built(tmp_path, repository)
     assert "t0ps3cret" not in caught.value.cause
+
+
+@pytest.fixture
+def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stands in for ssh: it keeps what it was given, and its other end is this machine."""
+    place = tmp_path / "ssh"
+    place.mkdir()
+    (place / "ssh").write_text(f"""#!/bin/sh
+[ ! -e {place}/said ] || {{ cat {place}/said >&2; exit 255; }}
+for word; do case $word in
+  IdentityFile=*) file=${{word#*=}}; cp $file {place}/key; stat -Lc %a $file > {place}/mode;;
+  UserKnownHostsFile=*) cp ${{word#*=}} {place}/known_hosts;;
+esac; done
+echo "$@" > {place}/arguments
+eval "$word"
+""")
+    (place / "ssh").chmod(0o755)
+    monkeypatch.setattr(sources, "_SSH", str(place / "ssh"))
+    return place
+
+
+def fetched_by_key(tmp_path: Path, repository: Path, **build: Any) -> Path:
+    commit(repository)
+    run = run_in(World(), tmp_path / "state", description("1"))
+    run.secrets["DEPLOY_KEY"] = "-----BEGIN\nplanted-key-77\n-----END"
+    described = Build(git=f"git@code.test:{repository}", key="DEPLOY_KEY", context="app", **build)
+    return sources.checkout(run, Service(name="web", build=described), described)
+
+
+def test_a_deploy_key_of_the_vault_fetches_and_is_on_no_disk(tmp_path: Path, repository: Path, ssh: Path) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    place = fetched_by_key(tmp_path, repository, known_hosts="code.test ssh-ed25519 AAAA")
+    assert (place / "Dockerfile").exists()
+    assert (ssh / "key").read_text() == "-----BEGIN\nplanted-key-77\n-----END\n"
+    assert (ssh / "mode").read_text() == "600\n"
+    assert (ssh / "known_hosts").read_text() == "code.test ssh-ed25519 AAAA\n"
+    told = (ssh / "arguments").read_text()
+    assert "StrictHostKeyChecking=yes" in told and "IdentitiesOnly=yes" in told and "planted-key" not in told
+    left = [p for p in (tmp_path / "state").rglob("*") if p.is_file() and b"planted-key-77" in p.read_bytes()]
+    assert left == []
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("Host key verification failed.", "build.known_hosts"),
+        ("git@code.test: Permission denied (publickey).", "build.key"),
+    ],
+)
+def test_what_ssh_refuses_is_told_with_the_way_out(
+    tmp_path: Path, repository: Path, ssh: Path, said: str, advice: str
+) -> None:
+    (ssh / "said").write_text(f"{said}\nfatal: Could not read from remote repository.\n")
+    with pytest.raises(StepError, match=r"Permission denied|Host key") as caught:
+        fetched_by_key(tmp_path, repository)
+    assert advice in caught.value.advice
+    assert "planted-key" not in str(caught.value)

@@ -248,3 +248,15 @@ def test_durations(text: Any, seconds: float) -> None:
 def test_nonsense_durations(text: Any) -> None:
     with pytest.raises(UserError, match="is not a duration"):
         parse_duration(text, "x")
+
+
+@pytest.mark.parametrize("key", ["key", "known_hosts"])
+def test_a_deploy_key_is_for_addresses_of_ssh(key: str) -> None:
+    build = {"git": "git@host.test:app.git", key: "DEPLOY_KEY"}
+    services = {"web": {"build": build, "port": 1, "health": {"path": "/"}}}
+    stack = parse_stack({"name": "crm", "services": services})
+    assert getattr(stack.services["web"].build, key) == "DEPLOY_KEY"
+    assert ("DEPLOY_KEY" in stack.secret_names) is (key == "key")
+    build["git"] = "https://host.test/app.git"
+    with pytest.raises(UserError, match=rf"build\.{key} is for git over SSH"):
+        parse_stack({"name": "crm", "services": services})
