@@ -78,6 +78,13 @@ options:
   csp:
     description: The Content-Security-Policy; empty leaves it to the app, absent takes the built-in one.
     type: str
+  csp_mode:
+    description:
+      - Whether browsers keep to the policy (V(enforce)), only tell what it would forbid (V(report)), or are left to
+        the app (V(app)). An answer of the app that has a policy of its own keeps it.
+    type: str
+    choices: [enforce, report, app]
+    default: report
   csp_hash_scripts:
     description: At every switch, allow the inline scripts of the page that the release serves at C(/).
     type: bool
@@ -253,6 +260,7 @@ def argument_spec() -> dict[str, Any]:
         "trusted_proxies": {"type": "list", "elements": "str", "default": []},
         "security_headers": {"type": "dict", "default": {}},
         "csp": {"type": "str"},
+        "csp_mode": {"type": "str", "choices": ["enforce", "report", "app"], "default": "report"},
         "csp_hash_scripts": {"type": "bool", "default": False},
         "body_size": {"type": "str", "default": "100MiB"},
         "rate_limits": {"type": "dict", "default": {}},

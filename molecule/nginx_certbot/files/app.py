@@ -48,6 +48,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Frame-Options", "ALLOWALL")
+        if self.path == "/own-policy":
+            self.send_header("Content-Security-Policy", "default-src 'none'")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)

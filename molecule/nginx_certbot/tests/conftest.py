@@ -43,7 +43,7 @@ class Client:
 
     def connect(self, name: str = DOMAIN, port: int = 443, context: ssl.SSLContext | None = None) -> socket.socket:
         raw = socket.create_connection((self.address, port), timeout=10)
-        if port == 80:
+        if port in (80, 8080):
             return raw
         return (context or self.trusting).wrap_socket(raw, server_hostname=name)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from .store import ROOT, Store
-from .switch import status, switch
+from .switch import known, status, switch
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,6 +33,10 @@ def _do(options: argparse.Namespace, store: Store) -> int:
         print(json.dumps(status(store, options.stack)))
     elif options.command == "to":
         print(json.dumps(switch(store, options.stack, sys.stdin.read())))
+    elif options.command == "csp":
+        from .violations import report
+
+        print(json.dumps(report(store, known(store, options.stack).sites[options.stack])))
     else:
         return _look_after(options.command, store)
     return 0
@@ -41,6 +45,7 @@ def _do(options: argparse.Namespace, store: Store) -> int:
 def _look_after(command: str, store: Store) -> int:
     # Here, so that a switch does not wait for what only these need.
     from .renewal import maintain
+    from .violations import tidy
     from .watch import refresh, watch
 
     if command == "refresh":
@@ -49,6 +54,7 @@ def _look_after(command: str, store: Store) -> int:
     if command == "watch":
         watch(store, _say)
         return 1  # The engine went away; systemd starts the watcher again.
+    tidy(store)
     troubles = maintain(store, _say)
     for trouble in troubles:
         print(trouble, file=sys.stderr)
@@ -66,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("status", "which colour of a stack serves, as JSON"),
         ("to", "send a stack's requests to the colour that standard input names, as JSON"),
+        ("csp", "what browsers said that the stack's Content-Security-Policy forbids, as JSON"),
     ):
         commands.add_parser(name, help=text).add_argument("stack")
     commands.add_parser("refresh", help="look where the containers are now")

@@ -41,13 +41,12 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 
 
-def security_headers(changes: Mapping[str, str], csp: str, script_hashes: Iterable[str]) -> dict[str, str]:
-    """The headers of a site; an empty value leaves its header to the app."""
+def security_headers(changes: Mapping[str, str]) -> dict[str, str]:
+    """The headers of a site, but for its policy; an empty value leaves its header to the app."""
     known = {name.lower(): name for name in SECURITY_HEADERS}
     headers = dict(SECURITY_HEADERS)
     for name, value in changes.items():
         headers[known.get(name.lower(), name)] = value
-    headers["Content-Security-Policy"] = allow_scripts(csp, script_hashes) if csp else ""
     return {name: value for name, value in headers.items() if value}
 
 

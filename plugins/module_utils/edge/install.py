@@ -12,13 +12,14 @@ from pathlib import Path
 
 from .apply import Applied, apply
 from .certificates import facts
-from .engine import EdgeEngine, Run, absent, run
+from .engine import EdgeEngine, Look, Run, absent, run
 from .host import Host, Planned
 from .keypairs import Pair, choose, live_pair, present_pair
 from .model import Edge, Site, State
 from .parse import check_beside
 from .renewal import wants_issue
 from .store import Store
+from .switch import script_hashes_of, wants_hashes
 
 
 @dataclass
@@ -51,12 +52,14 @@ def put(
         present = store.state() or State(edge)
         check_beside(site, present.sites)
         pair = choose(site, own, live_pair(root, site.name), present_pair(store.files(), site.name))
-        running = bool(engine.look().master)
+        look = engine.look()
+        running = bool(look.master)
         if not running:
             host.check_ports()
         planned = [plan for plan in _planned(host, edge, site, dns_credentials, root) if plan.differs()]
         prepared = False if check else host.prepare()
         state = replace(present, edge=edge).with_secret().with_site(site)
+        state = _with_hashes(state, site, present.sites.get(site.name), look)
         applied = apply(store, engine, state, {site.name: pair}, check)
         outcome = _outcome(applied, planned)
         outcome.changed |= prepared or not running
@@ -67,6 +70,15 @@ def put(
         return outcome
     _start_units(host, planned, outcome)
     return outcome
+
+
+def _with_hashes(state: State, site: Site, former: Site | None, look: Look) -> State:
+    """What a switch would have looked up, where the setting that asks for it is new."""
+    serving = state.serving_of(site.name)
+    if not wants_hashes(site) or (former and wants_hashes(former)) or not serving.colour:
+        return state
+    hashes = script_hashes_of(site, serving, look.addresses)
+    return state.with_serving(site.name, replace(serving, script_hashes=hashes))
 
 
 def _held(store: Store, check: bool) -> contextlib.AbstractContextManager[None]:

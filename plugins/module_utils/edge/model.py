@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 TlsProfile = Literal["intermediate", "modern"]
 CertificateKind = Literal["acme", "own", "self_signed"]
+CspMode = Literal["enforce", "report", "app"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class Site:
     certificate: Certificate = Certificate()
     headers: dict[str, str] = field(default_factory=dict)
     csp: str = ""
+    csp_mode: CspMode = "report"
+    """Whether browsers enforce the policy, only report what it would forbid, or never see it."""
     csp_hash_scripts: bool = False
     body_bytes: int = 100 * 1024 * 1024
     basic_auth: tuple[str, ...] = ()
@@ -91,6 +94,11 @@ class Site:
     retry_after: int = 30
     stream_limit: Limit = Limit("streams.all", "50r/s", 100)
     """Its zone has a dot, as no user's has one."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that it answers to, and its certificate is for; its own first."""
+        return self.domains
 
     @property
     def services(self) -> tuple[str, ...]:

@@ -98,6 +98,7 @@ def parse_site(stack: Stack, settings: Mapping[str, Any]) -> Site:
         certificate=_certificate(settings.get("certificate") or {}, stack),
         headers=_headers(settings.get("security_headers") or {}),
         csp=_literal(CONTENT_SECURITY_POLICY if csp is None else csp, "nginx_certbot_csp"),
+        csp_mode=settings.get("csp_mode") or "report",
         csp_hash_scripts=bool(settings.get("csp_hash_scripts")),
         body_bytes=parse_size(settings.get("body_size") or "100MiB", "nginx_certbot_body_size"),
         basic_auth=_htpasswd(settings.get("basic_auth") or []),
@@ -201,6 +202,8 @@ def _headers(headers: Mapping[str, Any]) -> dict[str, str]:
     for name in headers:
         if not _HEADER.fullmatch(name):
             raise UserError(f"nginx_certbot_security_headers: {name!r} is no name of a header.")
+        if name.lower() == "content-security-policy":
+            raise UserError("nginx_certbot_security_headers: the policy has a setting of its own, nginx_certbot_csp.")
     return {name: _literal(str(value), f"nginx_certbot_security_headers.{name}") for name, value in headers.items()}
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from . import csp
 from .model import Edge, State
 from .nginx_features import Features
 from .render_site import HTTP_PORT, HTTPS_PORT, preview_maps, render_site, render_upstreams, zones
@@ -98,6 +99,7 @@ def _http(state: State, features: Features) -> list[str]:
         *_real_address(state.edge),
         *_maps(),
         "include preview.conf;",
+        *csp.maps(sites.values()),
         "",
         *zones(sites.values()),
         "",

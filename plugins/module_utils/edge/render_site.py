@@ -7,10 +7,11 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable, Mapping
 
+from . import csp
 from .headers import security_headers
 from .model import Edge, Limit, Serving, Site, SiteRoute
 from .nginx_features import Features
-from .text import block, directive, lines, quote
+from .text import block, directive, lines, quote, variable
 
 # Inside the container; the host publishes them as 80 and 443. Unprivileged, as nginx is.
 HTTP_PORT, HTTPS_PORT = 8080, 8443
@@ -68,9 +69,10 @@ def render_site(site: Site, serving: Serving, edge: Edge, features: Features) ->
     names = directive("server_name", *site.domains)
     return lines(
         [
+            *csp.header_map(site, serving),
             *block("server", _http_server(names, edge)),
             "",
-            *block("server", _https_server(site, serving, names, features)),
+            *block("server", _https_server(site, names, features)),
             "",
             *block("server", _maintenance_server(site, names)),
         ]
@@ -90,9 +92,9 @@ def _http_server(names: str, edge: Edge) -> list[str]:
     ]
 
 
-def _https_server(site: Site, serving: Serving, names: str, features: Features) -> list[str]:
+def _https_server(site: Site, names: str, features: Features) -> list[str]:
     listen = [f"listen {HTTPS_PORT} ssl;", "http2 on;"]
-    headers = security_headers(site.headers, site.csp, serving.script_hashes if site.csp_hash_scripts else ())
+    headers = security_headers(site.headers)
     routes = sorted(site.routes, key=lambda route: route.path)
     return [
         *(listen if features.http2_directive else [f"listen {HTTPS_PORT} ssl http2;"]),
@@ -103,7 +105,9 @@ def _https_server(site: Site, serving: Serving, names: str, features: Features) 
         # On every answer, nginx's own errors included. No location adds a header: it would lose these.
         *(f"add_header {name} {quote(value)} always;" for name, value in headers.items()),
         *(f"proxy_hide_header {name};" for name in headers),
+        *csp.server_lines(site),
         *_basic_auth(site),
+        *csp.location(site),
         *(line for route in routes for line in ("", *_location(site, route))),
         *([] if any(route.path == "/" for route in routes) else ["", *block("location /", ["return 404;"])]),
     ]
@@ -119,9 +123,9 @@ def _basic_auth(site: Site) -> list[str]:
         return ["set $preview 0;"]
     return [
         "set $preview 1;",
-        f"auth_basic $realm_{_variable(site)};",
+        f"auth_basic $realm_{variable(site.name)};",
         f"auth_basic_user_file htpasswd/{site.name};",
-        f"add_header Set-Cookie $cookie_for_{_variable(site)} always;",
+        f"add_header Set-Cookie $cookie_for_{variable(site.name)} always;",
     ]
 
 
@@ -137,8 +141,8 @@ def preview_maps(sites: Iterable[Site], secret: str) -> list[str]:
             cookie = f"{_COOKIE}={token}; Path=/; Secure; HttpOnly; SameSite=Lax"
             # Who claims to be a user has not shown it yet: only what reached an upstream got past the password.
             cookies.append(f"'~^[1-9][0-9][0-9].*:[^:]' {quote(cookie)};")
-        rows += block(f"map $cookie_{_COOKIE} $realm_{_variable(site)}", [*realm, *opened])
-        rows += block(f"map $upstream_status:$remote_user $cookie_for_{_variable(site)}", cookies)
+        rows += block(f"map $cookie_{_COOKIE} $realm_{variable(site.name)}", [*realm, *opened])
+        rows += block(f"map $upstream_status:$remote_user $cookie_for_{variable(site.name)}", cookies)
     # The app must not take the preview's password for one of its own, nor learn what stands for it.
     authorization = ["default $http_authorization;", "'~*^1:Basic ' '';"]
     ours = f"{_COOKIE}=[^;]*"
@@ -157,10 +161,6 @@ def preview_maps(sites: Iterable[Site], secret: str) -> list[str]:
 def _preview_token(site: Site, secret: str) -> str:
     """Known to nobody but this host, and another one as soon as a user or a password is another."""
     return hmac.new(secret.encode(), lines((site.name, *site.basic_auth)).encode(), "sha256").hexdigest()
-
-
-def _variable(site: Site) -> str:
-    return site.name.replace("-", "_")
 
 
 def _location(site: Site, route: SiteRoute) -> list[str]:

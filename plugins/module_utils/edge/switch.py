@@ -24,7 +24,7 @@ _PAGE_SECONDS = 5
 
 
 def status(store: Store, stack: str) -> dict[str, Any]:
-    return _answer(stack, _known(store, stack).serving_of(stack), changed=False)
+    return _answer(stack, known(store, stack).serving_of(stack), changed=False)
 
 
 def switch(store: Store, stack: str, request: str, runner: Run = run) -> dict[str, Any]:
@@ -35,13 +35,13 @@ def switch(store: Store, stack: str, request: str, runner: Run = run) -> dict[st
     """
     wanted = _parse(request)
     with store.lock():
-        state = _known(store, stack)
+        state = known(store, stack)
         site, former = state.sites[stack], state.serving_of(stack)
         engine = EdgeEngine(state.edge, store.root, runner)
         look = engine.look()
         _check(site, wanted, look.addresses)
         previous = former.previous if former.colour == wanted.colour else former.colour
-        serving = replace(wanted, previous=previous, script_hashes=_script_hashes(site, wanted, look.addresses))
+        serving = replace(wanted, previous=previous, script_hashes=script_hashes_of(site, wanted, look.addresses))
         applied = apply(store, engine, state.with_serving(stack, serving), look=look)
         return _answer(stack, serving, applied.changed)
 
@@ -50,7 +50,7 @@ def _answer(stack: str, serving: Serving, changed: bool) -> dict[str, Any]:
     return {"stack": stack, "serving": serving.colour, "previous": serving.previous, "changed": changed}
 
 
-def _known(store: Store, stack: str) -> State:
+def known(store: Store, stack: str) -> State:
     state = store.state()
     if state is None or stack not in state.sites:
         raise UserError(f"stack {stack!r} is not on this edge; run the nginx_certbot role for it first.")
@@ -87,9 +87,13 @@ def _check(site: Site, wanted: Serving, addresses: Addresses) -> None:
                 raise UserError(f"no running container on the edge network answers to {target.rsplit(':', 1)[0]!r}.")
 
 
-def _script_hashes(site: Site, serving: Serving, addresses: Addresses) -> tuple[str, ...]:
+def wants_hashes(site: Site) -> bool:
+    return site.csp_hash_scripts and bool(site.csp) and site.csp_mode != "app"
+
+
+def script_hashes_of(site: Site, serving: Serving, addresses: Addresses) -> tuple[str, ...]:
     """Hashes of the inline scripts of the page that this colour serves at /; a nicety, that stops no release."""
-    if not (site.csp_hash_scripts and site.csp and serving.colour):
+    if not (wants_hashes(site) and serving.colour):
         return ()
     fitting = [route for route in site.routes if route.path == "/"]
     if not fitting:
@@ -97,5 +101,6 @@ def _script_hashes(site: Site, serving: Serving, addresses: Addresses) -> tuple[
     # Here, because it is a good part of a switch's time, and most stacks have no use for it.
     from .fetch import html_page
 
-    alias, port = serving.upstreams[fitting[0].service][0].rsplit(":", 1)
-    return inline_script_hashes(html_page(addresses[alias][0], int(port), site.domains[0], _PAGE_SECONDS))
+    targets = [target.rsplit(":", 1) for target in serving.upstreams.get(fitting[0].service, ())]
+    found = [(address, int(port)) for alias, port in targets for address in addresses.get(alias, ())]
+    return inline_script_hashes(html_page(*found[0], site.domains[0], _PAGE_SECONDS)) if found else ()

@@ -23,5 +23,10 @@ def quote(value: str) -> str:
     return f'"{escaped}"'
 
 
+def variable(name: str) -> str:
+    """A stack's name as a part of a variable's: it has dashes and no underscores."""
+    return name.replace("-", "_")
+
+
 def lines(rows: Iterable[str]) -> str:
     return "".join(f"{row}\n" for row in rows)

@@ -14,7 +14,7 @@ from ..errors import UserError
 from ..results import GateResult, gate_result
 from ..sizes import parse_size
 from ..stack.directory import StackState
-from . import facts, host, record, services
+from . import facts, host, policy, record, services
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ def look(wishes: Wishes) -> Seen:
         results.append(
             gate_result("container.engine", "The engine answers", "fail", measured=str(error), advice=advice)
         )
+    results += _policy(wishes)
     results += _timer(wishes.renewal_timer)
     results.append(
         host.judge_disk([facts.space(path) for path in dict.fromkeys(directories) if os.path.isdir(path)], least)
@@ -96,6 +97,15 @@ def _edge(wishes: Wishes, known: record.Record | None) -> dict[str, Any] | None:
     except ValueError:
         raise UserError(f"{wishes.edge_switch[0]} status did not answer with JSON")
     return told
+
+
+def _policy(wishes: Wishes) -> list[GateResult]:
+    """Nothing, where the edge is another one, or has no such word yet."""
+    try:
+        told = json.loads(facts.run([*wishes.edge_switch, "csp", wishes.stack])) if wishes.edge_switch else None
+    except (UserError, ValueError):
+        return []
+    return [policy.judge_policy(told)] if isinstance(told, dict) else []
 
 
 def _timer(name: str) -> list[GateResult]:

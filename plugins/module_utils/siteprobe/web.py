@@ -34,6 +34,10 @@ _NO_WAY = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _FOREIGN = "sluice-verify.invalid"
 
 
+# A policy that is only tried out is on its way.
+_POLICY = "Content-Security-Policy"
+
+
 def checks(target: Target, addresses: Sequence[str], headers: Mapping[str, str]) -> list[Check]:
     """What a visitor's browser meets before the app does anything."""
     return [
@@ -145,17 +149,20 @@ def _headers(target: Target, wanted: Mapping[str, str]) -> Found:
         answer = fetch(target, path)
         faults += [f"{path}: {fault}" for fault in header_faults(answer, wanted)]
     headers = fetch(target, "/").headers
+    tried = all(_POLICY in fault and headers.get(f"{_POLICY}-Report-Only") for fault in faults)
     server, transport = headers.get("Server", ""), headers.get("Strict-Transport-Security", "")
     telling = bool(re.search(r"\d", server))
     bad = len({fault.split(": ", 2)[1] for fault in faults})
     return Found(
-        "fail" if faults else "warn" if telling else "pass",
+        "fail" if faults and not tried else "warn" if faults or telling else "pass",
         measured=f"{len(wanted) - bad} of {len(wanted)}",
         limit=f"{len(wanted)}, as they should be",
         evidence=tuple(faults)
         + ((f"Server tells its version: {server}",) if telling else ())
         + ((f"HSTS preload list: {preload_gap(transport)}",) if transport else ()),
-        advice=("add each with always, in one place that every location includes",)
+        advice=("enforce the policy once browsers report nothing",)
+        if faults and tried
+        else ("add each with always, in one place that every location includes",)
         if faults
         else ("server_tokens off",)
         if telling

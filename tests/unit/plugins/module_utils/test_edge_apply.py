@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.edge import engine, fetch
+from ansible_collections.sluice.deploy.plugins.module_utils.edge import engine, fetch, install
 from ansible_collections.sluice.deploy.plugins.module_utils.edge import switch as switching
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.apply import apply
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.engine import EdgeEngine, aliases_of, look_at, workers
@@ -259,6 +259,16 @@ def test_hashes_are_served_only_while_they_are_wanted(store, docker, monkeypatch
     assert b"'sha256-" in store.files()["sites/shop.conf"]
     apply(store, EdgeEngine(EDGE, store.root, docker), store.state().with_site(site(csp_hash_scripts=False)))
     assert b"'sha256-" not in store.files()["sites/shop.conf"]
+
+
+def test_a_setting_that_asks_for_hashes_is_served_at_once(store, docker, monkeypatch):
+    monkeypatch.setattr(fetch, "html_page", lambda *_: "<script>a()</script>")
+    switching.switch(store, "shop", request("blue"), docker)
+    present, asking = store.state(), site(csp_hash_scripts=True)
+    look = EdgeEngine(EDGE, store.root, docker).look()
+    hashed = install._with_hashes(present.with_site(asking), asking, present.sites["shop"], look)
+    assert hashed.serving_of("shop").script_hashes
+    assert install._with_hashes(hashed, asking, asking, look) == hashed
 
 
 def test_a_container_that_moved_is_found(store, docker):

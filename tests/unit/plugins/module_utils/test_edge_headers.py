@@ -77,6 +77,6 @@ def test_built_in_policy_allows_no_unsafe_scripts():
 
 
 def test_header_names_are_known_in_any_case():
-    headers = security_headers({"x-frame-options": "DENY"}, "", [])
+    headers = security_headers({"x-frame-options": "DENY"})
     assert headers["X-Frame-Options"] == "DENY"
     assert "x-frame-options" not in headers

@@ -32,6 +32,7 @@ IMAGES = {"image": "nginx:1.30", "certbot_image": "certbot:5"}
         ({}, {"certificate": {"email": "a@b.c", "dns_plugin": "a b"}}, "nginx_certbot_dns_plugin"),
         ({}, {"csp": "default-src $x"}, "dollar"),
         ({}, {"security_headers": {"X Y": "z"}}, "no name of a header"),
+        ({}, {"security_headers": {"content-security-policy": "x"}}, "nginx_certbot_csp"),
         ({}, {"security_headers": {"X-Y": "a\nb"}}, "line breaks"),
         ({}, {"basic_auth": ["ann:password"]}, "hashed"),
         ({}, {"csp": "default-src 'self' " + "a.test " * 600}, "nginx_certbot_csp is longer than 3500 bytes"),

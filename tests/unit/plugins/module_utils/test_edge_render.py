@@ -103,7 +103,7 @@ def test_rates_named_as_ours_have_zones_of_their_own():
     rates = {"streams": "1r/s", "10rps": "1r/m"}
     paths = {"/a": "streams", "/b": "10rps", "/c": "10r/s"}
     routes = [{"path": path, "service": "server", "rate_limit": rate} for path, rate in paths.items()]
-    zones = re.findall(r"zone=(\S+):1m", rendered(site({"routes": routes}, rate_limits=rates))["nginx.conf"])
+    zones = re.findall(r"zone=(\S+):1m", rendered(site({"routes": routes}, rate_limits=rates, csp=""))["nginx.conf"])
     assert len(zones) == len(set(zones)) == 4
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe import facts, look
+from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe import facts, look, policy
 from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.facts import Container, Space
 from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.host import (
     judge_backup,
@@ -241,3 +241,41 @@ exit 1
     docker.write_text(docker.read_text().replace("No such container: b", "permission denied"))
     with pytest.raises(UserError, match="permission denied"):
         facts.containers()
+
+
+TOLD = {"mode": "report", "collects": True, "days": 9, "safe": True, "violations": [], "allow": []}
+SEEN = {"page": "/admin", "directive": "script-src-attr", "blocked": "inline", "count": 76}
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "words"),
+    [
+        ({}, "pass", "nginx_certbot_csp_mode: enforce"),
+        ({"safe": False}, "pass", ""),
+        ({"mode": "enforce"}, "pass", ""),
+        (
+            {"violations": [SEEN], "allow": ["script-src-attr 'unsafe-inline'"]},
+            "warn",
+            "script-src-attr 'unsafe-inline'",
+        ),
+        ({"collects": False}, "skip", ""),
+    ],
+)
+def test_what_browsers_reported_comes_with_what_would_allow_it(changes, status, words):
+    result = policy.judge_policy({**TOLD, **changes})
+    assert result["status"] == status
+    assert words in "".join(result["advice"])
+    assert bool(result["advice"]) == bool(words)
+    if status == "warn":
+        assert result["evidence"] == ["/admin: script-src-attr forbids inline, 76 times"]
+
+
+@pytest.mark.parametrize("answer", ["", "[]", UserError("no such command")])
+def test_an_edge_that_knows_of_no_reports_is_not_judged(monkeypatch, answer):
+    def run(argv, *_):
+        if isinstance(answer, UserError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(facts, "run", run)
+    assert look._policy(look.Wishes("crm", edge_switch=["edge-switch"])) == []

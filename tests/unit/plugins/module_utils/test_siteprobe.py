@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import email.message
 import errno
 import json
 import re
@@ -334,3 +335,19 @@ def test_cookies_and_mixed_content_of_a_front_page(authority, certificate):
 )
 def test_what_a_header_lacks_for_the_preload_list(value, told):
     assert web.preload_gap(value).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ({}, "fail"),
+        ({"Content-Security-Policy-Report-Only": "default-src 'self'"}, "warn"),
+        ({"Content-Security-Policy": "default-src 'self'"}, "pass"),
+    ],
+)
+def test_a_policy_that_is_only_tried_out_is_on_its_way(monkeypatch, sent, status):
+    headers = email.message.Message()
+    for name, value in sent.items():
+        headers[name] = value
+    monkeypatch.setattr(web, "fetch", lambda *_: wire.Answer(200, headers, b""))
+    assert web._headers(Target("shop.test"), {"Content-Security-Policy": "default-src"}).status == status
