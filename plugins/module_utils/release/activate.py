@@ -16,31 +16,35 @@ stops what served; nothing after it undoes the target because of what could not 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ..errors import EdgeError, StepError
 from ..results import GateResult
+from ..stack import Service
 from ..stack.directory import Deployed, Journal, Serving
-from . import files, passwords
+from . import files, passwords, warm
 from .checks import judge
 from .engine import Project
-from .health import all_run, watch
+from .health import all_run, restarts, watch
 from .run import Run
 from .serving import point_edge, restore, stack_of, start_services
 
 Gates = Callable[[Run, Project], list[GateResult]]
 _ENGINE_RESTART = 60.0
 # From here on, an edge that does not say whom it serves may serve the target.
-_MAY_HAVE_SWITCHED = ("switch", "drain", "post_release", "record")
+_MAY_HAVE_SWITCHED = ("switch", "hand_over", "drain", "post_release", "record")
 
 
-def activate(run: Run, journal: Journal, before_start: Callable[[Project], None], gates: Gates) -> None:
+def activate(
+    run: Run, journal: Journal, before_start: Callable[[Project], None], gates: Gates, is_warm: bool = False
+) -> None:
     """Start the journal's target beside what serves, switch to it, and stop what served.
 
     Args:
         before_start: Runs once the journal is written and before any service starts: dump, migrations.
         gates: Judges the running release before the switch; a fail undoes it.
+        is_warm: The target's web services run already; its workers start when these serve.
 
     Raises:
         StepError: A step failed; what served before serves still, or again.
@@ -51,13 +55,14 @@ def activate(run: Run, journal: Journal, before_start: Callable[[Project], None]
             # What a run that was cut off after its end still had noted concerns no operation any more.
             passwords.settle(run)
             run.state.write_journal(journal)
+            warm.end(run)
             files.write_colour(project)
         before_start(project)
-        counts = _start(run, journal, project)
+        counts = restarts(run, project) if is_warm else _start(run, journal, project)
         with run.step("gates"):
             results = gates(run, project)
             # A crash is a better word for it than what the gates saw of it.
-            watch(run, project, run.stack.released, 0, counts)
+            watch(run, project, run.stack.web if is_warm else run.stack.released, 0, counts)
             judge(run, results)
         with run.step("switch"):
             point_edge(run, journal.target)
@@ -83,6 +88,13 @@ def _after_switch(run: Run, journal: Journal, counts: Mapping[str, int] | None =
         counts: Restart counts of the target's containers at their start, where they are known.
     """
     project = run.project(journal.target)
+    with run.step("hand_over"):
+        # After the switch to a release that was kept warm, these rest yet.
+        found = {c.service for c in run.engine.containers(project.name) if c.running}
+        resting = [service for service in run.stack.released if service.name not in found]
+        if resting:
+            _hand_over(run, journal, resting)
+            counts = {**start_services(run, project, resting), **(counts or {})}
     with run.step("drain"):
         # What served beside the target ends its requests; a crash of the target just after its start shows here too.
         watch(run, project, run.stack.released, run.stack.drain if journal.beside else 0, counts)
@@ -102,7 +114,7 @@ def _finish(run: Run, journal: Journal) -> None:
         run.state.set_serving(Serving(journal.target, _way_back(journal)))
     with run.step("stop_old"):
         if journal.beside:
-            run.engine.stop(run.project(journal.beside).name)
+            warm.rest(run, journal.beside)
         _stop_foreign(run, run.project(journal.target))
     with run.step("record"):
         _record(run, journal, {"outcome": "succeeded"})
@@ -187,11 +199,16 @@ def _start(run: Run, journal: Journal, project: Project) -> dict[str, int]:
         if not services:
             continue
         with run.step("start" if services is waves[0] else "workers"):
-            first = [s.name for s in services if s.role == "worker" and s.order == "stop_first"]
-            if first and journal.beside:
-                run.engine.stop(run.project(journal.beside).name, first)
+            _hand_over(run, journal, services)
             counts = {**start_services(run, project, services), **counts}
     return counts
+
+
+def _hand_over(run: Run, journal: Journal, services: Sequence[Service]) -> None:
+    """Workers of which there may be one only stop before their successors start."""
+    first = [s.name for s in services if s.role == "worker" and s.order == "stop_first"]
+    if first and journal.beside:
+        run.engine.stop(run.project(journal.beside).name, first)
 
 
 def _way_back(journal: Journal) -> Deployed | None:
@@ -224,9 +241,9 @@ def resume(run: Run) -> str:
         return ""
     target = f"{journal.operation} of {journal.target.release}"
     as_then = replace(run, stack=stack_of(run, journal.target))
-    going_on = journal.phase in ("drain", "finish") and all_run(
-        run, run.project(journal.target), as_then.stack.released
-    )
+    # In the drain, a release that was kept warm may have no workers yet.
+    needed = {"drain": as_then.stack.web or as_then.stack.released, "finish": as_then.stack.released}
+    going_on = journal.phase in needed and all_run(run, run.project(journal.target), needed[journal.phase])
     if not going_on:
         undo(as_then, journal)
         return f"An interrupted {target} was undone."

@@ -70,6 +70,12 @@ def release_gates(run: Run, project: Project) -> list[GateResult]:
     return look(_RUNNING, run, found, {c.service: run.engine.logs(c.id, _LOG_LINES) for c in found.values()})
 
 
+def smoke_gates(run: Run, project: Project) -> list[GateResult]:
+    """Of the gates on the running release, the one that asks whether it answers."""
+    found = {c.service: c for c in run.engine.containers(project.name)}
+    return look({"smoke": _smoke}, run, found, {})
+
+
 def smoke(service: Service, health: Health, container: Container, host: str = "") -> GateResult:
     """One real request to the new container."""
     works, seen = answers(service, health, container, host)

@@ -10,7 +10,6 @@ Connections that are open live on; what the old release opens anew until the swi
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -80,26 +79,34 @@ def settle(run: Run) -> None:
 
 def renew_files(run: Run, project: Project, stack: Stack) -> None:
     """A release from before a change knows the old password: what holds the database's gets today's value."""
+    for place, text in _renewed(run, project, stack).items():
+        before = place.stat()
+        write_whole(place, text, before.st_mode & 0o777, (before.st_uid, before.st_gid))
+
+
+def stale(run: Run, project: Project, stack: Stack) -> bool:
+    """Whether a release's containers hold a password from before a change."""
+    return bool(_renewed(run, project, stack))
+
+
+def _renewed(run: Run, project: Project, stack: Stack) -> dict[Path, str]:
+    """The files of a release in which today's password stands otherwise, as they should be."""
     secrets = [secret for secret in map(password_of, run.stack.stateful) if secret]
     held = {form for secret in secrets for form in (run.secrets[secret.name], quote(run.secrets[secret.name], safe=""))}
     names = {name for name, value in run.secrets.items() if any(form in value for form in held)}
     override = project.directory / "secrets.yml"
+    files: dict[Path, str] = {}
     for service in stack.released:
         for secret in service.secrets:
             if secret.name not in names:
                 continue
             value = run.secrets[secret.name]
             if secret.kind == "env":
-                text = render.with_value(override.read_text(encoding="utf-8"), service.name, secret.variable, value)
-                write_whole(override, text)
+                text = files.get(override) or override.read_text(encoding="utf-8")
+                files[override] = render.with_value(text, service.name, secret.variable, value)
             else:
-                _rewrite(project.directory / "secrets" / service.name / secret.name, value)
-
-
-def _rewrite(place: Path, value: str) -> None:
-    owner = place.stat()
-    write_whole(place, value, 0o400)
-    os.chown(place, owner.st_uid, owner.st_gid)
+                files[project.directory / "secrets" / service.name / secret.name] = value
+    return {place: text for place, text in files.items() if place.read_text(encoding="utf-8") != text}
 
 
 def _containers(run: Run) -> dict[str, str]:

@@ -58,12 +58,13 @@ def memory(run: Run, told: str) -> GateResult:
         return gate_result("memory", "The new release fits beside the old one", "skip", evidence=[reason])
     available = int(found[1]) * 1024
     fits = available >= needed
+    stays = [f"both stay for {run.stack.keep_warm:g} s, by stack_keep_warm"] if run.stack.keep_warm else []
     return gate_result(
         "memory",
         "The new release fits beside the old one",
         "pass" if fits else "warn",
         measured=available,
         limit=needed,
-        evidence=[f"{format_size(available)} available, {format_size(needed)} in the new services' limits"],
+        evidence=[f"{format_size(available)} available, {format_size(needed)} in the new services' limits", *stays],
         advice=[] if fits else ["Lower limits.memory, use strategy recreate, or give the server more memory."],
     )

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import EngineError, StepError
 from ..stack import Colour, Service
 from ..stack.directory import Deployed, Journal, write_description
-from . import backup, checks, dataservices, files, images, passwords, retention
+from . import backup, checks, dataservices, files, images, passwords, retention, warm
 from .activate import activate, resume
 from .engine import Image, Project
 from .files import Rendered
@@ -128,7 +128,9 @@ def _resumed(run: Run) -> str:
     with run.step("resume"):
         # A backup that was killed left them held still.
         run.engine.unpause(run.data_project.name)
-        return " ".join(said for said in (dataservices.recover(run), resume(run), recover(run)) if said)
+        said = " ".join(said for said in (dataservices.recover(run), resume(run), recover(run)) if said)
+        warm.cool(run, overdue_only=True)
+        return said
 
 
 def _serves_already(run: Run, actions: list[str]) -> Deployed | None:

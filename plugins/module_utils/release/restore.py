@@ -19,7 +19,7 @@ from ..errors import StepError
 from ..files import write_whole
 from ..stack import Service, Volume
 from ..stack.directory import read_state
-from . import archives
+from . import archives, warm
 from .backup import container_of, digests, dump_databases, is_full, manifest_of, volumes_of
 from .health import restarts, wait_healthy
 from .run import Run
@@ -42,6 +42,8 @@ def restore_from(run: Run, wanted: str = "") -> Path:
     """
     with run.step("resume"):
         recover(run)
+        # It would work on the data that is exchanged.
+        warm.cool(run)
     with run.step("verify"):
         place = _chosen(run, wanted)
         _verify(place)

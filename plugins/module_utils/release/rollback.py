@@ -10,7 +10,7 @@ from dataclasses import replace
 from ..errors import StepError
 from ..stack import Colour
 from ..stack.directory import Deployed, Journal, Serving, read_description
-from . import checks, dataservices, passwords
+from . import checks, dataservices, passwords, warm
 from .activate import activate, resume
 from .engine import Project
 from .release import Outcome
@@ -60,7 +60,9 @@ def rollback(run: Run, to: str = "", check: bool = False) -> Outcome:
             passwords.apply(run)
             passwords.renew_files(run, project, then.stack)
 
-    activate(then, journal, before_start, checks.release_gates)
+    is_warm = warm.holds(then, target) and not passwords.stale(run, then.project(target), then.stack)
+    # What ran all the time has passed the other gates, and its log since then is no reason to stay.
+    activate(then, journal, before_start, checks.smoke_gates if is_warm else checks.release_gates, is_warm)
     return Outcome(True, release, target.colour, actions, before)
 
 

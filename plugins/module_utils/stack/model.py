@@ -176,6 +176,8 @@ class Stack:
     routes: tuple[Route, ...]
     strategy: Strategy = "blue_green"
     drain: float = 10
+    keep_warm: float = 0
+    """Seconds for which the web services of the former release run on, unserved, for a fast way back."""
     pre_release: Hook | None = None
     post_release: Hook | None = None
 

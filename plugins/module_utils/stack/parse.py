@@ -23,6 +23,7 @@ STACK_KEYS = (
     "routes",
     "strategy",
     "drain",
+    "keep_warm",
     "hooks",
 )
 
@@ -59,6 +60,7 @@ def _stack(fields: Fields, mistakes: list[str]) -> Stack:
             Strategy, get(lambda: fields.choice("strategy", "blue_green", ("blue_green", "recreate")), "blue_green")
         ),
         drain=get(lambda: fields.duration("drain", 10), 10.0),
+        keep_warm=get(lambda: fields.duration("keep_warm", 0), 0.0),
         pre_release=get(lambda: _hook(fields, "pre_release", services), None),
         post_release=get(lambda: _hook(fields, "post_release", services), None),
     )

@@ -1,0 +1,91 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A warm way back: for a while the web services of the former release run on, unserved.
+
+A note beside the release says which containers those are. A timer of systemd stops them and removes the note; it holds
+the stack's lock meanwhile, so that it never meets a run. Whoever needs the containers takes the note away first.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+from pathlib import Path
+
+from ..files import write_whole
+from ..stack.directory import Deployed
+from .health import all_run
+from .run import Run
+from .serving import stack_of
+
+_NOTE = "warm"
+_TIMEOUT = 60
+
+
+def rest(run: Run, former: Deployed) -> None:
+    """What served is put to rest: at once, or its web services after the stack's `keep_warm`."""
+    project, seconds = run.project(former).name, run.stack.keep_warm
+    web = {service.name for service in stack_of(run, former).web}
+    containers = run.engine.containers(project)
+    held = [container.id for container in containers if container.service in web and container.running]
+    if seconds and held:
+        note = _note(run, former.release)
+        write_whole(note, "".join(f"{identifier}\n" for identifier in held))
+        if schedule(f"sluice-cool-{run.stack.name}", seconds, _script(run, note)):
+            run.engine.stop(project, [c.service for c in containers if c.service not in web])
+            run.notes.append(f"Release {former.release} stays warm for {seconds:g} s.")
+            return
+        note.unlink()
+        run.notes.append("No timer of systemd can be set here, so the former release was not kept warm.")
+    run.engine.stop(project)
+
+
+def holds(run: Run, target: Deployed) -> bool:
+    """Whether a release is the one that was kept warm, and its web services run."""
+    web = stack_of(run, target).web
+    return bool(web) and _note(run, target.release).exists() and all_run(run, run.project(target), web)
+
+
+def end(run: Run) -> None:
+    """No timer stops a container any more."""
+    for note in run.state.releases.glob(f"*/{_NOTE}"):
+        note.unlink()
+
+
+def cool(run: Run, overdue_only: bool = False) -> None:
+    """What is kept warm stops now; a timer that a reboot took away has not stopped it.
+
+    Args:
+        overdue_only: Only when its time is over.
+    """
+    previous = run.state.serving().previous
+    note = _note(run, previous.release) if previous else None
+    if not previous or not note or not note.exists():
+        return
+    if overdue_only and time.time() - note.stat().st_mtime < stack_of(run, previous).keep_warm:
+        return
+    run.engine.stop(run.project(previous).name)
+    note.unlink()
+
+
+def schedule(unit: str, seconds: float, script: str) -> bool:
+    """Have systemd run a script later, in place of the one that it would have run; whether it will."""
+    argv = ["systemd-run", "--quiet", "--collect", f"--unit={unit}", f"--on-active={seconds:g}"]
+    argv += ["--timer-property=AccuracySec=1s", "/bin/sh", "-c", script]
+    try:
+        for command in (["systemctl", "--quiet", "stop", f"{unit}.timer", f"{unit}.service"], argv):
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return not done.returncode
+
+
+def _script(run: Run, note: Path) -> str:
+    place = shlex.quote(str(note))
+    stop = f"test -e {place} || exit 0; xargs docker stop < {place} && rm -f {place}"
+    return f"exec flock {shlex.quote(str(run.state.lock_file))} /bin/sh -c {shlex.quote(stop)}"
+
+
+def _note(run: Run, release: str) -> Path:
+    return run.state.release_directory(release) / _NOTE
