@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..errors import UserError
 from ..stack import Service, Stack
@@ -14,19 +15,36 @@ from .engine import Project
 from .health import restarts, wait_healthy
 from .run import Run
 
+# What is still asked of a release that runs as its files say: whom the edge reaches, what stops first, what healthy is.
+_ASKED = ("role", "stateful", "port", "health", "order", "secrets", "stop_grace")
+
 
 def stack_of(run: Run, deployed: Deployed) -> Stack:
     """The stack as a release on disk knew it."""
     content = read_description(run.state.release_directory(deployed.release))
     if not content:
         return run.stack
+    description = content["description"]
     try:
-        return parse_stack(content["description"])
+        return parse_stack(description)
     except UserError as error:
+        refused = error
+    try:
+        return parse_stack(_as_it_runs(description))
+    except (UserError, AttributeError, TypeError):
         raise UserError(
             f"release {deployed.release} was described in a form that this version of the collection does not know"
-            f" ({error}): run the newer version that released it."
+            f" ({refused}): run the newer version that released it."
         )
+
+
+def _as_it_runs(description: Mapping[str, Any]) -> dict[str, Any]:
+    """An older version took some values that this one refuses; its release is rendered, and needs them no more."""
+    services = {
+        name: {"image": "as-recorded", **{key: service[key] for key in _ASKED if key in service}}
+        for name, service in description["services"].items()
+    }
+    return {**description, "services": services}
 
 
 def point_edge(run: Run, deployed: Deployed | None) -> None:
