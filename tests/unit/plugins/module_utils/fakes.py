@@ -54,6 +54,8 @@ class World:
         self.break_at: int | None = None
         self.breaks: type[Exception] | None = None
         """The kind of trouble that every effect of its kind meets from `break_at` on."""
+        self.lasts: int | None = None
+        """How often it is met, as by an engine that restarts; without end by default."""
 
     def effect(self, what: str, change: Callable[[], Any], error: Callable[[str], Exception] = EngineError) -> Any:
         """One step that changes the world: it may refuse, or the run be killed just before."""
@@ -69,10 +71,17 @@ class World:
         return result
 
     def broken(self, kind: Any) -> bool:
-        return self.breaks is kind and self.break_at is not None and self.effects >= self.break_at
+        if self.breaks is not kind or self.break_at is None or self.effects < self.break_at:
+            return False
+        if self.lasts is not None:
+            self.lasts -= 1
+            if self.lasts < 0:
+                self.heal()
+                return False
+        return True
 
     def heal(self) -> None:
-        self.kill_at = self.fail_at = self.break_at = self.breaks = None
+        self.kill_at = self.fail_at = self.break_at = self.breaks = self.lasts = None
 
     def _moment(self) -> None:
         self.effects += 1
@@ -94,6 +103,8 @@ class FakeEngine:
         self.world = world
 
     def wait(self, seconds: float) -> bool:
+        if self.world.lasts is not None:
+            self.world.heal()
         return True
 
     def start_interval(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import EdgeError, EngineError, StepError
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import EdgeError, StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import files, retention
 from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import Outcome, plan, release
@@ -227,26 +227,6 @@ def prepared(root: Path, operation: str) -> tuple[World, Callable[[], object]]:
     return world, lambda: release(run_in(world, root, description("3")))
 
 
-@pytest.mark.parametrize("operation", ["release", "rollback"])
-@pytest.mark.parametrize("trouble", [OSError, EngineError, EdgeError], ids=["full disk", "engine", "edge"])
-def test_what_breaks_for_good_at_any_moment_costs_no_request(
-    tmp_path: Path, operation: str, trouble: type[Exception]
-) -> None:
-    """From each effect on, the disk is full, or the engine or the edge refuses; then it is mended, and run again."""
-    world, act = prepared(tmp_path / "whole", operation)
-    moments = count(world, act)
-    for moment in range(1, moments + 1):
-        root = tmp_path / str(moment)
-        world, act = prepared(root, operation)
-        world.break_at, world.breaks = world.effects + moment, trouble
-        with contextlib.suppress(StepError):
-            act()
-        world.heal()
-        release(run_in(world, root, description("3")))
-        assert_settled(world, root, "3")
-        assert world.unserved == [], f"moment {moment}: {world.events}"
-
-
 @pytest.mark.parametrize("trouble", [OSError, EdgeError], ids=["full disk", "edge"])
 @pytest.mark.parametrize("next_version", ["2", "3"], ids=["back", "again"])
 def test_killed_at_any_moment_after_a_failure_the_next_run_ends_whole(
@@ -431,27 +411,6 @@ def test_rollback_refuses_what_is_not_there(world: World, tmp_path: Path) -> Non
     with pytest.raises(StepError, match=r"the images of release .* are gone"):
         rollback(run_in(world, tmp_path, description("2")))
     assert_settled(world, tmp_path, "2")
-
-
-def test_killed_during_rollback_the_next_release_ends_whole(tmp_path: Path) -> None:
-    moment = 0
-    while True:
-        moment += 1
-        world, root = World(), tmp_path / str(moment)
-        for reference in ("web:1", "web:2", "db:1"):
-            FakeEngine(world).add_image(reference)
-        release(run_in(world, root, description("1")))
-        release(run_in(world, root, description("2")))
-        world.kill_at = world.effects + moment
-        try:
-            rollback(run_in(world, root, description("2")))
-            break
-        except Killed:
-            pass
-        release(run_in(world, root, description("2")))
-        assert_settled(world, root, "2")
-        assert world.unserved == [], f"moment {moment}: {world.events}"
-    assert moment > 8
 
 
 def test_a_plan_changes_nothing(world: World, tmp_path: Path) -> None:

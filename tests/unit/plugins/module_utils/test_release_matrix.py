@@ -1,0 +1,161 @@
+"""Every operation meets every trouble at every moment; then it is mended, and run again.
+
+A moment is one that a request can be lost at: when the edge sends requests to what does not run. `pytest -s` shows how
+many moments were tried, and how many of them were without service.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.sluice.deploy.plugins.module_utils import files
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import EdgeError, EngineError, StepError
+from ansible_collections.sluice.deploy.plugins.module_utils.release import backup, restore, warm
+from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
+from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
+from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
+    FakeEngine,
+    FusedState,
+    Killed,
+    World,
+    description,
+    run_in,
+)
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.test_release_backup import Engine
+
+OPERATIONS = ("release", "rollback", "warm rollback", "backup", "restore")
+TROUBLES = ("killed", "full disk", "silent engine", "restarting engine", "silent edge")
+_REFUSALS = 3
+_BREAKS: dict[str, type[Exception]] = {
+    "full disk": OSError,
+    "silent engine": EngineError,
+    "restarting engine": EngineError,
+    "silent edge": EdgeError,
+}
+
+
+class Moments(Engine):
+    """Commands within a container are moments too."""
+
+    def execute(self, container, command, **streams):  # type: ignore[no-untyped-def]
+        run = super().execute
+        return self.world.effect(f"exec {container}", lambda: run(container, command, **streams))
+
+
+@dataclass
+class Stage:
+    """A world in which an operation comes next."""
+
+    world: World
+    root: Path
+    described: dict[str, Any]
+    engine: Moments
+    act: Callable[[], object]
+
+    def run(self) -> Run:
+        run = run_in(self.world, self.root, self.described)
+        run.engine = self.engine
+        return run
+
+
+@pytest.fixture(autouse=True)
+def moments(monkeypatch: pytest.MonkeyPatch) -> list[World]:
+    """What is written and renamed on the disk is a moment of the world that is on stage."""
+    stage: list[World] = []
+    rename, write = Path.rename, files.write_whole
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    monkeypatch.setattr(warm, "schedule", lambda *arguments: True)
+
+    def moment(what: str, change: Callable[[], Any]) -> Any:
+        return stage[-1].effect(what, change, OSError) if stage else change()
+
+    monkeypatch.setattr(Path, "rename", lambda a, b: moment(f"rename {a.name}", lambda: rename(a, b)))
+    for module in (restore, backup, warm):
+        monkeypatch.setattr(
+            module, "write_whole", lambda path, text: moment(f"write {path.name}", lambda: write(path, text))
+        )
+    return stage
+
+
+def prepared(root: Path, operation: str, stage: list[World]) -> Stage:
+    stage.clear()
+    world = World()
+    for reference in ("web:1", "web:2", "web:3", "db:1"):
+        FakeEngine(world).add_image(reference)
+    described = description("1", keep_warm=900 if operation == "warm rollback" else 0)
+    described["services"]["db"]["backup"] = "postgres"
+    described["services"]["web"] = {**described["services"]["web"], "volumes": ["files:/files"]}
+    engine = Moments(world)
+    engine.volume = root / "volumes" / "_data"
+    engine.volume.mkdir(parents=True)
+    (engine.volume / "upload").write_text("before")
+    staged = Stage(world, root / "state", described, engine, lambda: None)
+    release(staged.run())
+    for name in ("web", "web2", "jobs", "mail"):
+        described["services"][name] = {**described["services"][name], "image": "web:2"}
+    release(staged.run())
+    place = backup.back_up(staged.run())
+    (engine.volume / "upload").write_text("after")
+    if operation == "release":
+        for name in ("web", "web2", "jobs", "mail"):
+            described["services"][name] = {**described["services"][name], "image": "web:3"}
+    acts: dict[str, Callable[[], object]] = {
+        "release": lambda: release(staged.run()),
+        "backup": lambda: backup.back_up(staged.run()),
+        "restore": lambda: restore.restore_from(staged.run(), place.name),
+    }
+    staged.act = acts.get(operation, lambda: rollback(staged.run()))
+    stage.append(world)
+    return staged
+
+
+def assert_whole(staged: Stage, when: str) -> None:
+    """One release serves, as the edge and the record say; the data is all from before or all from after."""
+    world, state = staged.world, FusedState(staged.root, World())
+    assert state.journal() is None and not state.restore_note.exists(), when
+    current = state.serving().current
+    assert current is not None and world.edge == current.colour, when
+    running = {name for name, container in world.containers.items() if container.running}
+    assert running >= {f"crm-{world.edge}-{s}" for s in ("web", "web2", "jobs", "mail")} | {"crm-db"}, when
+    assert not [c for c in world.containers.values() if c.state == "paused"], when
+    assert (staged.engine.volume / "upload").read_text() in ("before", "after"), when
+    assert backup.whole(staged.run()), when
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_no_moment_of_any_trouble_loses_a_request(
+    tmp_path: Path, moments: list[World], operation: str, trouble: str
+) -> None:
+    whole = prepared(tmp_path / "whole", operation, moments)
+    before = whole.world.effects
+    whole.act()
+    count = whole.world.effects - before
+    unserved = 0
+    for moment in range(1, count + 1):
+        staged = prepared(tmp_path / str(moment), operation, moments)
+        world = staged.world
+        if trouble == "killed":
+            world.kill_at = world.effects + moment
+        else:
+            world.break_at, world.breaks = world.effects + moment, _BREAKS[trouble]
+            world.lasts = _REFUSALS if trouble == "restarting engine" else None
+        with contextlib.suppress(StepError, Killed, EngineError, EdgeError, OSError):
+            staged.act()
+        world.heal()
+        # A backup that failed is made again, anything else is released.
+        if operation == "backup":
+            backup.back_up(staged.run())
+            assert not list(staged.run().state.backups.glob(".partial-*"))
+        release(staged.run())
+        unserved += len(world.unserved)
+        assert_whole(staged, f"{operation}, {trouble}, moment {moment}: {world.events[-15:]}")
+    print(f"{operation} with {trouble}: {count} moments, {unserved} without service")
+    assert count > 3 and unserved == 0
