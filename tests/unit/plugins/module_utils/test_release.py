@@ -215,15 +215,13 @@ def test_refused_at_any_step_the_old_release_serves(tmp_path: Path, changes: Any
     assert failures > 15
 
 
-def prepared(root: Path, operation: str) -> tuple[World, Callable[[], object]]:
-    """A world in which a second release, or the way back from one, comes next."""
+def prepared(root: Path) -> tuple[World, Callable[[], object]]:
+    """A world in which a third release comes next."""
     world = World()
     for reference in ("web:1", "web:2", "web:3", "db:1"):
         FakeEngine(world).add_image(reference)
     release(run_in(world, root, description("1")))
     release(run_in(world, root, description("2")))
-    if operation == "rollback":
-        return world, lambda: rollback(run_in(world, root, description("2")))
     return world, lambda: release(run_in(world, root, description("3")))
 
 
@@ -233,14 +231,14 @@ def test_killed_at_any_moment_after_a_failure_the_next_run_ends_whole(
     tmp_path: Path, trouble: type[Exception], next_version: str
 ) -> None:
     """The last steps fail, and the run is killed at each moment of what it does about it."""
-    world, act = prepared(tmp_path / "whole", "release")
+    world, act = prepared(tmp_path / "whole")
     world.events.clear()
     moments = count(world, act)
     switch = world.events.index("switch blue")
     for failing in range(switch, moments + 1):
         for killed in range(1, 20):
             root = tmp_path / f"{failing}-{killed}"
-            world, act = prepared(root, "release")
+            world, act = prepared(root)
             world.break_at, world.breaks = world.effects + failing, trouble
             world.kill_at = world.effects + failing + killed
             with contextlib.suppress(StepError, Killed):
