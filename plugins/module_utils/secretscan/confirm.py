@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
 from typing import NamedTuple
 
+from . import keys
 from .known import KnownValues, Literal
 from .logs import decode
 from .rules.rules import TAIL, Rule
@@ -68,13 +69,24 @@ class Confirmer:
         self._judge = partial(_judge, plan)
         self._judged_before = lru_cache(_REMEMBERED)(self._judge)
 
-    def confirm(self, text: str, numbers: Iterable[int]) -> list[Match]:
-        """The secrets in a record that was hit under these numbers, the most telling first, each once."""
+    def confirm(
+        self, text: str, numbers: Iterable[int], before: tuple[str, ...] = (), after: tuple[str, ...] = ()
+    ) -> list[Match]:
+        """The secrets in a record that was hit under these numbers, the most telling first, each once.
+
+        Args:
+            text: What the record says.
+            numbers: Under which it was hit.
+            before: What the records before it say, if a secret may begin there.
+            after: The same of those after it.
+        """
         judge = self._judged_before if len(text) <= _LONGEST_REMEMBERED else self._judge
-        return judge(text, frozenset(numbers))
+        return judge(text, frozenset(numbers), before, after)
 
 
-def _judge(plan: Plan, text: str, numbers: frozenset[int]) -> list[Match]:
+def _judge(
+    plan: Plan, text: str, numbers: frozenset[int], before: tuple[str, ...], after: tuple[str, ...]
+) -> list[Match]:
     texts = _Texts(text)
     matches: list[Match] = []
     # The literals by which each secret was hit.
@@ -85,19 +97,20 @@ def _judge(plan: Plan, text: str, numbers: frozenset[int]) -> list[Match]:
             for secret in literal.secrets:
                 secrets.setdefault(secret, []).append(literal)
         elif number < NEAR:
-            matches.extend(_by_itself(texts, plan.rules[number]))
+            rule = plan.rules[number]
+            matches.extend(_over_lines(texts, after, rule) if rule.multiline else _by_itself(texts, rule))
         elif number - NEAR < len(plan.near):
             word, rules = plan.near[number - NEAR]
             matches.extend(_assigned(texts, word, rules))
     for secret, literals in sorted(secrets.items()):
-        match = _known(plan.known, secret, text, literals)
+        match = _known(plan.known, secret, [*before, text, *after], len(before), literals)
         if match:
             matches.append(match)
     return _without_overlaps(matches) if len(matches) > 1 else matches
 
 
-def _known(known: KnownValues, secret: int, text: str, literals: list[Literal]) -> Match | None:
-    plain = known.find(secret, text, literals)
+def _known(known: KnownValues, secret: int, lines: list[str], here: int, literals: list[Literal]) -> Match | None:
+    plain = known.find(secret, lines, here, literals)
     if plain is None:
         return None
     value = known.value_in(secret, plain)
@@ -122,7 +135,15 @@ class _Texts:
             yield text
 
 
-def _by_itself(texts: _Texts, rule: Rule) -> list[Match]:
+def _over_lines(texts: _Texts, after: tuple[str, ...], rule: Rule) -> list[Match]:
+    """As by itself, or going on in the next records."""
+    for text in keys.together(next(iter(texts)), after):
+        if matches := _by_itself([text], rule):
+            return matches
+    return _by_itself(texts, rule)
+
+
+def _by_itself(texts: Iterable[str], rule: Rule) -> list[Match]:
     """The places where a rule's own format stands, in the first text that has it."""
     group = "secret" if rule.has_group else 0
     rank = _NAMED if rule.judge else _FORMAT

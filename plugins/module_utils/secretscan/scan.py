@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -138,10 +138,10 @@ class Scanner:
         if words:
             self._count(words)
             numbers -= words
-        text = record.text
-        if hit.following:
-            text += "".join(_lines(log.kind, hit.following))
-        for match in self._confirmer.confirm(text, numbers):
+        # What goes on in the next piece of a line is a seam's.
+        around = (hit.before, hit.following) if record.complete else ([], [])
+        before, after = (self._texts(log.kind, raws, record.stream) for raws in around)
+        for match in self._confirmer.confirm(record.text, numbers, before, after):
             stream = record if record.stream else record._replace(stream=log.stream)
             self._collector.add(match, stream, log.source, hit.offset, log.origin)
 
@@ -167,6 +167,12 @@ class Scanner:
         numbers = {number for number in numbers if not KEYWORD <= number < KNOWN}
         return self._confirmer.confirm(text, numbers) if numbers else []
 
+    @staticmethod
+    def _texts(kind: Kind, raws: list[bytes], stream: str) -> tuple[str, ...]:
+        """What the records of a stream say; another stream's may stand between them."""
+        found = (records.parse(kind, raw) for raw in raws)
+        return tuple(record.text.rstrip("\n") for record in found if record.stream == stream)
+
     def _count(self, words: set[int]) -> None:
         with self._lock:
             self.keyword_lines += 1
@@ -180,10 +186,3 @@ class Scanner:
         if not moment:
             return True
         return self._since <= moment and (not self._until or moment < self._until)
-
-
-def _lines(kind: Kind, raw: bytes) -> Iterator[str]:
-    """What records say that follow one another, a line for each."""
-    for line in raw.split(b"\n")[:-1]:
-        text = records.parse(kind, line).text
-        yield text if text.endswith("\n") else text + "\n"

@@ -15,17 +15,19 @@ from .plan import KNOWN, MAYBE, Hit
 _LONGEST_RECORD = 1 << 15
 _WINDOW = 1 << 13
 _MARGIN = 1 << 12
-# How many of the next records may hold the rest of a secret.
-_MOST_FOLLOWING = 4
+# How many records before and after may hold the rest of a secret, and how long one of those is.
+_MOST_AROUND = 12
+_LONGEST_AROUND = 1024
 
 
 class HitRecord(NamedTuple):
-    """A record's bytes and place, the numbers under which it was hit, and the records after it if they matter."""
+    """A record's bytes and place, the numbers under which it was hit, and the records around it if they matter."""
 
     raw: bytes
     offset: int
     numbers: set[int]
-    following: bytes
+    before: list[bytes]
+    following: list[bytes]
 
 
 def hit_records(buffer: bytearray, block: Block, kind: Kind, hits: list[Hit], multiline: set[int]) -> list[HitRecord]:
@@ -36,7 +38,7 @@ def hit_records(buffer: bytearray, block: Block, kind: Kind, hits: list[Hit], mu
         block: The block's place.
         kind: What separates the records.
         hits: Ends and numbers, by their ends.
-        multiline: The numbers whose secrets go on in the next records.
+        multiline: The numbers whose secrets go on in the records around.
     """
     found: list[HitRecord] = []
     bounds = _Bounds(buffer, block, kind)
@@ -46,10 +48,12 @@ def hit_records(buffer: bytearray, block: Block, kind: Kind, hits: list[Hit], mu
             continue
         if not start < place <= last:
             start, end, last = bounds.around(place)
-            found.append(HitRecord(bytes(buffer[start:end]), block.offset + start, set(), b""))
-        found[-1].numbers.add(MAYBE if MAYBE <= number < KNOWN else number)
-        if number in multiline and kind != "local":
-            found[-1] = found[-1]._replace(following=_following(buffer, block.length, end))
+            found.append(HitRecord(bytes(buffer[start:end]), block.offset + start, set(), [], []))
+        hit = found[-1]
+        hit.numbers.add(MAYBE if MAYBE <= number < KNOWN else number)
+        if number in multiline and not hit.before and not hit.following:
+            hit.before.extend(_before(buffer, start, kind))
+            hit.following.extend(_following(buffer, block.length, end, kind))
     return found
 
 
@@ -81,12 +85,37 @@ class _Bounds:
         return max(start, grid - _MARGIN), min(end, grid + _WINDOW + _MARGIN), grid + _WINDOW
 
 
-def _following(buffer: bytearray, length: int, end: int) -> bytes:
-    """The next records of a block, each with its newline."""
-    stop = end
-    for _record in range(_MOST_FOLLOWING):
-        after = buffer.find(b"\n", stop, length) + 1
-        if after <= 0 or after - stop > _LONGEST_RECORD:
+def _following(buffer: bytearray, length: int, end: int, kind: Kind) -> list[bytes]:
+    """The next records of a block, as far as they are short."""
+    records: list[bytes] = []
+    while len(records) < _MOST_AROUND:
+        start, end = end, _end_of(buffer, end, length, kind)
+        if not start < end <= start + _LONGEST_AROUND:
             break
-        stop = after
-    return bytes(buffer[end:stop])
+        records.append(bytes(buffer[start:end]))
+    return records
+
+
+def _end_of(buffer: bytearray, start: int, length: int, kind: Kind) -> int:
+    if kind != "local":
+        return buffer.find(b"\n", start, length) + 1
+    end = start + 8 + int.from_bytes(buffer[start : start + 4], "big")
+    return end if end <= length else 0
+
+
+def _before(buffer: bytearray, start: int, kind: Kind) -> list[bytes]:
+    """The records before a place, as far as they are short, in their order."""
+    records: list[bytes] = []
+    while start > 0 and len(records) < _MOST_AROUND:
+        end, start = start, _start_of(buffer, start, kind)
+        if not end - _LONGEST_AROUND <= start < end:
+            break
+        records.insert(0, bytes(buffer[start:end]))
+    return records
+
+
+def _start_of(buffer: bytearray, end: int, kind: Kind) -> int:
+    if kind != "local":
+        return buffer.rfind(b"\n", 0, end - 1) + 1
+    # An entry ends with its length as it begins with it.
+    return end - 8 - int.from_bytes(buffer[end - 4 : end], "big")

@@ -63,9 +63,10 @@ class Plan:
             for word in rule.near:
                 words.setdefault(word.lower(), []).append(rule)
         self.near = [(word, tuple(owners)) for word, owners in sorted(words.items())]
-        # The numbers of rules whose secrets go on in the next records.
-        self.multiline = {number for number, rule in enumerate(rules) if rule.multiline}
         self.literals = known.literals()
+        # What to look for the rest of in the records around: rules, and values in lines of code.
+        self.multiline = {number for number, rule in enumerate(rules) if rule.multiline}
+        self.multiline |= {KNOWN + number for number, literal in enumerate(self.literals) if literal.over_lines}
         self.keywords = KEYWORDS if keywords else ()
 
     @cached_property
