@@ -41,6 +41,8 @@ _HINTS = (
 _TELLING = 64
 # Of a character that stands n times in a text, n log2 n.
 _WEIGHT = [n * math.log2(n or 1) for n in range(_TELLING + 1)]
+# Within so many characters of base64 the first line of a key ends.
+_PEM = 80
 _RUN = re.compile(r"(.)\1{4,}", re.DOTALL)
 _WORD = re.compile(r"(?i)^[a-z]+(?:'[a-z]+)?[.,:;!?)\]]*$")
 # A name in code, each of its words long enough to be one.
@@ -55,6 +57,7 @@ _HARMLESS = re.compile(
     | ^[a-z][a-z0-9+.-]*://                      # address
     | ^[\d.,:+/-]+(?:ms|s|m|h|[kKMG]i?B?)?$      # number, date, duration
     | ^v?\d+\.\d+
+    | ^HTTP/\d                                   # what follows an address
     | ^(?:arn:[a-z-]+:|vault:|ref\+|op:|!vault|!secret|projects/)   # where a secret lies
     | ^[a-z_]{3,40}=[^=]                         # the next name and its value
     | ^(?:[a-z]{2,}-){2,}[bcdfghjklmnpqrstvwxz2456789]{5,10}$      # what Kubernetes names
@@ -159,6 +162,15 @@ def is_basic(text: str) -> bool:
     return bool(colon) and decoded.isprintable() and len(user + password) >= 4 and not is_placeholder(password)
 
 
+def is_pem(text: str) -> bool:
+    """Base64 that begins, if not with its first character, as a private key does."""
+    head = text.replace("-", "+").replace("_", "/")[:_PEM]
+    texts = (
+        base64.b64decode(pad + head[: (len(head) + len(pad)) // 4 * 4 - len(pad)]) for pad in ("", "A", "AA", "AAA")
+    )
+    return any(b"PRIVATE KEY" in decoded for decoded in texts)
+
+
 def _crc32_base62(token: str) -> bool:
     """The last six characters are the CRC-32, in base 62, of what stands between the prefix and them."""
     body = token.rpartition("_")[2]
@@ -179,5 +191,6 @@ JUDGES: dict[str, Callable[[str], bool]] = {
     "token": is_token,
     "basic": is_basic,
     "url": is_url_password,
+    "pem": is_pem,
 }
 CHECKS: dict[str, Callable[[str], bool]] = {"crc32-base62": _crc32_base62}

@@ -10,8 +10,16 @@ import random
 import re
 import string
 import uuid
+from pathlib import Path
 
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.judge import crc32_base62
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.logs.readers import FileReader
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.rules import rules
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.scan import Log, Scanner
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search import engines
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search.plan import Plan
 
 _LOWER = string.ascii_lowercase + string.digits
 _ALPHABETS = {
@@ -85,3 +93,11 @@ def local_entry(line: bytes, stream: str = "stdout", nanos: int = 17673230451234
     message += b"\x20\x01" if partial else b""
     size = len(message).to_bytes(4, "big")
     return size + message + size
+
+
+def rules_hit(log: Path, engine: str) -> list[str]:
+    """The rules that find something in a log of Docker's."""
+    plan = Plan(rules.load(), KnownValues({}))
+    collector = Collector(b"k" * 32)
+    Scanner(plan, lambda: engines.make(plan, engine), collector).scan(Log("log", "json-file", FileReader(log)))
+    return [finding.rule for finding in collector.results()]

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, run
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.engine_ways import WAYS, going
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_samples import docker, rules_hit
 
 HARMLESS = r"""
 {"msg":"Password reset requested","tokenCount":12}
@@ -112,6 +115,18 @@ LEAKS = (
     "APP_KEY=base64:VALUEVALUE",
     "JWT_KEY=VALUEVALUE",
     "SESSION_KEY=VALUEVALUE",
+    "ALTER USER app IDENTIFIED WITH mysql_native_password BY 'VALUE'",
+    "SET PASSWORD FOR 'app'@'%' = PASSWORD('VALUE')",
+    "machine registry.example.com login app password VALUE",
+    "+ redis-cli -h cache -a VALUE --no-auth-warning ping",
+    '{"Cmd":["sh","-c","mysqldump -h db -u root -pVALUE app"]}',
+    "requirepass VALUE",
+    'CONFIG SET "masterauth" "VALUE"',
+    "connecting to app:VALUE@tcp(db:3306)/app?parseTime=true",
+    "postgres://app:VALUE@db:5432/app?sslmode=disable",
+    "host=db user=app password=VALUE dbname=app",
+    "Server=db;User Id=app;Password=VALUE;Encrypt=true",
+    "bindpw VALUE",
 )
 
 
@@ -131,3 +146,57 @@ def test_a_token_behind_a_colour_that_was_escaped_twice_is_found(way: str) -> No
         texts = {"log": '{"msg":"\\u001b[32m' + token + '\\u001b[0m"}'}
         report = run(Options(texts=texts, cache="", engine=engine))
     assert [finding.rule for finding in report.findings] == ["digitalocean-pat"]
+
+
+_KEY = [
+    "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj",
+    "MzEfYyjiWA4R4oM8NbH1kK3vQ2pXz5LwT0sGd7uFaJqYhRnCeVbZi6mOoP9lUxSt",
+]
+_PEM = ["-----BEGIN PRIVATE KEY-----", *_KEY, "-----END PRIVATE KEY-----"]
+KEYS = {
+    "indented": [f"    {line}" for line in _PEM],
+    "behind a name": [f"web-1  | {line}" for line in _PEM],
+    "behind a time": [f"2026-01-02T03:04:0{place}.12Z {line}" for place, line in enumerate(_PEM)],
+    "a JSON record a line": [json.dumps({"level": "info", "msg": line}) for line in _PEM],
+    "in base64": ["tls.key: " + base64.b64encode("\n".join(_PEM).encode()).decode()],
+    "in base64, second place": [base64.b64encode(b"=" + "\n".join(_PEM).encode()).decode()],
+    "in JSON": [json.dumps({"key": "\n".join(_PEM)})],
+    "in JSON twice": [json.dumps(json.dumps({"key": "\n".join(_PEM)}))],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_private_key_is_found_however_a_log_gives_it(way: str, tmp_path: Path) -> None:
+    for shape, lines in KEYS.items():
+        (tmp_path / f"{shape}.log").write_text("starting\n" + "\n".join(lines) + "\nstarted\n")
+    # Of two streams that come turn by turn, a reader sees both.
+    records = [docker(line) + docker(f"GET /{place} 200", "stderr") for place, line in enumerate(_PEM)]
+    with going(way) as engine:
+        report = run(Options(paths=[f"{tmp_path}/*.log"], cache="", engine=engine))
+        (tmp_path / "x-json.log").write_bytes(b"".join(records))
+        turns = rules_hit(tmp_path / "x-json.log", engine)
+    assert {Path(finding.source).stem: finding.severity for finding in report.findings} == dict.fromkeys(KEYS, "high")
+    assert turns == ["private-key"]
+
+
+SESSIONS = (
+    "Cookie: PHPSESSID=3k9vq0d7l1m2n8c4b5a6s7d8f9",
+    "Set-Cookie: JSESSIONID=0A1B2C3D4E5F60718293A4B5C6D7E8F9; Path=/; HttpOnly",
+    "cookie=connect.sid=s%3AxK29sLq0ZpW8vTn4YbRc.7uJmEoHdGfAaSs1DdFfGgHhJjKkLl2QqWwEeRrTtYyUuIiOo",
+)
+HASHES = (
+    "hash: $2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW",
+    "got $argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQxMjM0$RdescudvJCsgt3ub+b27dWRJJTmaaJObG5Yh1sKq4Vk",
+    "app:$6$rounds=5000$usesomesillystri$KqJWpanXZHKq2BOB43TSaYhEWsQ1Lr5QNyPCDH/Tp.6mX0e6t1v9s2w3y4z5A6b7C8d9E0f1G2h3I4j5K6l7M8n",
+    'role "app" password SCRAM-SHA-256$4096:c29tZXNhbHQxMjM0NTY3OA==$Vm0wd2QyUXlVWGxXYTFwUFZsWndNRl4bVkRBMU1R=:QWxhZGRpbjpvcGVuIHNlc2FtZSBhbmQgc29tZW1vcmU=',
+)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_session_and_a_hash_have_verdicts_of_their_own(way: str) -> None:
+    with going(way) as engine:
+        report = run(Options(texts={line: line for line in SESSIONS + HASHES}, cache="", engine=engine))
+    found = {finding.source.removeprefix("text "): (finding.rule, finding.severity) for finding in report.findings}
+    assert found == dict.fromkeys(SESSIONS, ("session-cookie", "medium")) | dict.fromkeys(
+        HASHES, ("password-hash", "low")
+    )

@@ -15,16 +15,10 @@ import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, run
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.logs.readers import FileReader
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.rules import rules
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.rules.rules_data import RULES
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.scan import Log, Scanner
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search import engines
-from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search.plan import Plan
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.engine_ways import WAYS, going
-from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_samples import docker, fill
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_samples import docker, fill, rules_hit
 
 SAMPLES = 3
 ASSIGNMENTS = [
@@ -74,11 +68,11 @@ def _samples() -> dict[str, tuple[str, str]]:
     source = random.Random(20260102)
     samples = {}
     for rule in RULES:
-        for example in rule["examples"]:
+        for which, example in enumerate(rule["examples"]):
             for number in range(SAMPLES):
                 sample = fill(example, source)
                 for form, line in enumerate(_wrap(sample) if "\n" not in sample else [sample]):
-                    samples[f"{rule['id']}/{number}/{form}"] = (rule["id"], line)
+                    samples[f"{rule['id']}/{which}/{number}/{form}"] = (rule["id"], line)
     return samples
 
 
@@ -95,7 +89,7 @@ def found(request: pytest.FixtureRequest) -> dict[str, set[str]]:
 
 
 def test_at_least_150_kinds_of_provider_tokens() -> None:
-    generic = {"password-assignment", "secret-assignment", "authorization-header", "cli-option"}
+    generic = {"password-assignment", "secret-assignment", "authorization-header", "cli-option", "command-password"}
     assert len({rule["id"] for rule in RULES} - generic) >= 150
 
 
@@ -200,21 +194,13 @@ def test_a_bad_rule_is_refused(rule: dict[str, object], reason: str) -> None:
     assert str(rule.get("id") or "number 1") in str(refusal.value)
 
 
-def _rules_hit(log: Path, engine: str) -> list[str]:
-    """The rules that find something in a log that lies between harmless records."""
-    plan = Plan(rules.load(), KnownValues({}))
-    collector = Collector(b"k" * 32)
-    Scanner(plan, lambda: engines.make(plan, engine), collector).scan(Log("log", "json-file", FileReader(log)))
-    return [f.rule for f in collector.results()]
-
-
 def test_a_value_assigned_in_any_way_is_found_in_a_docker_log(tmp_path: Path, engine: str) -> None:
     """Docker escapes quotes, tabs, colours and < > &, and the fast search has to see through that."""
     missed = []
     for number, line in enumerate(ASSIGNMENTS):
         log = tmp_path / f"{number}-json.log"
         log.write_bytes(docker(line.replace("VALUE", fill("<alnum:24>", random.Random(7)))))
-        if _rules_hit(log, engine) != ["secret-assignment"]:
+        if rules_hit(log, engine) != ["secret-assignment"]:
             missed.append(line)
     assert not missed
 
@@ -226,8 +212,8 @@ def test_what_stands_around_a_token_hides_it_from_no_engine(tmp_path: Path, engi
         log = tmp_path / f"{number}-json.log"
         lines = fill(template, random.Random(7)).split("\n")
         log.write_bytes(b"".join(map(docker, [*lines, "GET https://crm.example.com/ 200", "all is well"])))
-        if _rules_hit(log, engine) != [rule]:
-            missed.append((rule, template, _rules_hit(log, engine)))
+        if rules_hit(log, engine) != [rule]:
+            missed.append((rule, template, rules_hit(log, engine)))
     assert not missed
 
 
