@@ -123,6 +123,10 @@ class PatternNotLinearError(SluiceError):
     """The pattern uses something that a linear-time search cannot do."""
 
 
+class NotUnpackedError(SluiceError):
+    """A log is packed in a way that cannot be undone here."""
+
+
 @contextlib.contextmanager
 def one_message(module: Any) -> Iterator[None]:
     """Whatever trouble is expected inside ends the module with one message, without a traceback."""

@@ -12,8 +12,8 @@ description:
   - Searches container logs, the journal, image histories, build logs, files and texts for secrets, and fails when
     it finds one.
   - Finds the deployment's own secret values in every form they leak in (raw, URL-encoded, JSON, HTML,
-    shell-quoted, base64, hex, cut in two by Docker), tokens of some 200 providers by their format, and credentials
-    in URLs, headers and assignments.
+    quoted for a shell, SQL or YAML, base64, base32, hex, a hexadecimal dump, over several lines, cut in two by Docker),
+    tokens of some 200 providers by their format, and credentials in URLs, headers, assignments and command lines.
   - Reads the logs of the C(json-file) and C(local) drivers where they lie, rotated files included, and others
     through the engine's API.
   - Uses libhs (Debian packages C(libhyperscan5) or C(libvectorscan5)) where it is installed, and slower plain Python
@@ -44,7 +44,10 @@ options:
     elements: str
     default: []
   paths:
-    description: Files and globs to scan, with the files rotated away from them, gzipped or not.
+    description:
+      - Files and globs to scan, with the files rotated away from them.
+      - Files packed with gzip, bzip2, xz, zip and (where the host has C(zstd)) Zstandard are read, and so is UTF-16.
+      - RV(notes) names what lies there and is not read, and makes the verdict a warning.
     type: list
     elements: path
     default: []
@@ -118,10 +121,14 @@ options:
     choices: ["off", report, warn, fail]
     default: report
   fail_on:
-    description: The least severity that fails.
+    description:
+      - The least severity that fails; lesser findings warn.
+      - V(high) is what opens a door by itself. V(medium) may be over or guarded otherwise, such as a JSON Web Token,
+        the session of a user, or a token with a wrong checksum. V(low) is made for the public, such as a publishable
+        or a browser's key, or is the hash of a password.
     type: str
     choices: [low, medium, high, never]
-    default: low
+    default: medium
   enforce:
     description: Whether a failed gate fails the task. When false, only RV(gate) says so.
     type: bool
@@ -294,7 +301,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "rules": _DICTS,
     "disable_rules": _STRINGS,
     "keywords": {"type": "str", "choices": ["off", "report", "warn", "fail"], "default": "report"},
-    "fail_on": {"type": "str", "choices": ["low", "medium", "high", "never"], "default": "low"},
+    "fail_on": {"type": "str", "choices": ["low", "medium", "high", "never"], "default": "medium"},
     "enforce": {"type": "bool", "default": True},
     "max_findings": {"type": "int", "default": 200},
     "engine": {"type": "str", "choices": ["auto", "libhs", "python"], "default": "auto"},

@@ -44,7 +44,7 @@ def scan_logs(
         fail: Whether a finding fails the gate, or only warns.
     """
     report = scan_texts(logs, secrets)
-    result = gate(report, id, "low" if fail else "never", "off")
+    result = gate(report, id, "medium" if fail else "never", "off")
     result["title"] = title
     result["advice"] = list(advice) if report.findings else []
     return result, [finding.secret for finding in report.findings if finding.secret]

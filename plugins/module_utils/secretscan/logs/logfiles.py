@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..scan import Log, Scanner
 from ..search.blocks import SIZE
-from .readers import FileReader, GzipReader, open_log
+from .readers import FileReader, PackedReader, open_log
 from .records import Kind
 from .state import HEAD, State
 
@@ -19,21 +19,35 @@ from .state import HEAD, State
 _SHORTEST_HEAD = 64
 # How often to open a chain that is being rotated right then.
 _MOST_ATTEMPTS = 5
-_ROTATED = re.compile(r"\.(\d+)(?:\.gz)?$")
+# What stands behind the name of a log that was rotated away: a number that grows with age, or its day.
+_ROTATED = re.compile(
+    r"(?:\.(?P<number>\d{1,7})|[.-](?P<day>\d{4}-?\d\d-?\d\d(?:[-_.T]?\d{1,10})?))"
+    r"(?P<packed>\.(?:gz|bz2|xz|zst|zip|lz4|Z))?"
+)
+
+
+def rotated_suffix(path: Path, other: Path) -> re.Match[str] | None:
+    """What a file's name has after that of the log which it was rotated away from; None for another file."""
+    return _ROTATED.fullmatch(other.name[len(path.name) :]) if other.name.startswith(path.name) else None
 
 
 def chain(path: Path) -> list[Path]:
     """A log file and those rotated away from it, the oldest first."""
     rotated = [
-        (int(match[1]), other)
-        for other in path.parent.glob(f"{_glob_escape(path.name)}.*")
-        if (match := _ROTATED.fullmatch(other.name[len(path.name) :]))
+        (match, other)
+        for other in path.parent.glob(f"{_glob_escape(path.name)}[.-]*")
+        if (match := rotated_suffix(path, other))
     ]
     # While Docker zips a file both forms are there, and only the plain one is whole.
-    plain = {number for number, other in rotated if other.suffix != ".gz"}
-    whole = [(number, other) for number, other in rotated if other.suffix != ".gz" or number not in plain]
-    older = [other for _number, other in sorted(whole, key=lambda pair: -pair[0])]
+    plain = {_age(match) for match, _other in rotated if not match["packed"]}
+    whole = [(_age(match), other) for match, other in rotated if not match["packed"] or _age(match) not in plain]
+    older = [other for _age, other in sorted(whole)]
     return [*older, path] if path.exists() else older
+
+
+def _age(rotated: re.Match[str]) -> tuple[str, int]:
+    """By day, then the greatest number first."""
+    return (rotated["day"] or "", -int(rotated["number"] or 0))
 
 
 def _listing(path: Path) -> list[tuple[Path, int]]:
@@ -53,7 +67,7 @@ class _Opened(NamedTuple):
     """A file of a chain, held open."""
 
     path: Path
-    reader: FileReader | GzipReader
+    reader: FileReader | PackedReader
     # Names the file by its first record, zipped or not, wherever rotation moves it.
     name: str
 
@@ -100,7 +114,7 @@ class FileChain:
         for number in range(len(files) - 1, -1, -1):
             if offset and files[number].name == stored["head"]:
                 reader = files[number].reader
-                if isinstance(reader, GzipReader) or self._tail(reader, offset) == stored["tail"]:
+                if isinstance(reader, PackedReader) or self._tail(reader, offset) == stored["tail"]:
                     return number, offset
         return 0, 0
 
@@ -112,9 +126,9 @@ class FileChain:
         reader.start_at(offset)
         log = Log(source, kind, reader, offset, max(size - offset, 0), file.name)
         end = self._scanner.scan(log).resume
-        if isinstance(reader, GzipReader):
+        if isinstance(reader, PackedReader):
             if reader.fault:
-                self.notes.append(f"{source}: {file.path} is damaged: {reader.fault}")
+                self.notes.append(f"{source}: {file.path} is damaged or cannot be unpacked: {reader.fault}")
             return {"head": file.name, "tail": "", "offset": end}
         if reader.truncated:
             self.notes.append(f"{source}: {file.path} was truncated while it was read; it has been read again")
@@ -122,7 +136,7 @@ class FileChain:
             end = self._scanner.scan(Log(source, kind, reader, 0, SIZE, self._name(reader))).resume
         return {"head": self._name(reader), "tail": self._tail(reader, end), "offset": end}
 
-    def _name(self, reader: FileReader | GzipReader) -> str:
+    def _name(self, reader: FileReader | PackedReader) -> str:
         head = reader.head(HEAD)
         end = head.find(b"\n", _SHORTEST_HEAD)
         return self._state.digest(head[: end + 1] if end >= 0 else head)

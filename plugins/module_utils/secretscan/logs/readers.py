@@ -1,6 +1,6 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What blocks are read from: a file, a gzipped file, bytes in memory.
+"""What blocks are read from: a file, a packed file, bytes in memory.
 
 Files are held open, so that one which rotation renames, zips or deletes is read to its end all the same. They
 are read with pread, not mmap: a live log that is truncated would kill the process.
@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import io
 import os
-import zlib
 from pathlib import Path
 from typing import Protocol
 
-_CHUNK = 1 << 16
-_GZIP = b"\x1f\x8b"
+from . import unpacking
 
 
 class Reader(Protocol):
@@ -70,51 +68,46 @@ class FileReader:
             os.close(self._file)
 
 
-class GzipReader:
-    """A gzipped file; what a broken one holds up to the fault is read, and the fault is kept."""
+class PackedReader:
+    """A file whose text must be unpacked; what a broken one holds up to the fault is read, and the fault is kept."""
 
-    def __init__(self, path: Path, offset: int = 0) -> None:
+    def __init__(self, path: Path, unpack: unpacking.Unpack) -> None:
         self._file = path.open("rb")
+        self._unpack = unpack
         self.fault = ""
-        self.start_at(offset)
+        self.start_at(0)
 
     def start_at(self, offset: int) -> None:
-        """Read from an offset of what is unzipped."""
+        """Read from an offset of what is unpacked."""
         self._file.seek(0)
-        self._unzip = zlib.decompressobj(wbits=31)
+        self._pieces = self._unpack(self._file)
+        self._rest = b""
         self._skip = offset
 
     def readinto(self, view: memoryview) -> int:
-        """Fill the view with what is unzipped."""
-        while True:
-            data = self._next(len(view) + min(self._skip, _CHUNK))
-            if not data:
+        """Fill the view with what is unpacked."""
+        while not self._rest:
+            piece = self._next()
+            if piece is None:
                 return 0
-            dropped = min(self._skip, len(data))
+            dropped = min(self._skip, len(piece))
             self._skip -= dropped
-            if len(data) > dropped:
-                view[: len(data) - dropped] = data[dropped:]
-                return len(data) - dropped
+            self._rest = piece[dropped:]
+        count = min(len(view), len(self._rest))
+        view[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
 
-    def _next(self, most: int) -> bytes:
-        while not self.fault:
-            source = self._unzip.unconsumed_tail or self._unzip.unused_data or self._file.read(_CHUNK)
-            if not source:
-                return b""
-            if self._unzip.eof:
-                self._unzip = zlib.decompressobj(wbits=31)
-            try:
-                data = self._unzip.decompress(source, most)
-            except zlib.error as error:
-                self.fault = str(error)
-                return b""
-            if data:
-                return data
-        return b""
+    def _next(self) -> bytes | None:
+        try:
+            return next(self._pieces, None)
+        except unpacking.FAULTS as error:
+            self.fault = str(error) or type(error).__name__
+            return None
 
     @property
     def size(self) -> int:
-        """How long the file is, zipped."""
+        """How long the file is, packed."""
         return os.fstat(self._file.fileno()).st_size
 
     @property
@@ -123,11 +116,14 @@ class GzipReader:
         return os.fstat(self._file.fileno()).st_ino
 
     def head(self, length: int) -> bytes:
-        """The first bytes of what is unzipped; fewer of a broken file."""
-        try:
-            return zlib.decompressobj(wbits=31).decompress(os.pread(self._file.fileno(), _CHUNK, 0), length)
-        except zlib.error:
-            return b""
+        """The first bytes of what is unpacked; fewer of a broken file. Reading starts anew."""
+        self.start_at(0)
+        head = b""
+        while len(head) < length and (piece := self._next()) is not None:
+            head += piece
+        self.start_at(0)
+        self.fault = ""
+        return head[:length]
 
     def __del__(self) -> None:
         if hasattr(self, "_file"):
@@ -145,7 +141,8 @@ class BytesReader:
         return self._data.readinto(view)
 
 
-def open_log(path: Path) -> FileReader | GzipReader:
+def open_log(path: Path) -> FileReader | PackedReader:
     """A reader for a log file, by what it holds rather than by its name; raises OSError."""
     plain = FileReader(path)
-    return GzipReader(path) if plain.head(2) == _GZIP else plain
+    unpack = unpacking.of(plain.head(unpacking.TELLING))
+    return PackedReader(path, unpack) if unpack else plain

@@ -16,7 +16,7 @@ from ...errors import DockerError, UserError
 from ..scan import Log, Scanner
 from ..search.blocks import SIZE
 from . import records
-from .logfiles import FileChain
+from .logfiles import FileChain, rotated_suffix
 from .readers import BytesReader
 from .state import State
 
@@ -173,7 +173,11 @@ class Sources:
                 self.notes.append(f"paths {pattern}: no file matches")
                 continue
             for path in map(Path, paths):
-                if path.is_dir() or (glob.has_magic(pattern) and _is_rotated_of(path, paths)):
+                if glob.has_magic(pattern) and _is_rotated_of(path, paths):
+                    continue
+                if path.is_dir():
+                    if not glob.has_magic(pattern):
+                        self.notes.append(f"paths {pattern}: is a directory and not read; give {path}/** for its files")
                     continue
                 source = f"file {path}"
                 self.scanned.append(source)
@@ -201,9 +205,7 @@ def _message(message: Any) -> bytes:
 
 def _is_rotated_of(path: Path, paths: list[str]) -> bool:
     """Whether a file is read anyway, as the predecessor of another."""
-    name = path.name.removesuffix(".gz")
-    base, dot, number = name.rpartition(".")
-    return bool(dot) and number.isdigit() and str(path.parent / base) in paths
+    return any(rotated_suffix(Path(other), path) for other in paths if Path(other).parent == path.parent)
 
 
 def _epoch(moment: str) -> str:
