@@ -70,15 +70,22 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import commands
 from ..module_utils.dockerhost import daemon_config
 from ..module_utils.errors import UserError, one_message
 from ..module_utils.files import write_whole
 
 UNIT = "docker.service"
+# A restart stops containers, each in its own time.
+_SECONDS = 300
 
 
 def run(*command: str) -> subprocess.CompletedProcess:
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    """Its result; one that is missing or does not end has failed, and the former file has to come back."""
+    try:
+        return commands.run(command, _SECONDS)
+    except UserError as error:
+        return subprocess.CompletedProcess(command, 124, "", str(error))
 
 
 def check_with_engine(path: Path) -> None:

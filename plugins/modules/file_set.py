@@ -68,12 +68,12 @@ changed_paths:
 
 import shlex
 import stat
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import commands
 from ..module_utils.errors import UserError, one_message
 from ..module_utils.files import put_in_place, write_draft
 
@@ -124,7 +124,7 @@ def stage(change: Change) -> None:
     name = str(change.staged)
     if change.validate:
         command = [word.replace("%s", name) for word in shlex.split(change.validate)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = commands.run(command)
         if done.returncode != 0:
             reason = (done.stderr or done.stdout).strip().replace(name, str(change.path))
             raise UserError(f"{change.path} is refused by {command[0]}, nothing was changed: {reason}")

@@ -76,6 +76,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import commands
 from ..module_utils.dockerhost import firewall
 from ..module_utils.dockerhost.facts import find_ssh_ports, parse_default_devices, read_text
 from ..module_utils.errors import UserError, one_message
@@ -87,7 +88,7 @@ TRUSTED = "docker_host_firewall_trusted_interfaces"
 
 
 def nft(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["/usr/sbin/nft", *arguments], capture_output=True, text=True, check=False)
+    return commands.run(["/usr/sbin/nft", *arguments])
 
 
 def loaded_fingerprint() -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
-FOUNDATION = {"errors", "files", "listeners", "lock", "results", "sizes"}
+FOUNDATION = {"commands", "errors", "files", "listeners", "lock", "results", "sizes"}
 # What each room may import; a room that is not named here belongs nowhere yet.
 MAY_IMPORT: dict[str, set[str]] = {
+    "commands": {"errors"},
     "errors": set(),
     "files": set(),
     "listeners": set(),
@@ -99,3 +100,16 @@ def test_there_is_one_way_to(word: str, place: str) -> None:
     """Hold a lock, write a file whole, and read who listens."""
     found = [str(p.relative_to(PLUGINS)) for p in PLUGINS.rglob("*.py") if word in p.read_text(encoding="utf-8")]
     assert found == ([f"module_utils/{place}"] if place else [])
+
+
+def test_every_command_ends_and_its_words_can_be_read() -> None:
+    """What a command says is read as text that no byte can spoil, and none is waited for without end."""
+    wrong = []
+    for path in sorted(PLUGINS.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or ast.unparse(node.func) != "subprocess.run":
+                continue
+            given = {keyword.arg for keyword in node.keywords}
+            if "timeout" not in given or "text" in given or ("encoding" in given and "errors" not in given):
+                wrong.append(f"{path.relative_to(PLUGINS)}:{node.lineno}")
+    assert not wrong

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 from typing import TypedDict
 
+from .. import commands
 from ..listeners import read_listeners
 
 
@@ -106,12 +106,7 @@ def read_units(names: list[str]) -> dict[str, Unit]:
     """State of systemd units by one call; `active` is `inactive` for a unit that does not exist."""
     if not names or not Path("/run/systemd/system").exists():
         return {name: Unit(active="inactive", enabled="") for name in names}
-    shown = subprocess.run(
-        ["systemctl", "show", "--property=ActiveState,UnitFileState", *names],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
+    shown = commands.run(["systemctl", "show", "--property=ActiveState,UnitFileState", *names]).stdout
     units: dict[str, Unit] = {}
     for name, block in zip(names, shown.strip().split("\n\n")):
         fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)

@@ -21,7 +21,13 @@ def branch_head(url: str, branch: str) -> str:
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true"}
     try:
         done = subprocess.run(
-            argv, capture_output=True, text=True, check=False, timeout=TIMEOUT, env={**os.environ, **quiet}
+            argv,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=TIMEOUT,
+            env={**os.environ, **quiet},
         )
     except (OSError, subprocess.SubprocessError):
         return ""

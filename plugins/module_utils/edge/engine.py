@@ -31,7 +31,13 @@ _NGINX = ("nginx", "-e", "stderr")
 def run(argv: Sequence[str], timeout: float = 120) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            argv, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL
+            argv,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError:
         raise UserError(f"{argv[0]} is not installed on this host; run the docker_host role first.")

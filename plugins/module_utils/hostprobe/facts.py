@@ -64,7 +64,13 @@ def run(argv: Sequence[str], harmless: re.Pattern[str] | None = None) -> str:
     """
     try:
         done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS, check=False
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_SECONDS,
+            check=False,
         )
     except FileNotFoundError:
         raise UserError(f"there is no {argv[0]} command on this host")

@@ -90,7 +90,10 @@ class Docker(Questions):
 
     def user_id(self, image: Image, user: str) -> int:
         argv = ("run", "--rm", "--network", "none", "--user", user, "--entrypoint", "id", image.id, "-u")
-        return int(self._docker(*argv))
+        said = self._docker(*argv).strip()
+        if not said.isdecimal():
+            raise EngineError(f"{image.reference} says no number for its user {user}: {said[:80]!r}")
+        return int(said)
 
     def can_ask(self, image: Image) -> bool:
         argv = ("docker", "run", "--rm", "--network", "none", "--entrypoint", "/bin/sh", image.id, "-c", HAS_A_CLIENT)

@@ -8,21 +8,37 @@ command, which is a process each time, many times that.
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
 from ..docker.api import DockerApi
 from ..errors import DockerError, EngineError, UserError
 from .engine import Container, Image
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _SOCKET = "unix:///var/run/docker.sock"
+
+
+def _understood(question: Callable[_P, _T]) -> Callable[_P, _T]:
+    """An answer of another form than the engine's is trouble with the engine."""
+
+    @functools.wraps(question)
+    def asked(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return question(*args, **kwargs)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise EngineError(f"the engine's answer is of a form that it never has ({type(error).__name__}: {error})")
+
+    return asked
 
 
 class Questions:
@@ -33,10 +49,12 @@ class Questions:
         self._address = os.environ.get("DOCKER_HOST") or _SOCKET
         self._api_timeout = timeout
 
+    @_understood
     def start_interval(self) -> bool:
         major, _, minor = str(self._ask("/version")["ApiVersion"]).partition(".")
         return (int(major), int(minor)) >= (1, 44)
 
+    @_understood
     def image(self, reference: str) -> Image | None:
         found = self._find(f"/images/{quote(reference)}/json")
         if found is None:
@@ -51,10 +69,12 @@ class Questions:
             size=found.get("Size") or 0,
         )
 
+    @_understood
     def free_bytes(self) -> int:
         root = str(self._ask("/info")["DockerRootDir"])
         return shutil.disk_usage(root if Path(root).is_dir() else "/").free
 
+    @_understood
     def papers(self, image: Image) -> dict[str, Any]:
         steps = self._ask(f"/images/{image.id}/history")
         config = self._ask(f"/images/{image.id}/json").get("Config") or {}
@@ -62,6 +82,7 @@ class Questions:
         history = [{"created_by": str(s.get("CreatedBy") or ""), "Size": s.get("Size") or 0} for s in steps[::-1]]
         return {"config": {"Env": [str(entry) for entry in config.get("Env") or []]}, "history": history}
 
+    @_understood
     def counts_files(self) -> bool:
         pairs = [pair[:2] for pair in self._ask("/info").get("DriverStatus") or [] if len(pair) >= 2]
         # This store counts compressed layers and disk blocks.
@@ -77,32 +98,39 @@ class Questions:
                 f"what the engine saves of {image.reference} was cut off ({error or type(error).__name__})"
             )
 
+    @_understood
     def has_network(self, name: str) -> bool:
         # The filter takes a part of a name, too.
         named = self._ask("/networks", filters=json.dumps({"name": [name]}))
         return any(network["Name"] == name for network in named)
 
+    @_understood
     def tags(self, pattern: str) -> list[str]:
         found = self._ask("/images/json", filters=json.dumps({"reference": [pattern]}))
         return sorted(tag for image in found for tag in image.get("RepoTags") or [] if fnmatchcase(tag, f"{pattern}:*"))
 
+    @_understood
     def volumes(self, prefix: str) -> list[str]:
         found = self._ask("/volumes", filters=json.dumps({"label": ["deploy.sluice=true"]}))["Volumes"] or []
         return sorted(volume["Name"] for volume in found if volume["Name"].startswith(prefix))
 
+    @_understood
     def volume_path(self, name: str) -> Path | None:
         found = self._find(f"/volumes/{name}")
         return Path(found["Mountpoint"]) if found else None
 
+    @_understood
     def containers(self, project: str) -> list[Container]:
         # One that vanishes between the two questions is as good as gone.
         inspected = [self._find(f"/containers/{c['Id']}/json") for c in self._listed(project)]
         found = [_container(c) for c in inspected if c]
         return sorted((c for c in found if c), key=lambda c: c.name)
 
+    @_understood
     def _listed(self, project: str) -> list[dict[str, Any]]:
         wanted = {"label": [f"com.docker.compose.project={project}"]}
-        return list(self._ask("/containers/json", all="1", filters=json.dumps(wanted)))
+        found = self._ask("/containers/json", all="1", filters=json.dumps(wanted))
+        return [{"Id": container["Id"], "Labels": container.get("Labels") or {}} for container in found]
 
     def _find(self, path: str) -> Any:
         """The answer, or `None` when there is no such thing."""
