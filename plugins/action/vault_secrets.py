@@ -21,6 +21,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "names": {"type": "list", "elements": "str", "default": []},
     "forms": {"type": "dict", "default": {}},
     "rotate": {"type": "list", "elements": "str", "default": []},
+    "elsewhere": {"type": "list", "elements": "str", "default": []},
     "vault_id": {"type": "str", "default": ""},
 }
 
@@ -85,7 +86,8 @@ class ActionModule(ActionBase):
         _, params = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         try:
             file = VaultFile(Path(params["path"]), self._loader._vault, params["vault_id"])
-            outcome = fill(file.read(), read_forms(params["names"], params["forms"]), params["rotate"])
+            forms = read_forms(params["names"], params["forms"])
+            outcome = fill(file.read(), forms, params["rotate"], params["elsewhere"])
             if outcome.changed and not self._task.check_mode:
                 file.write(outcome.text)
         except UserError as error:

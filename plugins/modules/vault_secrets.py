@@ -51,6 +51,11 @@ options:
     type: list
     elements: str
     default: []
+  elsewhere:
+    description: Names that other files of the inventory hold; O(rotate) may name them, which leaves this file alone.
+    type: list
+    elements: str
+    default: []
   vault_id:
     description: The vault id for a new file; by default that of the first password.
     type: str

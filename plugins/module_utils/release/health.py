@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import socket
 import string
 import time
@@ -20,6 +21,8 @@ from .run import LOG_LINES, Run
 
 _POLL = 0.1
 _BODY = 65536
+# How programs say that the kernel refused them something.
+_FORBIDDEN = re.compile(r"operation not permitted|permission denied|\bE(?:PERM|ACCES)\b|cannot mkdir", re.IGNORECASE)
 # A service without a health check counts as up when it has stayed up for so long.
 _SETTLE = 2.0
 
@@ -126,7 +129,8 @@ def wait_healthy(run: Run, project: Project, services: Sequence[Service], before
                 cause = f"service {service.name} was not healthy after {deadline(service):.0f} s"
             if cause or container is None:
                 cause += _last_answer(run, service, container)
-                raise StepError(cause, _last_words(run, container))
+                said = _last_words(run, container)
+                raise StepError(cause, said, _advice(service, said))
             if ready(service, container, elapsed, run.stack.domain):
                 waiting.remove(service)
         if waiting:
@@ -185,6 +189,17 @@ def _last_answer(run: Run, service: Service, container: Container | None) -> str
         return ""
     works, seen = answers(service, health, container, run.stack.domain)
     return "" if works else f"; GET {health.path} on port {service.port} gives {seen}"
+
+
+def _advice(service: Service, said: str) -> str:
+    """What the app's own words do not tell: that it is short of capabilities."""
+    if "ALL" not in service.cap_drop or not _FORBIDDEN.search(said):
+        return ""
+    return (
+        f"If the image of {service.name} begins as root, as many entry points do that prepare files, give it what"
+        f" stateful services have by default: stack_services.{service.name}.cap_add: [CHOWN, DAC_OVERRIDE, FOWNER,"
+        " SETGID, SETUID], and NET_BIND_SERVICE for a port below 1024. Then run the same play again."
+    )
 
 
 def _last_words(run: Run, container: Container | None) -> str:

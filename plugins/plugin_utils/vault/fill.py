@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,13 +86,18 @@ def _form(name: str, given: Mapping[str, Any]) -> Form:
     return form
 
 
-def fill(text: str, forms: Mapping[str, Form], rotate: Iterable[str] = ()) -> VaultChange:
+def fill(
+    text: str, forms: Mapping[str, Form], rotate: Iterable[str] = (), elsewhere: Collection[str] = ()
+) -> VaultChange:
     """Add what is missing, renew what is named, and compose what depends on it.
+
+    Args:
+        elsewhere: Names that other files hold: to renew one of them is none of this file's business.
 
     Raises:
         UserError: A name to rotate is unknown or fixed, or a URL that depends on it was written by hand.
     """
-    rotate = [_rotatable(name, forms) for name in rotate]
+    rotate = [_rotatable(n, forms) for n in rotate if _named(n, forms) or not _named(n, elsewhere)]
     before = vault_text.read(text)
     outcome = VaultChange(text or vault_text.HEADER)
     for name, form in forms.items():
@@ -111,9 +116,13 @@ def fill(text: str, forms: Mapping[str, Form], rotate: Iterable[str] = ()) -> Va
     return outcome
 
 
+def _named(asked: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if asked in (name, name.rpartition(".")[2])]
+
+
 def _rotatable(asked: str, forms: Mapping[str, Form]) -> str:
     """The whole name of a secret that may be replaced; its last part is enough where it is the only such one."""
-    found = [name for name in forms if asked in (name, name.rpartition(".")[2])]
+    found = _named(asked, forms)
     if not found:
         keys = {key for name in forms for key in (name, name.rpartition(".")[2])}
         raise UserError(f"rotate: {asked} is no secret of this inventory{nearest(asked, keys)}")

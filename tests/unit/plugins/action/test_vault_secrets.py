@@ -165,3 +165,19 @@ def test_what_is_missing_is_told_in_a_sentence(prepare, password, message, inven
     assert done.returncode != 0
     assert message in told(done), told(done)
     assert "Traceback" not in told(done)
+
+
+def test_rotating_leaves_the_files_of_other_stacks_alone(inventory):
+    (inventory.directory / "inventory/hosts.yml").write_text("compose: {hosts: {crm-1: {}, shop-1: {}}}\n")
+    hosts = inventory.directory / "inventory/host_vars"
+    hosts.mkdir()
+    other = inventory.directory / "inventory/shop.yml"
+    shop = {"secrets_file": str(other), "stack_services": {"shop": {"secrets": ["SHOP_KEY"]}}, "secrets_forms": {}}
+    (hosts / "shop-1.yml").write_text(yaml.safe_dump(shop))
+    assert inventory.play().returncode == 0
+    before = other.read_bytes()
+    rotated = inventory.play("--extra-vars", "secrets_rotate=APP_SECRET")
+    assert rotated.returncode == 0, told(rotated)
+    assert other.read_bytes() == before
+    refused = inventory.play("--extra-vars", "secrets_rotate=NOWHERE")
+    assert refused.returncode and "NOWHERE is no secret of this inventory" in told(refused)

@@ -215,3 +215,23 @@ def test_an_engine_without_a_log_leaves_the_cause(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(run.engine, "containers", lambda project: [replace(STARTING, state="exited", exit_code=3)])
     with pytest.raises(StepError, match="service web exited with status 3"):
         health.wait_healthy(run, Project("crm-blue", tmp_path), [Service(name="web")], {})
+
+
+@pytest.mark.parametrize(
+    ("said", "dropped", "told"),
+    [
+        ("mkdir: cannot create directory 'x': Permission denied", ("ALL",), True),
+        ("chown: changing ownership: Operation not permitted", ("ALL",), True),
+        ("listening", ("ALL",), False),
+        ("Operation not permitted", (), False),
+    ],
+)
+def test_an_app_that_lacks_capabilities_is_told_which_setting_gives_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, dropped: tuple[str, ...], told: bool
+) -> None:
+    run = run_in(World(), tmp_path, description("1"))
+    monkeypatch.setattr(run.engine, "logs", lambda container, lines: said)
+    monkeypatch.setattr(run.engine, "containers", lambda project: [replace(STARTING, state="exited", exit_code=1)])
+    with pytest.raises(StepError) as caught:
+        health.wait_healthy(run, Project("crm-blue", tmp_path), [Service(name="web", cap_drop=dropped)], {})
+    assert ("stack_services.web.cap_add: [CHOWN" in caught.value.advice) is told

@@ -91,6 +91,13 @@ def test_what_cannot_be_rotated(rotate, message):
         fill("", FORMS, [rotate])
 
 
+def test_what_another_file_holds_is_rotated_there():
+    assert not fill("", {}, ["w.TWICE"], ["w.TWICE"]).rotated
+    assert fill("v:\n  APP: old\n", {"v.APP": FORMS["v.APP"]}, ["APP"], ["v.APP", "w.APP"]).rotated == ["v.APP"]
+    with pytest.raises(UserError, match="NOWHERE is no secret of this inventory"):
+        fill("", FORMS, ["NOWHERE"], ["w.TWICE"])
+
+
 @pytest.mark.parametrize(
     ("forms", "message"),
     [
