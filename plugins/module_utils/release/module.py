@@ -14,7 +14,7 @@ from ..errors import EdgeError, EngineError, StepError, UserError
 from ..files import write_whole
 from ..lock import locked
 from ..secretvalues.values import check_secrets
-from ..stack.directory import StackState
+from ..stack.directory import StackState, read_description
 from ..stack.fields import Fields
 from ..stack.parse import parse_stack
 from .checks import GATES
@@ -75,7 +75,10 @@ def gate_levels(levels: dict[str, Any] | None) -> dict[str, str]:
 
 def failure(run: Run, error: StepError, operation: str) -> str:
     """Step, cause, what serves, the last log lines, and what to do next."""
-    lines = [f"The {operation} failed at step {error.step}: {run.redact(error.cause)}.", run.redact(_served(run))]
+    lines = [
+        f"The {operation} failed at step {error.step}: {run.redact(error.cause).rstrip('.')}.",
+        run.redact(_served(run)),
+    ]
     lines += [run.redact(note) for note in run.notes]
     log = run.redact(error.log).strip()
     if log and run.state.directory.is_dir():
@@ -93,6 +96,11 @@ def _served(run: Run) -> str:
     try:
         current, colour = run.state.serving().current, run.edge.serving()
         if not colour:
+            if not run.state.recorded and read_description(run.state.data):
+                return (
+                    "No release has served yet. To start over with empty data, run playbooks/remove.yml with"
+                    f" compose_stack_remove_data={run.stack.name}."
+                )
             page = f", and release {current.release}, which is on record, gets no requests" if current else ""
             return f"No release serves{page}."
         if not current or current.colour != colour:

@@ -109,9 +109,20 @@ def test_a_failure_says_of_what_serves_what_the_edge_says(tmp_path: Path, meanwh
 
 
 def test_before_the_first_release_a_failure_says_that_none_serves(tmp_path: Path) -> None:
-    assert failure(run_in(World(), tmp_path, description("1")), StepError("x"), "release").splitlines()[1] == (
-        "No release serves."
-    )
+    said = failure(run_in(World(), tmp_path, description("1")), StepError("x."), "release").splitlines()
+    assert said[0].endswith(": x.") and not said[0].endswith("..")
+    assert said[1] == "No release serves."
+
+
+def test_a_first_release_that_left_a_database_is_told_how_to_start_over(tmp_path: Path) -> None:
+    world = World()
+    for reference in ("web:1", "db:1"):
+        FakeEngine(world).add_image(reference)
+    world.hook_status = 1
+    run = run_in(world, tmp_path, description("1"))
+    with pytest.raises(StepError) as caught:
+        release(run)
+    assert "playbooks/remove.yml with compose_stack_remove_data=crm" in failure(run, caught.value, "release")
 
 
 def answering(answer: Callable[[socket.socket], None]) -> int:
