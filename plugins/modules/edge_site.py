@@ -102,6 +102,140 @@ options:
     type: list
     elements: str
     default: []
+  aliases:
+    description: Whether the stack's aliases lead to its domain, or serve alike.
+    type: str
+    choices: [redirect, serve]
+    default: redirect
+  users:
+    description: Lines of an htpasswd file, for the rules of O(access).
+    type: list
+    elements: str
+    default: []
+  access:
+    description:
+      - Who may come to the paths that begin with one; of several that fit, the rule with the longest path counts alone.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Beginning of the paths.
+        type: str
+        default: /
+      host:
+        description: Name of a route with a host of its own; by default the stack's domain.
+        type: str
+      allow:
+        description: Networks that may come.
+        type: list
+        elements: str
+        default: []
+      users:
+        description: Users of O(users) that may come, with their passwords.
+        type: list
+        elements: str
+        default: []
+      forward_auth:
+        description:
+          - A web service of the stack that is asked about each request. Its status 2xx lets in, 401 sends a browser to
+            the sign-in, anything else refuses.
+        type: dict
+        suboptions:
+          service:
+            description: The service.
+            type: str
+            required: true
+          path:
+            description: What is asked of it, such as V(/oauth2/auth).
+            type: str
+            default: /
+          sign_in:
+            description: Path or https URL that a browser is sent to; the address that it wanted is appended.
+            type: str
+          headers:
+            description: Headers of its answer that the app gets, and no visitor can send.
+            type: list
+            elements: str
+            default: [Remote-User, Remote-Groups, Remote-Email, Remote-Name]
+  maintenance:
+    description: Whether visitors get the maintenance page; unset, it stays as it is.
+    type: bool
+  maintenance_allow:
+    description: Networks that see the site during maintenance.
+    type: list
+    elements: str
+    default: []
+  response_header_size:
+    description: How long all headers of an answer of the app may be.
+    type: str
+    default: 64KiB
+  request_header_size:
+    description: How long one header of a request may be, or its first line. All stacks of a host share it.
+    type: str
+    default: 16KiB
+  shutdown_timeout:
+    description: Seconds that WebSockets and other long answers outlive a reload. All stacks of a host share it.
+    type: int
+    default: 300
+  stream_timeout:
+    description: Seconds that a stream, or a WebSocket on a stream route, may be silent.
+    type: int
+    default: 3600
+  cache:
+    description: Static files that the edge keeps, as far as the app's own headers allow.
+    type: dict
+    suboptions:
+      paths:
+        description: Beginnings of their paths, such as V(/assets/).
+        type: list
+        elements: str
+        required: true
+      size:
+        description: How much is kept.
+        type: str
+        default: 100MiB
+      seconds:
+        description: How long those are kept whose headers do not say.
+        type: int
+        default: 600
+  extra:
+    description:
+      - Directives of nginx for the servers of this stack. They can neither leave them nor bring in files, and nginx
+        tests them before they serve.
+    type: str
+    default: ''
+  ports:
+    description: TCP and UDP ports of the host that lead to a web service; nginx needs its stream module for them.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      port:
+        description: The host's port.
+        type: int
+        required: true
+      service:
+        description: The service.
+        type: str
+        required: true
+      target:
+        description: The service's port; by default the same.
+        type: int
+      protocol:
+        description: Which one.
+        type: str
+        choices: [tcp, udp]
+        default: tcp
+      tls:
+        description: Whether the edge ends TLS, with the stack's certificate.
+        type: bool
+        default: false
+      allow:
+        description: Networks that may connect; all when empty.
+        type: list
+        elements: str
+        default: []
   maintenance_page:
     description: HTML that is shown with status 503 while no release serves.
     type: str
@@ -265,11 +399,62 @@ def argument_spec() -> dict[str, Any]:
         "body_size": {"type": "str", "default": "100MiB"},
         "rate_limits": {"type": "dict", "default": {}},
         "basic_auth": {"type": "list", "elements": "str", "default": [], "no_log": True},
+        "aliases": {"type": "str", "choices": ["redirect", "serve"], "default": "redirect"},
+        "users": {"type": "list", "elements": "str", "default": [], "no_log": True},
+        "access": {"type": "list", "elements": "dict", "default": [], "options": _access_spec()},
+        "maintenance": {"type": "bool"},
+        "maintenance_allow": {"type": "list", "elements": "str", "default": []},
+        "response_header_size": {"type": "str", "default": "64KiB"},
+        "request_header_size": {"type": "str", "default": "16KiB"},
+        "shutdown_timeout": {"type": "int", "default": 300},
+        "stream_timeout": {"type": "int", "default": 3600},
+        "cache": {"type": "dict", "options": _cache_spec()},
+        "extra": {"type": "str", "default": ""},
+        "ports": {"type": "list", "elements": "dict", "default": [], "options": _port_spec()},
         "maintenance_page": {"type": "str"},
         "retry_after": {"type": "int", "default": 30},
         "certificate": {"type": "dict", "default": {}, "options": certificate},
         "own_certificate": {"type": "dict", "options": pair},
         "directory": {"type": "path", "default": "/etc/sluice/edge"},
+    }
+
+
+def _access_spec() -> dict[str, Any]:
+    forward = {
+        "service": {"type": "str", "required": True},
+        "path": {"type": "str", "default": "/"},
+        "sign_in": {"type": "str"},
+        "headers": {
+            "type": "list",
+            "elements": "str",
+            "default": ["Remote-User", "Remote-Groups", "Remote-Email", "Remote-Name"],
+        },
+    }
+    return {
+        "path": {"type": "str", "default": "/"},
+        "host": {"type": "str"},
+        "allow": {"type": "list", "elements": "str", "default": []},
+        "users": {"type": "list", "elements": "str", "default": []},
+        "forward_auth": {"type": "dict", "options": forward},
+    }
+
+
+def _cache_spec() -> dict[str, Any]:
+    return {
+        "paths": {"type": "list", "elements": "str", "required": True},
+        "size": {"type": "str", "default": "100MiB"},
+        "seconds": {"type": "int", "default": 600},
+    }
+
+
+def _port_spec() -> dict[str, Any]:
+    return {
+        "port": {"type": "int", "required": True},
+        "service": {"type": "str", "required": True},
+        "target": {"type": "int"},
+        "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
+        "tls": {"type": "bool", "default": False},
+        "allow": {"type": "list", "elements": "str", "default": []},
     }
 
 
@@ -305,6 +490,7 @@ def _serve(module: AnsibleModule, store: Store) -> SiteChange:
         (own["certificate"].encode(), own["key"].encode()) if own else None,
         params["certificate"].get("dns_credentials") or "",
         check=module.check_mode,
+        maintenance=params["maintenance"],
     )
 
 

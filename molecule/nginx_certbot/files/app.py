@@ -27,6 +27,8 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.headers.get("Upgrade", "").lower() == "websocket":
             return self.websocket()
+        if path == "/ask":
+            return self.ask()
         if path.endswith("/events"):
             return self.events()
         if path.endswith("/slow"):
@@ -38,7 +40,14 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(404, "text/plain", b"missing")
         if path == "/":
             return self.answer(200, "text/html; charset=utf-8", PAGE.encode())
-        seen = {"colour": COLOUR, "port": PORT, "path": self.path, "bytes": len(body), "headers": dict(self.headers)}
+        seen = {
+            "colour": COLOUR,
+            "port": PORT,
+            "path": self.path,
+            "bytes": len(body),
+            "moment": time.time_ns(),
+            "headers": dict(self.headers),
+        }
         return self.answer(200, "application/json", json.dumps(seen).encode())
 
     do_GET = do_POST = do_PUT = do_HEAD = handle_request  # noqa: N815
@@ -48,11 +57,24 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Frame-Options", "ALLOWALL")
+        if self.path == "/assets/big-headers":
+            for number in range(20):
+                self.send_header("Set-Cookie", f"c{number}={'x' * 4000}")
         if self.path == "/own-policy":
             self.send_header("Content-Security-Policy", "default-src 'none'")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def ask(self):
+        """Who may come, for forward authentication."""
+        known = "sso=ann" in self.headers.get("Cookie", "")
+        self.send_response(200 if known else 401)
+        self.send_header("Content-Length", "0")
+        if known:
+            self.send_header("Remote-User", "ann")
+            self.send_header("Set-Cookie", "sso=ann; refreshed")
+        self.end_headers()
 
     def events(self):
         self.send_response(200)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .engine import confinement
-from .model import Edge, Site
+from .model import Edge
+from .site import Site
 
 # Inside certbot's container.
 _ACME, _WEBROOT, _CA_BUNDLE, _DNS = "/etc/letsencrypt", "/var/www/acme", "/tmp/ca.pem", "/tmp/dns.ini"
@@ -72,7 +73,7 @@ def issue_argv(site: Site) -> list[str]:
         *key,
         *profile,
         *_challenge(site),
-        *(f"--domain={domain}" for domain in site.domains),
+        *(f"--domain={domain}" for domain in site.names),
     ]
 
 

@@ -12,10 +12,11 @@ import zipfile
 from . import cli
 
 _MODULES = (
-    "errors", "files", "lock", "edge",
-    "edge.acme", "edge.apply", "edge.attempts", "edge.certificates", "edge.cli", "edge.csp", "edge.engine",
-    "edge.fetch", "edge.headers", "edge.model", "edge.nginx_features", "edge.render", "edge.render_site",
-    "edge.renewal", "edge.store", "edge.switch", "edge.text", "edge.violations", "edge.watch",
+    "errors", "files", "lock", "edge", "edge.access", "edge.acme", "edge.apply", "edge.attempts",
+    "edge.certificates", "edge.cli", "edge.csp", "edge.engine", "edge.fetch", "edge.headers", "edge.model",
+    "edge.nginx_features", "edge.preview", "edge.proxy", "edge.render", "edge.render_ports", "edge.render_site",
+    "edge.renewal", "edge.site", "edge.store", "edge.switch", "edge.text", "edge.upstreams", "edge.violations",
+    "edge.watch",
 )  # fmt: skip
 _START = "import sys\nfrom sluice.edge.cli import main\nsys.exit(main())\n"
 # Always the same bytes for the same sources.

@@ -12,7 +12,8 @@ import hashlib
 from collections.abc import Iterable
 
 from .headers import allow_scripts
-from .model import Limit, Serving, Site
+from .model import Serving
+from .site import Limit, Site
 from .text import block, quote, variable
 
 _PATH = "/.well-known/sluice/csp/"

@@ -113,7 +113,9 @@ class EdgeEngine:
         image = self._edge.image
         known = self._run(["docker", "image", "inspect", "-f", "{{.Id}}", image])
         if known.returncode and not fetch:
-            return Features(http2_directive=True, keepalive_min_timeout=True, hybrid_key_exchange=True)
+            return Features(
+                http2_directive=True, keepalive_min_timeout=True, hybrid_key_exchange=True, stream="built in"
+            )
         if known.returncode:
             self._docker("pull", "-q", image, timeout=600)
             known = self._run(["docker", "image", "inspect", "-f", "{{.Id}}", image])

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from .bundle import bundle
 from .engine import Run, container_name, run
 from .model import Edge
 from .project import compose_file, units
+from .site import Site
 
 LIBRARY = Path("/usr/local/lib/sluice")
 UNITS = Path("/etc/systemd/system")
@@ -47,14 +49,23 @@ class Host:
     def __init__(self, edge: Edge, root: Path, runner: Run = run) -> None:
         self._edge, self._root, self._run = edge, root, runner
 
-    def planned(self) -> list[Planned]:
-        """The files that this version of the collection wants to see."""
+    def planned(self, sites: Iterable[Site]) -> list[Planned]:
+        """The files that this version of the collection wants to see, for these sites."""
         command = LIBRARY / "edge-switch"
         return [
-            Planned(self._root / "compose.yml", compose_file(self._edge).encode()),
+            self.planned_compose(sites),
             Planned(command, bundle(), 0o755),
             *(Planned(UNITS / name, text.encode()) for name, text in units(command, self._root).items()),
         ]
+
+    def planned_compose(self, sites: Iterable[Site]) -> Planned:
+        """Which ports are published follows from the sites."""
+        ports = [route for site in sites for route in site.ports]
+        return Planned(self._root / "compose.yml", compose_file(self._edge, ports).encode())
+
+    def planned_credentials(self, stack: str, content: str) -> Planned:
+        """Of certbot's DNS plugin."""
+        return Planned(self._root / "dns" / f"{stack}.ini", content.encode(), 0o600, (self._edge.uid, self._edge.uid))
 
     def prepare(self) -> bool:
         """Directories and network; tells whether anything was missing."""

@@ -8,16 +8,16 @@ import contextlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from .apply import Applied, apply
 from .certificates import facts
 from .engine import EdgeEngine, Look, Run, absent, run
 from .host import Host, Planned
 from .keypairs import Pair, choose, live_pair, present_pair
-from .model import Edge, Site, State
+from .model import Edge, State
 from .parse import check_beside
 from .renewal import wants_issue
+from .site import Site
 from .store import Store
 from .switch import script_hashes_of, wants_hashes
 
@@ -38,8 +38,9 @@ def put(
     dns_credentials: str,
     check: bool = False,
     runner: Run = run,
+    maintenance: bool | None = None,
 ) -> SiteChange:
-    """Have the edge serve the site.
+    """Have the edge serve the site; without a word on its maintenance, that stays as it is.
 
     Raises:
         UserError: Something a person has to put right; what served before serves on.
@@ -50,16 +51,18 @@ def put(
     root, host, engine = store.root, Host(edge, store.root, runner), EdgeEngine(edge, store.root, runner)
     with _held(store, check):
         present = store.state() or State(edge)
+        former = present.sites.get(site.name)
+        site = replace(site, maintenance=bool(former and former.maintenance) if maintenance is None else maintenance)
         check_beside(site, present.sites)
         pair = choose(site, own, live_pair(root, site.name), present_pair(store.files(), site.name))
         look = engine.look()
         running = bool(look.master)
         if not running:
             host.check_ports()
-        planned = [plan for plan in _planned(host, edge, site, dns_credentials, root) if plan.differs()]
-        prepared = False if check else host.prepare()
         state = replace(present, edge=edge).with_secret().with_site(site)
-        state = _with_hashes(state, site, present.sites.get(site.name), look)
+        planned = [plan for plan in _planned(host, state, site, dns_credentials) if plan.differs()]
+        prepared = False if check else host.prepare()
+        state = _with_hashes(state, site, former, look)
         applied = apply(store, engine, state, {site.name: pair}, check)
         outcome = _outcome(applied, planned)
         outcome.changed |= prepared or not running
@@ -86,10 +89,10 @@ def _held(store: Store, check: bool) -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext() if check else store.lock()
 
 
-def _planned(host: Host, edge: Edge, site: Site, dns_credentials: str, root: Path) -> list[Planned]:
-    plans = host.planned()
+def _planned(host: Host, state: State, site: Site, dns_credentials: str) -> list[Planned]:
+    plans = host.planned(state.sites.values())
     if site.certificate.dns_plugin:
-        plans.append(Planned(root / "dns" / f"{site.name}.ini", dns_credentials.encode(), 0o600, (edge.uid, edge.uid)))
+        plans.append(host.planned_credentials(site.name, dns_credentials))
     return plans
 
 
@@ -132,8 +135,13 @@ def take_off(store: Store, stack: str, forget: bool = False, check: bool = False
             outcome = SiteChange(changed=bool(left))
         else:
             engine = EdgeEngine(present.edge, store.root, runner)
-            outcome = _outcome(apply(store, engine, present.without_site(stack), check=check), [])
+            without, host = present.without_site(stack), Host(present.edge, store.root, runner)
+            compose = host.planned_compose(without.sites.values())
+            planned = [compose] if present.sites[stack].ports and compose.differs() else []
+            outcome = _outcome(apply(store, engine, without, check=check), planned)
             outcome.changed |= bool(left)
+            if planned and not check:
+                _bring_up(host, planned, running=True)
         for place in left if not check else []:
             shutil.rmtree(place) if place.is_dir() else place.unlink()
         return outcome

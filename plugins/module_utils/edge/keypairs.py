@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import UserError
 from .attempts import now
 from .certificates import check_own, check_pair, facts, self_signed
-from .model import Site
+from .site import Site
 
 Pair = tuple[bytes, bytes]
 
@@ -29,13 +29,13 @@ def choose(site: Site, own: Pair | None, live: Pair | None, present: Pair | None
     """
     if site.certificate.kind == "own":
         chain, key = own or (b"", b"")
-        check_own(chain, key, site.domains, now())
+        check_own(chain, key, site.names, now())
         return chain, key
     candidates = [live, present] if site.certificate.kind == "acme" else [present]
     for pair in candidates:
         if pair and _fits(pair, site):
             return pair
-    return self_signed(site.domains)
+    return self_signed(site.names)
 
 
 def _fits(pair: Pair, site: Site) -> bool:
@@ -45,7 +45,7 @@ def _fits(pair: Pair, site: Site) -> bool:
     except UserError:
         return False
     wanted = found.self_signed or site.certificate.kind == "acme"
-    return wanted and all(found.covers(domain) for domain in site.domains)
+    return wanted and all(found.covers(domain) for domain in site.names)
 
 
 def live_pair(root: Path, stack: str) -> Pair | None:

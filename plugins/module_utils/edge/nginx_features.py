@@ -24,6 +24,8 @@ class Features:
     """From 1.27.4 a reload does not reset idle keep-alive connections."""
     hybrid_key_exchange: bool
     """OpenSSL 3.5 brings ML-KEM."""
+    stream: str = ""
+    """The module for TCP and UDP: a file to load, or that it is built in; empty without any."""
 
 
 def features_of(build: str) -> Features:
@@ -45,7 +47,15 @@ def features_of(build: str) -> Features:
         http2_directive=version >= (1, 25, 1),
         keepalive_min_timeout=version >= (1, 27, 4),
         hybrid_key_exchange=(openssl or (0, 0, 0)) >= (3, 5, 0),
+        stream=_stream(build),
     )
+
+
+def _stream(build: str) -> str:
+    if re.search(r"--with-stream(?=\s|$)", build):
+        return "built in"
+    folder = re.search(r"--modules-path=(\S+)", build)
+    return f"{folder[1]}/ngx_stream_module.so" if folder and "--with-stream=dynamic" in build else ""
 
 
 def _version(text: str, pattern: str) -> Version | None:

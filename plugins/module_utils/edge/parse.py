@@ -15,8 +15,10 @@ from ..errors import UserError, nearest
 from ..sizes import parse_size
 from ..stack import Route, Stack
 from .headers import CONTENT_SECURITY_POLICY, LONGEST_HEADER
-from .model import Certificate, Edge, Limit, Site, SiteRoute
+from .model import Edge
 from .pages import MAINTENANCE
+from .parse_access import networks, parse_access, parse_cache, parse_extra, parse_ports
+from .site import Certificate, Limit, Site, SiteRoute
 from .text import quote as quote_parameter
 
 _RATE = re.compile(r"[1-9]\d{0,5}r/[sm]")
@@ -58,7 +60,10 @@ def parse_edge(settings: Mapping[str, Any]) -> Edge:
             raise UserError(f"nginx_certbot_{name}: {settings[name]!r} is no port from 1 to 65535.")
     if settings.get("http_port", 80) == settings.get("https_port", 443):
         raise UserError("nginx_certbot_https_port is the same as nginx_certbot_http_port; choose two ports.")
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {
+        "request_header_bytes": _within(settings, "request_header_size", "16KiB", 1024, 1024**2),
+        "shutdown_seconds": settings.get("shutdown_timeout") or 300,
+    }
     for name in Edge.__dataclass_fields__:
         value = settings.get(name)
         if value is not None:
@@ -91,11 +96,13 @@ def parse_site(stack: Stack, settings: Mapping[str, Any]) -> Site:
             raise UserError(f"nginx_certbot_rate_limits: {name!r} is no name of letters, digits, dashes, underscores.")
         _check_rate(rate, f"nginx_certbot_rate_limits.{name}")
     csp = settings.get("csp")
-    return Site(
+    routes = _routes(stack, rates)
+    taken = (settings.get("http_port", 80), settings.get("https_port", 443))
+    site = Site(
         name=stack.name,
         domains=stack.domains,
-        routes=_routes(stack.routes, rates),
-        certificate=_certificate(settings.get("certificate") or {}, stack),
+        routes=routes,
+        certificate=_certificate(settings.get("certificate") or {}),
         headers=_headers(settings.get("security_headers") or {}),
         csp=_literal(CONTENT_SECURITY_POLICY if csp is None else csp, "nginx_certbot_csp"),
         csp_mode=settings.get("csp_mode") or "report",
@@ -104,19 +111,46 @@ def parse_site(stack: Stack, settings: Mapping[str, Any]) -> Site:
         basic_auth=_htpasswd(settings.get("basic_auth") or []),
         maintenance_page=settings.get("maintenance_page") or MAINTENANCE,
         retry_after=settings.get("retry_after") or 30,
+        redirect_aliases=settings.get("aliases") != "serve",
+        access=parse_access(settings.get("access") or [], _htpasswd(settings.get("users") or []), routes, stack, _path),
+        maintenance_allow=networks(settings.get("maintenance_allow") or [], "nginx_certbot_maintenance_allow"),
+        header_bytes=_within(settings, "response_header_size", "64KiB", 4096, 1024**2),
+        stream_seconds=settings.get("stream_timeout") or 3600,
+        cache=parse_cache(settings.get("cache") or {}, _path),
+        extra=parse_extra(settings.get("extra") or ""),
+        ports=parse_ports(settings.get("ports") or [], stack, taken),
     )
+    _check_names(site)
+    return site
 
 
-def _routes(routes: tuple[Route, ...], rates: Mapping[str, str]) -> tuple[SiteRoute, ...]:
-    parsed = tuple(_route(route, index, rates) for index, route in enumerate(routes))
-    seen: dict[str, int] = {}
+def _within(settings: Mapping[str, Any], name: str, default: str, least: int, most: int) -> int:
+    size = parse_size(settings.get(name) or default, f"nginx_certbot_{name}")
+    if not least <= size <= most:
+        raise UserError(f"nginx_certbot_{name}: write a size from {least} to {most} bytes.")
+    return size
+
+
+def _check_names(site: Site) -> None:
+    for host in site.hosts:
+        if host in site.aliases:
+            raise UserError(f"stack_domain_aliases: {host} is the host of a route; remove it from the aliases.")
+    for domain in site.names:
+        if site.certificate.kind == "acme" and "." not in domain:
+            raise UserError(f"stack_domain: {domain!r} has no dot; no CA certifies such a name.")
+
+
+def _routes(stack: Stack, rates: Mapping[str, str]) -> tuple[SiteRoute, ...]:
+    parsed = tuple(_route(route, index, rates, stack.domain) for index, route in enumerate(stack.routes))
+    seen: dict[tuple[str, str], int] = {}
     for index, route in enumerate(parsed):
-        if seen.setdefault(route.path, index) != index:
-            raise UserError(f"stack_routes[{index}].path means the same as that of stack_routes[{seen[route.path]}].")
+        first = seen.setdefault((route.host, route.path), index)
+        if first != index:
+            raise UserError(f"stack_routes[{index}].path means the same as that of stack_routes[{first}].")
     return parsed
 
 
-def _route(route: Route, index: int, rates: Mapping[str, str]) -> SiteRoute:
+def _route(route: Route, index: int, rates: Mapping[str, str], domain: str) -> SiteRoute:
     size = route.body_size
     if not 0.001 <= route.timeout <= _LONGEST_TIMEOUT:
         raise UserError(f"stack_routes[{index}].timeout: write a time from 1ms to 7d.")
@@ -127,6 +161,8 @@ def _route(route: Route, index: int, rates: Mapping[str, str]) -> SiteRoute:
         body_bytes=parse_size(size, f"stack_routes[{index}].body_size") if size else None,
         limit=_limit(route, index, rates),
         stream=route.stream,
+        host="" if getattr(route, "host", "") == domain else getattr(route, "host", ""),
+        port=getattr(route, "port", None),
     )
 
 
@@ -172,7 +208,7 @@ def _check_rate(rate: Any, where: str) -> None:
         raise UserError(f"{where}: {rate!r} is no rate; write one such as 10r/s or 30r/m.")
 
 
-def _certificate(settings: Mapping[str, Any], stack: Stack) -> Certificate:
+def _certificate(settings: Mapping[str, Any]) -> Certificate:
     known = Certificate.__dataclass_fields__
     certificate = Certificate(**{k: v for k, v in settings.items() if k in known and v is not None})
     if certificate.kind != "acme":
@@ -192,9 +228,6 @@ def _certificate(settings: Mapping[str, Any], stack: Stack) -> Certificate:
     bundle = certificate.ca_bundle
     if bundle and not re.fullmatch(r"/[^:\x00-\x1f]*", bundle):
         raise UserError(f"nginx_certbot_acme_ca_bundle: {bundle!r} is no full path of a file, without a colon.")
-    for domain in stack.domains:
-        if "." not in domain:
-            raise UserError(f"stack_domain: {domain!r} has no dot; no CA certifies such a name.")
     return certificate
 
 
@@ -233,7 +266,10 @@ def check_beside(site: Site, others: Mapping[str, Site]) -> None:
         UserError: Another stack on this host serves one of the site's names.
     """
     for name, other in others.items():
-        claimed = set(site.domains) & set(other.domains)
+        ports = {(p.port, p.protocol) for p in site.ports} & {(p.port, p.protocol) for p in other.ports}
+        if name != site.name and ports:
+            raise UserError(f"nginx_certbot_ports: port {min(ports)[0]} is stack {name!r}'s on this host already.")
+        claimed = set(site.names) & set(other.names)
         if name != site.name and claimed:
             raise UserError(
                 f"stack_domain: {min(claimed)} is served by stack {name!r} on this host already; "

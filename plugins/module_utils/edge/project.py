@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from .engine import container_name
 from .model import Edge
+from .render_ports import inner_port
 from .render_site import HTTP_PORT, HTTPS_PORT
+from .site import PortRoute
 
 _COMPOSE = """\
 # Written by sluice.deploy; edits are lost.
@@ -84,8 +87,9 @@ WantedBy=timers.target
 """
 
 
-def compose_file(edge: Edge) -> str:
-    pairs = ((edge.http_port, HTTP_PORT), (edge.https_port, HTTPS_PORT))
+def compose_file(edge: Edge, routes: Iterable[PortRoute] = ()) -> str:
+    pairs: list[tuple[int, str]] = [(edge.http_port, str(HTTP_PORT)), (edge.https_port, str(HTTPS_PORT))]
+    pairs += ((r.port, f"{inner_port(r.port)}/{r.protocol}") for r in routes)
     ports = [f'"{_host(a)}{outer}:{inner}"' for a in (edge.publish or ("",)) for outer, inner in pairs]
     return _COMPOSE.format(
         project=edge.project,

@@ -7,10 +7,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from . import csp
+from .access import password_files
 from .model import Edge, State
 from .nginx_features import Features
-from .render_site import HTTP_PORT, HTTPS_PORT, preview_maps, render_site, render_upstreams, zones
-from .text import block, directive, lines
+from .preview import preview_maps
+from .proxy import proxy_defaults
+from .render_ports import check_ports, load_lines, port_lines
+from .render_site import HTTP_PORT, HTTPS_PORT, render_site, zones
+from .text import block, lines
+from .upstreams import render_upstreams
 
 # https://wiki.mozilla.org/Security/Server_Side_TLS 5.7, without the DHE suites: they need parameters.
 _INTERMEDIATE_CIPHERS = ":".join(
@@ -44,8 +49,9 @@ Addresses = Mapping[str, tuple[str, ...]]
 
 def render(state: State, addresses: Addresses, features: Features) -> dict[str, str]:
     """File name → content, below one directory; key pairs are put beside them as tls/<stack>.{pem,key}."""
+    check_ports(state, features)
     files = {
-        "nginx.conf": _main(state, features),
+        "nginx.conf": _main(state, addresses, features),
         # Apart, because it holds the cookies that open closed previews.
         "preview.conf": lines(preview_maps(state.sites.values(), state.secret)),
     }
@@ -54,19 +60,19 @@ def render(state: State, addresses: Addresses, features: Features) -> dict[str, 
         files[f"sites/{name}.conf"] = render_site(site, serving, state.edge, features)
         files[f"upstreams/{name}.conf"] = render_upstreams(site, serving, addresses)
         files[f"maintenance/{name}/index.html"] = site.maintenance_page
-        if site.basic_auth:
-            files[f"htpasswd/{name}"] = lines(site.basic_auth)
+        files |= {f"htpasswd/{file}": lines(users) for file, users in password_files(site).items()}
     return files
 
 
-def _main(state: State, features: Features) -> str:
+def _main(state: State, addresses: Addresses, features: Features) -> str:
     return lines(
         [
             "# Written by sluice.deploy; edits are lost.",
+            *load_lines(state, features),
             "worker_processes auto;",
             "worker_rlimit_nofile 16384;",
             # Old workers end their streams by then, or every reload would leave some behind.
-            "worker_shutdown_timeout 300s;",
+            f"worker_shutdown_timeout {state.edge.shutdown_seconds}s;",
             "error_log stderr notice;",
             # Not /run: the runc of Debian 12 (1.1.5) gives a tmpfs there the mode of the image's own, root's directory.
             "pid /tmp/nginx.pid;",
@@ -74,6 +80,7 @@ def _main(state: State, features: Features) -> str:
             *block("events", ["worker_connections 8192;"]),
             "",
             *block("http", _http(state, features)),
+            *port_lines(state, addresses),
         ]
     )
 
@@ -88,7 +95,7 @@ def _http(state: State, features: Features) -> list[str]:
         "absolute_redirect off;",
         "sendfile on;",
         "tcp_nopush on;",
-        *_timeouts(features),
+        *_timeouts(state.edge, features),
         *(f"{kind}_temp_path /var/cache/edge/{kind};" for kind in ("client_body", "proxy")),
         *(f"{kind}_temp_path /tmp/{kind};" for kind in ("fastcgi", "uwsgi", "scgi")),
         "server_names_hash_bucket_size 256;",
@@ -105,7 +112,7 @@ def _http(state: State, features: Features) -> list[str]:
         "",
         *_gzip(),
         "",
-        *_proxy(state.edge),
+        *proxy_defaults(state.edge),
         "",
         *_tls(state.edge, features),
         "",
@@ -114,7 +121,7 @@ def _http(state: State, features: Features) -> list[str]:
     ]
 
 
-def _timeouts(features: Features) -> list[str]:
+def _timeouts(edge: Edge, features: Features) -> list[str]:
     return [
         "keepalive_timeout 75s;",
         # A client that is just sending its next request is not cut off by a reload.
@@ -123,7 +130,7 @@ def _timeouts(features: Features) -> list[str]:
         "client_body_timeout 60s;",
         "send_timeout 60s;",
         "reset_timedout_connection on;",
-        "large_client_header_buffers 4 16k;",
+        f"large_client_header_buffers 4 {edge.request_header_bytes};",
     ]
 
 
@@ -159,6 +166,7 @@ def _maps() -> list[str]:
         *block("map $http_referer $referer_without_query", [r"~^(?<referer_base>[^?#]*) $referer_base;"]),
         *block("map $request_method:$http_upgrade:$http_accept $is_stream", _streams()),
         # An empty key is not counted: streams have a limit of their own.
+        *block("map $http_accept $wants_page", ["default 0;", "~*text/html 1;"]),
         *block("map $is_stream $limit_key", ["default $binary_remote_addr;", "1 '';"]),
         *block("map $is_stream $stream_key", ["default '';", "1 $binary_remote_addr;"]),
     ]
@@ -178,37 +186,6 @@ def _gzip() -> list[str]:
         "gzip_comp_level 5;",
         "gzip_min_length 1024;",
         f"gzip_types {text} {' '.join(f'application/{t}' for t in application)};",
-    ]
-
-
-def _proxy(edge: Edge) -> list[str]:
-    headers = {
-        "Host": "$host",
-        "Connection": "$connection_upgrade",
-        "Upgrade": "$app_upgrade",
-        # What the client claims is dropped: only the address that nginx sees counts.
-        "X-Real-IP": "$remote_addr",
-        "X-Forwarded-For": "$remote_addr",
-        "X-Forwarded-Proto": "$scheme",
-        "X-Forwarded-Host": "$host" if edge.https_port == 443 else f"$host:{edge.https_port}",
-        "X-Forwarded-Port": str(edge.https_port),
-        "Authorization": "$app_authorization",
-        "Cookie": "$app_cookie",
-        "Forwarded": '""',
-    }
-    return [
-        "proxy_http_version 1.1;",
-        *(directive("proxy_set_header", name, value) for name, value in headers.items()),
-        "proxy_connect_timeout 5s;",
-        "proxy_send_timeout 60s;",
-        # Events reach the client as the app sends them.
-        "proxy_buffering off;",
-        # All headers of an answer have to fit: apps with single sign-on set many long cookies.
-        "proxy_buffer_size 64k;",
-        "proxy_buffers 8 64k;",
-        "proxy_redirect off;",
-        "proxy_hide_header X-Powered-By;",
-        "proxy_hide_header Server;",
     ]
 
 

@@ -1,24 +1,22 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One stack's servers, locations and upstreams."""
+"""One stack's servers and locations."""
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from . import csp
+from . import access, csp, preview
 from .headers import security_headers
-from .model import Edge, Limit, Serving, Site, SiteRoute
+from .model import Edge, Serving
 from .nginx_features import Features
-from .text import block, directive, lines, quote, variable
+from .proxy import answer_buffers
+from .site import Limit, Site, SiteRoute
+from .text import block, directive, lines, quote
+from .upstreams import MAINTENANCE, maintenance_maps, target
 
 # Inside the container; the host publishes them as 80 and 443. Unprivileged, as nginx is.
 HTTP_PORT, HTTPS_PORT = 8080, 8443
-# Where an upstream without a container points: a server of nginx itself that answers 503.
-_MAINTENANCE = "127.0.0.1:8503"
-_COOKIE = "sluice_preview"
-_STREAM_SECONDS = 3600.0
 
 
 def zones(sites: Iterable[Site]) -> list[str]:
@@ -38,49 +36,26 @@ def _zone(site: Site, limit: Limit) -> str:
     return f"{site.name}.{limit.zone}"
 
 
-def render_upstreams(site: Site, serving: Serving, addresses: Mapping[str, tuple[str, ...]]) -> str:
-    """Where each service of the site is now.
-
-    Addresses, not names: nginx then starts and reloads whatever DNS says, knows all of an upstream from
-    its first request on, and never sends a request to whom an address has passed on. The watcher renders
-    them anew when a container moves.
-    """
-    rows: list[str] = []
-    for service in site.services:
-        servers = []
-        for target in serving.upstreams.get(service, ()):
-            alias, port = target.rsplit(":", 1)
-            servers += [f"server {address}:{port} max_fails=0;" for address in addresses.get(alias, ())]
-        # Node closes an idle connection after 5 s; the edge has to be first.
-        body = [
-            *(servers or [f"server {_MAINTENANCE} max_fails=0;"]),
-            "keepalive 64;",
-            "keepalive_timeout 4s;",
-        ]
-        rows += block(f"upstream {upstream_name(site, service)}", body)
-    return lines(rows)
-
-
-def upstream_name(site: Site, service: str) -> str:
-    return f"{site.name}.{service}"
-
-
 def render_site(site: Site, serving: Serving, edge: Edge, features: Features) -> str:
-    names = directive("server_name", *site.domains)
+    names = directive("server_name", *site.names)
+    own = site.domains[:1] if site.redirect_aliases else site.domains
+    redirected = site.aliases if site.redirect_aliases else ()
     return lines(
         [
             *csp.header_map(site, serving),
+            *maintenance_maps(site),
+            *_cache_zone(site),
             *block("server", _http_server(names, edge)),
             "",
-            *block("server", _https_server(site, names, features)),
-            "",
+            *(row for host, known in (("", own), *((host, (host,)) for host in site.hosts))
+              for row in (*block("server", _https_server(site, host, known, serving, edge, features)), "")),
+            *(block("server", _redirecting_server(site, redirected, edge, features)) if redirected else ()),
             *block("server", _maintenance_server(site, names)),
         ]
-    )
+    )  # fmt: skip
 
 
 def _http_server(names: str, edge: Edge) -> list[str]:
-    port = "" if edge.https_port == 443 else f":{edge.https_port}"
     return [
         f"listen {HTTP_PORT};",
         names,
@@ -88,94 +63,81 @@ def _http_server(names: str, edge: Edge) -> list[str]:
             "location ^~ /.well-known/acme-challenge/",
             ["root /var/www/acme;", "default_type text/plain;"],
         ),
-        *block("location /", [f"return 301 https://$host{port}$request_uri;"]),
+        *block("location /", [f"return 301 https://$host{_port(edge)}$request_uri;"]),
     ]
 
 
-def _https_server(site: Site, names: str, features: Features) -> list[str]:
+def _port(edge: Edge) -> str:
+    return "" if edge.https_port == 443 else f":{edge.https_port}"
+
+
+def _tls_server(site: Site, names: Iterable[str], features: Features) -> list[str]:
+    """With the security headers: on every answer, nginx's own errors included."""
     listen = [f"listen {HTTPS_PORT} ssl;", "http2 on;"]
     headers = security_headers(site.headers)
-    routes = sorted(site.routes, key=lambda route: route.path)
     return [
         *(listen if features.http2_directive else [f"listen {HTTPS_PORT} ssl http2;"]),
-        names,
+        directive("server_name", *names),
         f"ssl_certificate tls/{site.name}.pem;",
         f"ssl_certificate_key tls/{site.name}.key;",
-        f"client_max_body_size {site.body_bytes};",
-        # On every answer, nginx's own errors included. No location adds a header: it would lose these.
+        # No location adds a header: it would lose these.
         *(f"add_header {name} {quote(value)} always;" for name, value in headers.items()),
         *(f"proxy_hide_header {name};" for name in headers),
+    ]
+
+
+def _redirecting_server(site: Site, names: Iterable[str], edge: Edge, features: Features) -> list[str]:
+    # 308 keeps the method: an API's client that was told another name loses no body.
+    place = f"return 308 https://{site.domains[0]}{_port(edge)}$request_uri;"
+    return [*_tls_server(site, names, features), *block("location /", [place])]
+
+
+def _https_server(
+    site: Site, host: str, names: Iterable[str], serving: Serving, edge: Edge, features: Features
+) -> list[str]:
+    return [
+        *_tls_server(site, names, features),
+        f"client_max_body_size {site.body_bytes};",
+        *answer_buffers(site.header_bytes),
         *csp.server_lines(site),
-        *_basic_auth(site),
+        *preview.server_lines(site),
         *csp.location(site),
-        *(line for route in routes for line in ("", *_location(site, route))),
-        *([] if any(route.path == "/" for route in routes) else ["", *block("location /", ["return 404;"])]),
+        *access.server_lines(site, host, edge),
+        *_locations(site, host, serving, edge),
+        *site.extra.splitlines(),
     ]
 
 
-def _basic_auth(site: Site) -> list[str]:
-    """A closed preview.
-
-    A single-page app sends its own bearer token where the browser would put the password. So a cookie stands
-    for the password once it was right.
-    """
-    if not site.basic_auth:
-        return ["set $preview 0;"]
-    return [
-        "set $preview 1;",
-        f"auth_basic $realm_{variable(site.name)};",
-        f"auth_basic_user_file htpasswd/{site.name};",
-        f"add_header Set-Cookie $cookie_for_{variable(site.name)} always;",
-    ]
-
-
-def preview_maps(sites: Iterable[Site], secret: str) -> list[str]:
-    """What opens closed previews; without a secret (of the state) a password alone does."""
-    rows: list[str] = []
-    for site in (s for s in sites if s.basic_auth):
-        # A realm named `off` would open the site.
-        realm, opened, cookies = [f'default "Preview of {site.name}";'], [], ["default '';"]
-        if secret:
-            token = _preview_token(site, secret)
-            opened = [f"{token} off;"]
-            cookie = f"{_COOKIE}={token}; Path=/; Secure; HttpOnly; SameSite=Lax"
-            # Who claims to be a user has not shown it yet: only what reached an upstream got past the password.
-            cookies.append(f"'~^[1-9][0-9][0-9].*:[^:]' {quote(cookie)};")
-        rows += block(f"map $cookie_{_COOKIE} $realm_{variable(site.name)}", [*realm, *opened])
-        rows += block(f"map $upstream_status:$remote_user $cookie_for_{variable(site.name)}", cookies)
-    # The app must not take the preview's password for one of its own, nor learn what stands for it.
-    authorization = ["default $http_authorization;", "'~*^1:Basic ' '';"]
-    ours = f"{_COOKIE}=[^;]*"
-    cookie_rows = [
-        "default $http_cookie;",
-        f'"~(^|; ?){ours}(;.*)?; ?{ours}" "";',
-        f'"~^(?<cookies_before>(.*; ?)?){ours}(; ?)?(?<cookies_after>.*)$" "$cookies_before$cookies_after";',
-    ]
-    return [
-        *rows,
-        *block("map $preview:$http_authorization $app_authorization", authorization),
-        *block("map $http_cookie $app_cookie", cookie_rows),
-    ]
+def _locations(site: Site, host: str, serving: Serving, edge: Edge) -> list[str]:
+    routes = [route for route in site.routes if route.host == host]
+    cached = site.cache.paths if site.cache else ()
+    paths = {*(r.path for r in routes), *(rule.path for rule in site.access if rule.host == host), *cached}
+    rows = []
+    for path in sorted(paths):
+        route = max((r for r in routes if path.startswith(r.path)), key=lambda r: len(r.path), default=None)
+        if route:
+            body = [
+                *access.location_lines(site, access.rule_of(site, host, path), edge),
+                *_route(site, route),
+                # What is kept would be handed out during maintenance, too.
+                *(_cached(site, serving) if path.startswith(tuple(cached)) and not site.maintenance else []),
+            ]
+            rows += ["", *block(f"location {quote(path)}", body)]
+    if all(route.path != "/" for route in routes):
+        rows += ["", *block("location /", ["return 404;"])]
+    return rows
 
 
-def _preview_token(site: Site, secret: str) -> str:
-    """Known to nobody but this host, and another one as soon as a user or a password is another."""
-    return hmac.new(secret.encode(), lines((site.name, *site.basic_auth)).encode(), "sha256").hexdigest()
-
-
-def _location(site: Site, route: SiteRoute) -> list[str]:
+def _route(site: Site, route: SiteRoute) -> list[str]:
     # A stream may be silent for long.
-    timeout = max(route.timeout, _STREAM_SECONDS) if route.stream else route.timeout
+    timeout = max(route.timeout, site.stream_seconds) if route.stream else route.timeout
     limits = [route.limit, site.stream_limit] if route.limit and not route.stream else [site.stream_limit]
-    return block(
-        f"location {quote(route.path)}",
-        [
-            *(_limit_req(site, limit) for limit in limits if limit),
-            *([f"client_max_body_size {route.body_bytes};"] if route.body_bytes is not None else []),
-            f"proxy_read_timeout {max(1, round(timeout * 1000))}ms;",
-            f"proxy_pass http://{upstream_name(site, route.service)};",
-        ],
-    )
+    return [
+        *(_limit_req(site, limit) for limit in limits if limit),
+        *([f"client_max_body_size {route.body_bytes};"] if route.body_bytes is not None else []),
+        f"proxy_read_timeout {max(1, round(timeout * 1000))}ms;",
+        f"proxy_pass http://{target(site, route.upstream)};",
+    ]
 
 
 def _limit_req(site: Site, limit: Limit) -> str:
@@ -183,10 +145,28 @@ def _limit_req(site: Site, limit: Limit) -> str:
     return directive("limit_req", f"zone={_zone(site, limit)}", burst)
 
 
+def _cache_zone(site: Site) -> list[str]:
+    if not site.cache:
+        return []
+    zone = f"levels=1:2 keys_zone={site.name}.files:1m max_size={site.cache.size} inactive=7d use_temp_path=off"
+    return [f"proxy_cache_path /var/cache/edge/files.{site.name} {zone};"]
+
+
+def _cached(site: Site, serving: Serving) -> list[str]:
+    return [
+        f"proxy_cache {site.name}.files;",
+        # Another release's files are other files.
+        f'proxy_cache_key "{serving.colour or ""} $host$uri$is_args$args";',
+        f"proxy_cache_valid 200 {site.cache.seconds if site.cache else 0}s;",
+        "proxy_cache_lock on;",
+        "proxy_buffering on;",
+    ]
+
+
 def _maintenance_server(site: Site, names: str) -> list[str]:
     """Stands in for every service that has no container."""
     return [
-        f"listen {_MAINTENANCE};",
+        f"listen {MAINTENANCE};",
         names,
         "access_log off;",
         f"root maintenance/{site.name};",

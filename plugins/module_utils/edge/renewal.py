@@ -16,7 +16,8 @@ from .acme import Refusal, certbot_container, container_argv, issue_argv, refusa
 from .apply import apply
 from .certificates import check_pair, facts
 from .engine import EdgeEngine, Run, run
-from .model import Edge, Site
+from .model import Edge
+from .site import Site
 from .store import Store
 
 _CERTBOT_SECONDS = 900
@@ -30,7 +31,7 @@ def wants_issue(site: Site, root: Path) -> bool:
     if site.certificate.kind != "acme":
         return False
     issued = attempts.load(root, site.name).issued
-    return issued != site.certificate.issued_as(site.domains) or not _live(root, site, "fullchain").exists()
+    return issued != site.certificate.issued_as(site.names) or not _live(root, site, "fullchain").exists()
 
 
 def maintain(store: Store, say: Say, runner: Run = run) -> list[str]:
@@ -60,7 +61,7 @@ def _obtain(edge: Edge, site: Site, store: Store, say: Say, runner: Run) -> list
     why = _ask(edge, site, root, issue_argv(site) if missing else renew_argv(site), runner)
     trouble: list[str] = []
     if why is None:
-        past = past.succeeded(site.certificate.issued_as(site.domains))
+        past = past.succeeded(site.certificate.issued_as(site.names))
     else:
         past = past.failed(why, now)
         trouble = [f"{site.name}: {why.reason}."]
@@ -105,7 +106,7 @@ def deploy(store: Store, stack: str, runner: Run = run) -> bool:
             return False
         chain, key = chain_file.read_bytes(), key_file.read_bytes()
         check_pair(chain, key)
-        uncovered = [domain for domain in site.domains if not facts(chain).covers(domain)]
+        uncovered = [domain for domain in site.names if not facts(chain).covers(domain)]
         if uncovered:
             # The names have changed meanwhile: serve the placeholder for them until a fitting one is there.
             return False

@@ -14,8 +14,9 @@ from ..errors import UserError
 from .apply import apply
 from .engine import EdgeEngine, Run, run
 from .headers import inline_script_hashes
-from .model import Serving, Site, State
+from .model import Serving, State
 from .render import Addresses
+from .site import Site
 from .store import Store
 
 COLOURS = ("blue", "green")
@@ -78,7 +79,7 @@ def _parse(request: str) -> Serving:
 def _check(site: Site, wanted: Serving, addresses: Addresses) -> None:
     if wanted.colour is None:
         return
-    for service in site.services:
+    for service in site.upstreams:
         targets = wanted.upstreams.get(service, ())
         if not targets:
             raise UserError(f"a route of {site.name} leads to {service!r}, and the request names no target for it.")

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..files import write_whole
 from . import attempts, csp
-from .model import Site
+from .site import Site
 from .store import Store
 
 Violation = tuple[str, str, str]

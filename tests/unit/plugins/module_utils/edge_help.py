@@ -9,9 +9,10 @@ import os
 import subprocess
 from typing import Any
 
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.model import Edge, Serving, Site, State
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.model import Edge, Serving, State
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.nginx_features import Features
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.parse import parse_site
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.site import Site
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
 
 NEWEST = Features(http2_directive=True, keepalive_min_timeout=True, hybrid_key_exchange=True)
