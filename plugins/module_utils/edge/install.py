@@ -8,6 +8,7 @@ import contextlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from .apply import Applied, apply
 from .certificates import facts
@@ -151,7 +152,7 @@ def _of_certbot(root: Path, stack: str) -> list[Path]:
     """What is there of a stack's certificate; the renewal's settings go first, without which nothing renews it."""
     acme = root / "acme"
     pair = acme / "renewal" / f"{stack}.conf", acme / "live" / stack, acme / "archive" / stack
-    beside = root / "dns" / f"{stack}.ini", root / "attempts" / f"{stack}.json"
+    beside = root / "dns" / f"{stack}.ini", root / "attempts" / f"{stack}.json", root / "csp" / f"{stack}.json"
     return [place for place in (*pair, *beside) if place.exists()]
 
 

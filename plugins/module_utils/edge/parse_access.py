@@ -33,9 +33,13 @@ def networks(listed: Sequence[Any], where: str) -> tuple[str, ...]:
     found = []
     for text in listed:
         try:
-            found.append(str(ipaddress.ip_network(str(text), strict=False)))
+            network = str(ipaddress.ip_network(str(text), strict=False))
         except ValueError:
+            network = "%"
+        # A zone may hold anything.
+        if "%" in network:
             raise UserError(f"{where}: {text!r} is no address or network such as 203.0.113.0/24.")
+        found.append(network)
     return tuple(found)
 
 
@@ -50,7 +54,10 @@ def parse_access(
     known = {line.partition(":")[0]: line for line in users}
     parsed = [_rule(rule, f"nginx_certbot_access[{i}]", known, stack, path_of) for i, rule in enumerate(rules)]
     seen: dict[tuple[str, str], int] = {}
+    hosts = {route.host for route in routes}
     for index, rule in enumerate(parsed):
+        if rule.host and rule.host not in hosts:
+            raise UserError(f"nginx_certbot_access[{index}].host: no route has the host {rule.host!r}.")
         if not any(r.host == rule.host and rule.path.startswith(r.path) for r in routes) and rule.path != "/":
             raise UserError(f"nginx_certbot_access[{index}].path: no route answers {rule.path}.")
         if seen.setdefault((rule.host, rule.path), index) != index:
