@@ -69,8 +69,9 @@ def test_foreign_host_gets_nothing(client):
         assert read_all(connection) == b""
 
 
-def test_every_name_is_served(client):
-    assert client.get("/", host="www.shop.test", name="www.shop.test").status == 200
+def test_every_name_is_answered(client):
+    answer = client.get("/a?b", host="www.shop.test", name="www.shop.test")
+    assert (answer.status, answer.headers["location"]) == (308, "https://shop.test/a?b")
 
 
 def test_http_2(client):

@@ -268,7 +268,7 @@ def check_beside(site: Site, others: Mapping[str, Site]) -> None:
     for name, other in others.items():
         ports = {(p.port, p.protocol) for p in site.ports} & {(p.port, p.protocol) for p in other.ports}
         if name != site.name and ports:
-            raise UserError(f"nginx_certbot_ports: port {min(ports)[0]} is stack {name!r}'s on this host already.")
+            raise UserError(f"nginx_certbot_ports: port {min(ports)[0]} is taken by stack {name!r} on this host.")
         claimed = set(site.names) & set(other.names)
         if name != site.name and claimed:
             raise UserError(

@@ -130,7 +130,7 @@ def test_ports_are_published_and_served():
     assert not re.search(r"load_module|^stream", rendered(site())["nginx.conf"], re.M)
     with pytest.raises(UserError, match="no stream module"):
         rendered(one, NEWEST)
-    with pytest.raises(UserError, match="port 1883 is stack 'shop's"):
+    with pytest.raises(UserError, match="port 1883 is taken by stack 'shop'"):
         check_beside(replace(one, name="blog", domains=("blog.test",)), {"shop": one})
 
 
