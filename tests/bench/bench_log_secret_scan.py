@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """How fast and how right log_secret_scan is, beside other tools on the same logs in the same run.
 
-The logs are made up from a seed: 256 MB as Docker's json-file driver writes them, once clean, once with a secret
-in every hundredth line, and once with a line that only looks like a leak in every tenth. What was planted where is
-known, and so are recall and precision.
+The logs are made up from a seed: 256 MB as Docker's json-file driver writes them, once clean, once as applications
+write them at debug level (full of the words password, token and secret, and without one), once with a secret in every
+hundredth line, and once with a line that only looks like a leak in every tenth. What was planted where is known, and so
+are recall and precision. Every tool is run as often as every other, in turns, and its median is told.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -48,6 +52,8 @@ WORDS = [
     *("person", "note", "task", "sync", "message", "channel", "calendar"),
 ]
 KNOWN = 36
+# Runs of each tool on each log.
+ROUNDS = 5
 
 
 class Planted(NamedTuple):
@@ -82,6 +88,41 @@ def clean_line(source: random.Random) -> str:
         record = {"level": "info", "time": number(10**13), "reqId": f"{source.getrandbits(128):032x}", "msg": message}
         return json.dumps(record | {"durationMs": number(900), "userId": number(10**6)})
     return f"    at {word.title()}.{source.choice(WORDS)} (/app/node_modules/@nestjs/core/router.js:{number(99)}:{number(99)})"
+
+
+def ordinary_line(source: random.Random) -> str:
+    """A line of an application at debug level, which speaks of credentials and shows none."""
+    word, number, bits = source.choice(WORDS), source.randrange, source.getrandbits
+    choice = source.random()
+    if choice < 0.3:
+        return clean_line(source)
+    if choice < 0.45:
+        return (
+            'query: SELECT "UserEntity"."id" AS "UserEntity_id", "UserEntity"."passwordHash" AS "UserEntity_passwordHash",'
+            f' "UserEntity"."{word}Token" AS "UserEntity_{word}Token" FROM "core"."user" "UserEntity" WHERE'
+            f' (("UserEntity"."id" = $1)) -- PARAMETERS: ["{uuid.UUID(int=bits(128), version=4)}"]'
+        )
+    if choice < 0.6:
+        headers = {
+            "host": "crm.example.com",
+            "authorization": "[Redacted]",
+            "cookie": "[Redacted]",
+            "x-request-id": f"{bits(128):032x}",
+        }
+        request = {"method": "POST", "url": f"/api/{word}?tokenType=access", "headers": headers}
+        return json.dumps(
+            {"level": 20, "time": number(10**13), "req": request, "msg": "request", "tokenCount": number(999)}
+        )
+    if choice < 0.7:
+        return (
+            f"2026-01-02 08:{number(60):02d}:{number(60):02d}.{number(999):03d} UTC [{number(999)}] app@app LOG:  statement: UPDATE users"
+            f" SET password_hash = $1, reset_token = NULL, token_version = {number(99)} WHERE id = {number(10**6)}"
+        )
+    if choice < 0.8:
+        return "    at process.processTicksAndRejections (node:internal/process/task_queues:95:5)"
+    if choice < 0.9:
+        return f"\x1b[31m[Nest] 42  - \x1b[39m \x1b[31m  ERROR\x1b[39m [AuthService] Invalid token: jwt expired for user {number(10**6)}"
+    return f'10.0.{number(255)}.{number(255)} - - "POST /auth/token?grant_type=password&redirect=%2F{word} HTTP/1.1" 401 {number(999)}'
 
 
 def decoy(source: random.Random) -> str:
@@ -144,13 +185,19 @@ def known_values(source: random.Random) -> list[str]:
 
 
 def build(
-    path: Path, size: int, leaks: float, decoys: float, source: random.Random, known: list[str]
+    path: Path,
+    size: int,
+    leaks: float,
+    decoys: float,
+    source: random.Random,
+    known: list[str],
+    line_of: Callable[[random.Random], str] = clean_line,
 ) -> dict[int, Planted]:
     """Write a log with these shares of leaking and of suspicious lines; returns what was planted at which byte.
 
-    Clean stretches repeat with new times only.
+    All other stretches repeat with new times only.
     """
-    pool = [clean_line(source) for _ in range(20_000)]
+    pool = [line_of(source) for _ in range(20_000)]
     planted: dict[int, Planted] = {}
     offset = 0
     with path.open("wb") as file:
@@ -197,11 +244,10 @@ print(json.dumps({"findings": len(report.findings), "records": sum(f.count for f
 
 
 class Timing(NamedTuple):
-    """One run of a process: wall clock and processor seconds, peak memory in MiB, output."""
+    """One run of a process: wall clock and processor seconds, output."""
 
     wall: float
     cpu: float
-    peak: float
     output: str
 
 
@@ -214,11 +260,25 @@ def measure(command: list[str], stdin: str = "", environment: dict[str, str] | N
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Timing(time.perf_counter() - began, cpu, 0.0, result.stdout or result.stderr)
+    return Timing(time.perf_counter() - began, cpu, result.stdout or result.stderr)
 
 
-def scan(path: Path, known: list[str], cache: str, rounds: int = 9, **options: object) -> tuple[Timing, dict]:
-    """The best of some whole processes that scan a file."""
+class Scan(NamedTuple):
+    """A whole process that scans a file."""
+
+    path: Path
+    settings: dict[str, object]
+
+    def run(self) -> Timing:
+        """One run; it says how much it took at most and what it found."""
+        # As Python runs by itself: what is imported has been compiled before.
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environment["PYTHONPYCACHEPREFIX"] = str(self.path.parent / "pycache")
+        child = [sys.executable, "-c", CHILD, str(ROOT / ".collections")]
+        return measure(child, json.dumps(self.settings), environment)
+
+
+def scan(path: Path, known: list[str], cache: str, **options: object) -> Scan:
     settings = {
         "paths": [str(path)],
         "secrets": {f"KEY{n}": value for n, value in enumerate(known)},
@@ -227,17 +287,24 @@ def scan(path: Path, known: list[str], cache: str, rounds: int = 9, **options: o
         "kind": "json-file",
         **options,
     }
-    # As Python runs by itself: what is imported has been compiled before.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment["PYTHONPYCACHEPREFIX"] = str(path.parent / "pycache")
-    child = [sys.executable, "-c", CHILD, str(ROOT / ".collections")]
-    runs = [measure(child, json.dumps(settings), environment) for _ in range(rounds)]
-    best = min(runs, key=lambda run: run.cpu)
+    return Scan(path, settings)
+
+
+def result_of(timing: Timing) -> dict:
+    """What a scan's process printed."""
     try:
-        result = json.loads(best.output)
+        return dict(json.loads(timing.output))
     except json.JSONDecodeError:
-        sys.exit(f"the scan failed: {best.output[-2000:]}")
-    return best._replace(wall=min(run.wall for run in runs)), result
+        sys.exit(f"the scan failed: {timing.output[-2000:]}")
+
+
+def medians(runs: dict[str, Callable[[], Timing]], rounds: int = ROUNDS) -> dict[str, Timing]:
+    """Of so many runs of each, in turns, the one whose processor time is the median."""
+    timings: dict[str, list[Timing]] = {title: [] for title in runs}
+    for _round in range(rounds):
+        for title, run in runs.items():
+            timings[title].append(run())
+    return {title: sorted(taken, key=lambda timing: timing.cpu)[rounds // 2] for title, taken in timings.items()}
 
 
 def row(title: str, size: int, timing: Timing, base: float = 0.0, more: str = "") -> None:
@@ -247,51 +314,54 @@ def row(title: str, size: int, timing: Timing, base: float = 0.0, more: str = ""
 
 
 def speed(directory: Path, size: int, known: list[str], cache: str, source: random.Random) -> None:
-    """Throughput on clean, leaking and suspicious logs."""
-    clean, leaking, suspicious = (directory / f"{name}.log" for name in ("clean", "leaking", "suspicious"))
-    for path, leaks, decoys in ((clean, 0.0, 0.0), (leaking, 0.01, 0.01), (suspicious, 0.0, 0.1)):
-        build(path, size, leaks, decoys, source, known)
-    for path in (clean, leaking, suspicious):
+    """Throughput on clean, ordinary, leaking and suspicious logs."""
+    kinds = {
+        "clean": (0.0, 0.0, clean_line),
+        "ordinary": (0.0, 0.0, ordinary_line),
+        "leaking": (0.01, 0.01, clean_line),
+        "suspicious": (0.0, 0.1, clean_line),
+    }
+    for name, (leaks, decoys, line_of) in kinds.items():
+        path = directory / f"{name}.log"
+        build(path, size, leaks, decoys, source, known, line_of)
         total = path.stat().st_size
         path.read_bytes()
-        gitleaks = 0.0
-        print(f"{path.name}: {total / 1e6:.0f} MB")
-        sample = directory / "sample.log"
+        print(f"{path.name}: {total / 1e6:.0f} MB, median of {ROUNDS} runs of each in turns")
+        small, smaller = directory / "small.log", directory / "smaller.log"
         with path.open("rb") as file:
-            sample.write_bytes(file.read(max(total // 64, 1 << 20)))
-        if shutil.which("gitleaks"):
-            timing = measure(["sh", "-c", f"gitleaks detect --pipe --no-banner -l fatal < {sample}"])
-            gitleaks = sample.stat().st_size / 1e6 / timing.cpu
-            row("gitleaks --pipe (1/64 of the log)", sample.stat().st_size, timing, gitleaks)
-        else:
-            print("  gitleaks: not measured, not installed (Debian 13 has the package)")
-        for threads in (1, 2):
-            timing, result = scan(path, known, cache, threads=threads)
-            more = f"{result['peak'] / 1024:.0f} MiB, {result['findings']} findings, {result['engine']}"
-            row(f"log_secret_scan, {threads} thread{'s' * (threads > 1)}", total, timing, gitleaks, more)
-        with path.open("rb") as file:
-            sample.write_bytes(file.read(total // 8))
-        timing, result = scan(sample, known, cache, rounds=2, engine="python")
-        more = f"{result['peak'] / 1024:.0f} MiB"
-        row("log_secret_scan, plain Python (1/8)", sample.stat().st_size, timing, gitleaks, more)
-        timing = measure(["grep", "-ciE", "password|secret|token", str(path)])
-        row("grep -ciE 'password|secret|token'", total, timing, gitleaks, f"{timing.output.strip()} lines")
+            small.write_bytes(file.read(total // 8))
+        with small.open("rb") as file:
+            smaller.write_bytes(file.read(max(total // 64, 1 << 20)))
+        runs: dict[str, Callable[[], Timing]] = {
+            "log_secret_scan, 1 thread": scan(path, known, cache).run,
+            "log_secret_scan, 2 threads": scan(path, known, cache, threads=2).run,
+            "log_secret_scan, plain Python (1/8)": scan(small, known, cache, engine="python").run,
+            "grep -ciE 'password|secret|token'": partial(measure, ["grep", "-ciE", "password|secret|token", str(path)]),
+            "wc -l": partial(measure, ["wc", "-l", str(path)]),
+        }
         if shutil.which("rg"):
-            row(
-                "rg -ci 'password|secret|token'",
-                total,
-                measure(["rg", "-ci", "password|secret|token", str(path)]),
-                gitleaks,
-            )
-        else:
-            print("  ripgrep: not measured, not installed")
-        row("wc -l", total, measure(["wc", "-l", str(path)]), gitleaks)
-    state = str(directory / "state.json")
-    scan(clean, known, cache, rounds=1, state_file=state)
-    timing, result = scan(clean, known, cache, rounds=5, state_file=state)
-    print(
-        f"nothing changed: {result['seconds'] * 1000:.0f} ms for the scan, {timing.wall * 1000:.0f} ms for the process"
-    )
+            runs["rg -ci"] = partial(measure, ["rg", "-ci", "password|secret|token", str(path)])
+        if shutil.which("gitleaks"):
+            command = ["sh", "-c", f"gitleaks detect --pipe --no-banner -l fatal < {smaller}"]
+            runs["gitleaks --pipe (1/64)"] = partial(measure, command)
+        sizes = {"(1/8)": small.stat().st_size, "(1/64)": smaller.stat().st_size}
+        taken = medians(runs)
+        gitleaks = taken.get("gitleaks --pipe (1/64)")
+        base = smaller.stat().st_size / 1e6 / gitleaks.cpu if gitleaks else 0.0
+        for title, timing in taken.items():
+            more = ""
+            if title.startswith("log_secret_scan"):
+                result = result_of(timing)
+                more = f"{result['peak'] / 1024:.0f} MiB, {result['findings']} findings, {result['engine']}"
+            row(title, sizes.get(title.split()[-1], total), timing, base, more)
+        for tool, title in (("gitleaks", "gitleaks --pipe"), ("rg", "ripgrep")):
+            if not shutil.which(tool):
+                print(f"  {title}: not measured, not installed")
+    again = scan(directory / "clean.log", known, cache, state_file=str(directory / "state.json"))
+    again.run()
+    timing = medians({"again": again.run})["again"]
+    seconds = result_of(timing)["seconds"]
+    print(f"nothing changed: {seconds * 1000:.0f} ms for the scan, {timing.wall * 1000:.0f} ms for the process")
 
 
 def accuracy(directory: Path, known: list[str], source: random.Random) -> None:

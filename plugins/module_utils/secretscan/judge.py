@@ -159,7 +159,7 @@ def is_basic(text: str) -> bool:
     except (binascii.Error, UnicodeDecodeError):
         return False
     user, colon, password = decoded.partition(":")
-    return bool(colon) and decoded.isprintable() and len(user + password) >= 4 and not is_placeholder(password)
+    return bool(colon) and decoded.isprintable() and len(user + password) >= 4 and is_url_password(password)
 
 
 def is_pem(text: str) -> bool:

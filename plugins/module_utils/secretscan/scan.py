@@ -138,9 +138,11 @@ class Scanner:
         if words:
             self._count(words)
             numbers -= words
+        before: tuple[str, ...] = ()
+        after: tuple[str, ...] = ()
         # What goes on in the next piece of a line is a seam's.
-        around = (hit.before, hit.following) if record.complete else ([], [])
-        before, after = (self._texts(log.kind, raws, record.stream) for raws in around)
+        if (hit.before or hit.following) and record.complete:
+            before, after = (self._texts(log.kind, raws, record.stream) for raws in (hit.before, hit.following))
         for match in self._confirmer.confirm(record.text, numbers, before, after):
             stream = record if record.stream else record._replace(stream=log.stream)
             self._collector.add(match, stream, log.source, hit.offset, log.origin)

@@ -1552,6 +1552,7 @@ TOKENS: list[dict[str, Any]] = [
         "pattern": r"(?i:password|identified\s{1,3}(?:with\s{1,3}[\w'\"]{1,40}\s{1,3})?(?:by|as|using))(?:\s{1,3}|\s{0,3}\(\s{0,3})'(?P<secret>(?:[^'\s]|''){6,200})'",
         "judge": "password",
         "end": "",
+        "anchor": r"(?i)(?:password[ (+\\%nrtu0-9]{1,16}|identified[^\n]{4,90})(?:'|\\u0027|%27)",
         "docs": "https://www.postgresql.org/docs/current/sql-alterrole.html",
         "examples": [
             "ALTER ROLE app WITH PASSWORD 'Zq9<alnum:12>'",
