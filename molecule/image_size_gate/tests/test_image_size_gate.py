@@ -93,7 +93,7 @@ def test_waste_is_what_a_plain_sum_over_docker_save_says(host, gate, tmp_path):
 def test_leftovers_secrets_and_root_are_named_and_no_value_shows(gate):
     result = gate(images=["local/gate-leaky"])
     (image,) = result["images"]
-    assert statuses(result)["image_secrets.gate-leaky"] == "fail"
+    assert statuses(result)["image_secret_names.gate-leaky"] == "fail"
     assert statuses(result)["image_root.gate-leaky"] == "warn"
     assert {(item["name"], item["place"]) for item in image["secrets"]} == {
         ("APP_SECRET", "ENV"),

@@ -17,6 +17,8 @@ from .survey import Survey
 CHECKS = ("size", "growth", "layers", "wasted", "secrets", "root")
 DEFAULT_FAIL_ON = ("size", "growth", "layers", "wasted", "secrets")
 _LINES = 5
+# The gate `image_secrets` of a release looks at values; this one goes by names.
+_IDS = {"secrets": "secret_names"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class _Judge:
     ) -> GateResult:
         status: Status = "pass" if good else ("fail" if check in self.fail_on else "warn")
         return gate_result(
-            f"image_{check}.{self.name}",
+            f"image_{_IDS.get(check, check)}.{self.name}",
             title,
             status,
             measured=measured,
@@ -92,7 +94,7 @@ def _size(judges: _Judge, limit: int) -> GateResult:
         evidence += [
             f"largest directory: {format_size(size)} {path}" for size, path in report.survey.largest_directories[:1]
         ]
-        advice = [*advice[: _LINES - 1], _reach(report, over)]
+        advice = [*(advice[: _LINES - 1] if report.advice else []), _reach(report, over)]
     title = f"Size of image {judges.name}"
     return judges.result("size", title, over <= 0, measured, shown, evidence, advice)
 
@@ -100,6 +102,11 @@ def _size(judges: _Judge, limit: int) -> GateResult:
 def _reach(report: ImageReport, over: int) -> str:
     """Whether all advice together makes up for the bytes over the limit; what it saves may overlap."""
     saved = sum(item["saves"] for item in report.advice)
+    if not saved:
+        return (
+            f"its files hold nothing to leave out: {format_size(over)} of what the image is made of must go, the largest"
+            " directories first, or the limit become larger"
+        )
     if saved >= over:
         return f"all of this advice together saves at most {format_size(saved)}; the limit needs {format_size(over)}"
     return (

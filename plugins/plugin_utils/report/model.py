@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -23,6 +23,9 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Secrets", ("secret", "log_secret", "log.")),
     ("Other", ("",)),
 )
+
+# What a check's id begins with, and what it began with in reports before 0.2.
+_FORMERLY = {"image_secret_names.": "image_secrets."}
 
 # Control characters would let a server's answer move the reader's cursor.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -129,12 +132,25 @@ def waive(results: list[GateResult], waivers: Mapping[str, str]) -> tuple[list[G
     waived: list[str] = []
     judged = [result.copy() for result in results]
     for result in judged:
-        reasons = [reason for pattern, reason in waivers.items() if fnmatchcase(result["id"], pattern)]
+        reasons = [
+            f"{reason}{hint}"
+            for pattern, reason in waivers.items()
+            for hint, id in _names(result["id"])
+            if fnmatchcase(id, pattern)
+        ]
         if result["status"] == "fail" and reasons:
             waived.append(result["id"])
             result["status"] = "warn"
             result["evidence"] = [f"accepted: {reasons[0]}", *result["evidence"]]
     return judged, tuple(waived)
+
+
+def _names(id: str) -> Iterator[tuple[str, str]]:
+    """The names by which a waiver may call a check, each with what to say of it."""
+    yield "", id
+    for now, before in _FORMERLY.items():
+        if id.startswith(now):
+            yield f" (the waiver names it as it was called before; it is {id} now)", before + id.removeprefix(now)
 
 
 def line_of(text: str) -> str:

@@ -56,7 +56,11 @@ def test_an_archive_is_judged_from_end_to_end(tmp_path):
     path = tmp_path / "app.tar"
     path.write_bytes(docker_archive(LAYERS))
     outcome = run({**OPTIONS, "archive": str(path), "max_size": "999B"})
-    assert [result["id"] for result in outcome.results] == ["image_size.app", "image_secrets.app", "image_root.app"]
+    assert [result["id"] for result in outcome.results] == [
+        "image_size.app",
+        "image_secret_names.app",
+        "image_root.app",
+    ]
     assert outcome.results[0]["status"] == "fail"
     assert (outcome.images[0]["size"], outcome.images[0]["limit"]) == (1000, 999)
 

@@ -68,7 +68,7 @@ def test_what_does_not_fail_the_play_warns():
 
 def test_secrets_fail_without_a_limit():
     env = ["APP_SECRET=hunter2-synthetic"]
-    assert statuses({}, env=env)["image_secrets.app"] == "fail"
+    assert statuses({}, env=env)["image_secret_names.app"] == "fail"
     assert "hunter2" not in repr(judge("app", report(env=env), parse_limits({}), None, ()))
 
 
@@ -80,7 +80,7 @@ NODE = [tar([(f"app/node_modules/{name}/index.js", name.encode() * 3000) for nam
     [
         (LAYERS, 400, "together saves at most 600 B; the limit needs 600 B"),
         (LAYERS, 399, "together saves at most 600 B of the 601 B that the limit needs"),
-        (NODE, 5000, "together saves at most 0 B of the 4.9 kB that the limit needs"),
+        (NODE, 5000, "its files hold nothing to leave out: 4.9 kB of what the image is made of must go"),
     ],
 )
 def test_advice_says_whether_it_reaches_the_limit(layers, limit, says):

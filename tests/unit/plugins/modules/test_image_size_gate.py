@@ -41,7 +41,7 @@ def test_a_failed_gate_fails_the_task_and_still_returns_all(run, archive):
     assert code == 1
     assert result["failed"]
     assert result["msg"].startswith("image_size.app: 1.0 kB, limit 999 B")
-    assert "image_secrets.app: 1, limit 0; pass secrets while building" in result["msg"]
+    assert "image_secret_names.app: 1, limit 0; pass secrets while building" in result["msg"]
     assert result["images"][0]["size"] == 1000
     assert "hunter2" not in json.dumps(result)
 

@@ -182,6 +182,14 @@ def test_a_waived_failure_is_a_warning_with_its_reason():
     assert judged["container.worker"]["status"] == "fail"
 
 
+def test_a_waiver_by_the_name_that_a_check_had_before_holds_and_is_told_so():
+    results = [gate_result("image_secret_names.app", "No secret", "fail")]
+    judged, waived = waive(results, {"image_secrets.app": "a name only"})
+    assert waived == ("image_secret_names.app",)
+    assert judged[0]["status"] == "warn"
+    assert "it is image_secret_names.app now" in judged[0]["evidence"][0]
+
+
 def test_a_waiver_needs_a_reason():
     with pytest.raises(UserError, match=r"waivers: site\.\* has no reason"):
         waive([], {"site.*": " "})
