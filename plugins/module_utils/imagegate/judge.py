@@ -104,8 +104,8 @@ def _reach(report: ImageReport, over: int) -> str:
     saved = sum(item["saves"] for item in report.advice)
     if not saved:
         return (
-            f"its files hold nothing to leave out: {format_size(over)} of what the image is made of must go, the largest"
-            " directories first, or the limit become larger"
+            f"its files hold nothing to leave out: {format_size(over)} of what the image is made of must go, the"
+            " largest directories first, or the limit become larger"
         )
     if saved >= over:
         return f"all of this advice together saves at most {format_size(saved)}; the limit needs {format_size(over)}"
