@@ -1547,6 +1547,13 @@ TOKENS: list[dict[str, Any]] = [
         "examples": ["vercel_blob_rw_<alnum:16>_<alnum:30>"],
     },
     {
+        "id": "packagist-token",
+        "title": "Private Packagist token",
+        "pattern": "packagist_[ou][ru]t_[0-9a-f]{68}",
+        "docs": "https://packagist.com/docs/composer-authentication",
+        "examples": ["packagist_ort_<hex:68>"],
+    },
+    {
         "id": "sql-password",
         "title": "Password in an SQL statement",
         "pattern": r"(?i:password|identified\s{1,3}(?:with\s{1,3}[\w'\"]{1,40}\s{1,3})?(?:by|as|using))(?:\s{1,3}|\s{0,3}\(\s{0,3})'(?P<secret>(?:[^'\s]|''){6,200})'",
