@@ -79,6 +79,29 @@ token_endpoint_auth_method=client_secret_basic
 authorization: Bearer {{access_token}}
 authorization_endpoint=https://idp.corp/authorize2
 x-amz-security-token;host;x-amz-date
+127.0.0.1 - - [27/Nov/2026:09:27:57 +0000] "GET /x1?token=&password= HTTP/1.1" 404 236
+given = target(port, authority, authorization="Basic dTpwYXNzd29yZA==")
+sshd[812]: debug1: userauth-request for user root service ssh-connection method password [preauth]
+sshd[812]: Accepted publickey for root from 127.0.0.1 port 40022 ssh2: ED25519 SHA256:7mKq2VtR9xWzB4cD1eF6gH8jL0nP3sU5vY+aZ/bXcTk
+mysql -h db -u root -p app < dump.sql
+[Note] mysqld: ready for connections. Version: '11.8.3-MariaDB'  socket: '/run/mysqld/mysqld.sock'
+GRANT USAGE ON *.* TO `app`@`%` IDENTIFIED BY PASSWORD <secret>
+ALTER USER app WITH PASSWORD '********'
+DETAIL:  Role "nobody" does not exist. Connection matched pg_hba.conf line 117: "local all all password"
+redis-cli -h cache -p 6379 --no-auth-warning ping
+# requirepass foobared is set by the operator
+docker login -u app --password-stdin registry.example.com
+machine learning model login page password reset flow
+kex_parse_kexinit: aes256-gcm@openssh.com,chacha20-poly1305@openssh.com [preauth]
+auth_method=AUTH PLAIN LOGIN, passdb driver: passwd-file
+Set-Cookie: sessionid=""; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/
+$2b$ hashes are made with cost 12
+npm http fetch GET 200 https://registry.npmjs.org/js-tokens/-/js-tokens-4.0.0.tgz 38ms (cache miss)
+integrity sha512-RdJUflcE3cUzKiMqQgsCu06FPu9UdIJO0beYbPhHN4k6apgJtifcoCtT9bcxOpYBtpD2kCM6Sbzg4CausW/PKQ==
+Successfully installed certbot-5.1.0 python-secrets-2.1 tokenize-rt-6.2.0
+[acme] JWS payload: {"protected": "eyJhbGciOiAiUlMyNTYifQ", "signature": "", "payload": ""}
+#12 [build 3/7] RUN --mount=type=secret,id=npm_token,target=/run/secrets/npm_token npm ci
+systemd[1]: Started systemd-ask-password-console.path - Dispatch Password Requests to Console Directory Watch.
 """.strip().splitlines()
 
 
