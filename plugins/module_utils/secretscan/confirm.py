@@ -186,9 +186,17 @@ def _names(text: str, word: str) -> Iterator[tuple[str, int]]:
         after = place + len(word)
         tail = TAIL.match(text, after) if len(word) > _SHORT_WORD or _begins_part(text, place) else None
         if tail:
-            if not _is_reference(text, place, tail):
-                yield tail["rest"], tail.end()
             after = tail.end()
+            again = text[place:after]
+            if not text.startswith(again, after):
+                if not _is_reference(text, place, tail):
+                    yield tail["rest"], after
+            else:
+                # Only the last of a name's repetitions has a value.
+                while text.startswith(again * 64, after):
+                    after += 64 * len(again)
+                while text.startswith(again * 2, after):
+                    after += len(again)
         place = lower.find(word, after)
 
 

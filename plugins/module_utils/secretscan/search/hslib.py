@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...errors import PatternRefusedError
+from .plan import RUN
 
 CASELESS = 1
 DOTALL = 2
@@ -120,14 +121,25 @@ class Searcher:
         if library.hs_alloc_scratch(database.handle, ctypes.byref(self._scratch)) != _SUCCESS:
             raise MemoryError("libhs cannot allocate its scratch space")
         self._hits: list[tuple[int, int]] = []
-        hits, append = self._hits, self._hits.append
-        self._on_match = _ON_MATCH(
-            lambda number, _start, end, _flags, _context: append((end, number)) or len(hits) == most
-        )
+        # By number: where the last hit was, and the last one kept.
+        self._last: dict[int, tuple[int, int]] = {}
+        hits, append, last = self._hits, self._hits.append, self._last
+
+        def on_match(number: int, _start: int, end: int, _flags: int, _context: object) -> bool:
+            before, kept = last.get(number, (-1, -1))
+            if before == end - 1 and end - kept < RUN:
+                last[number] = (end, kept)
+                return False
+            last[number] = (end, end)
+            append((end, number))
+            return len(hits) == most
+
+        self._on_match = _ON_MATCH(on_match)
 
     def search(self, text: int | bytes, length: int) -> list[tuple[int, int]]:
         """The hits in a text, or at an address, as (end, number); the list is the next search's as well."""
         self._hits.clear()
+        self._last.clear()
         status = self._library.hs_scan(self._database.handle, text, length, 0, self._scratch, self._on_match, None)
         if status not in (_SUCCESS, _STOPPED):
             raise RuntimeError(f"libhs stopped with status {status}")

@@ -23,6 +23,9 @@ KEYWORD = 20_000
 MAYBE = 50_000
 KNOWN = 100_000
 
+# Where a pattern ends at one byte after another, a hit at so many bytes is enough to find every record and window.
+RUN = 1024
+
 KEYWORDS = ("password", "secret", "token")
 
 # A name, the rest of it, what assigns, and five characters of a value or of the escape before it (u003e). Without

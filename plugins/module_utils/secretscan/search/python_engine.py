@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from .plan import KEYWORD, KNOWN, Hit, Plan
+from .plan import KEYWORD, KNOWN, RUN, Hit, Plan
 
 # A number, the pattern to try, and whether it begins where the literal stands.
 _Targets = list[tuple[int, "re.Pattern[bytes] | None", bool]]
@@ -71,6 +71,23 @@ class PythonEngine:
         return _WordSearcher(self.probes)
 
 
+class _Hits:
+    """Hits, of which one at every byte of a run counts as one, in a long run as one at so many bytes."""
+
+    def __init__(self) -> None:
+        self.kept: set[Hit] = set()
+        self._last: dict[int, tuple[int, int]] = {}
+
+    def add(self, end: int, number: int) -> None:
+        """Keep a hit unless it goes on with the last one of its number."""
+        before, kept = self._last.get(number, (-1, -1))
+        if before == end - 1 and end - kept < RUN:
+            self._last[number] = (end, kept)
+        else:
+            self._last[number] = (end, end)
+            self.kept.add((end, number))
+
+
 class _WordSearcher:
     def __init__(self, probes: list[_Probe]) -> None:
         self._always = [probe for probe in probes if not probe.piece]
@@ -87,23 +104,24 @@ class _WordSearcher:
         """Hits as (end, number), in the order of their ends."""
         data = bytes(memoryview(block)[:length])
         lower = data.lower()
-        hits: set[Hit] = set()
+        hits = _Hits()
         done: set[tuple[int, int]] = set()
         for start, end in _stretches(data):
             for probe, place in self._places(data, lower, start, end):
                 for number, pattern, leading in probe.targets:
                     if pattern is None:
-                        hits.add((place + len(probe.text), number))
+                        hits.add(place + len(probe.text), number)
                     elif leading:
                         match = pattern.match(data, place, place + _REACH)
                         if match:
-                            hits.add((match.end(), number))
+                            hits.add(match.end(), number)
                     else:
                         first, last = _surroundings(data, place)
                         if (number, first) not in done:
                             done.add((number, first))
-                            hits.update((match.end(), number) for match in pattern.finditer(data, first, last))
-        return sorted(hits)
+                            for match in pattern.finditer(data, first, last):
+                                hits.add(match.end(), number)
+        return sorted(hits.kept)
 
     def look_closer(self, texts: list[bytes]) -> list[set[int]]:
         """Never needed: what search() finds has been looked at closely."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,27 @@ def test_time_grows_with_the_length_of_a_record_and_no_faster(way: str, tmp_path
             seconds(piece, 1000)
             # What a scan costs before its first byte is in both.
             assert seconds(piece, 64_000) < 8 * seconds(piece, 16_000) + 0.5, piece
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_of_one_character_takes_little_memory_and_hides_nothing(way: str) -> None:
+    text = "A" * 200_000 + " dop_v1_" + "0123456789abcdef" * 4
+    with going(way) as engine:
+        run(Options(texts={"log": "first"}, cache="", engine=engine))
+        tracemalloc.start()
+        report = run(Options(texts={"log": text}, secrets={"A": "AAAABBBBAAAA"}, cache="", engine=engine))
+        _now, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert [finding.rule for finding in report.findings] == ["digitalocean-pat"]
+    assert peak < 24 << 20
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_last_of_a_names_repetitions_has_the_value(way: str) -> None:
+    with going(way) as engine:
+        for count in (1, 2, 3, 70, 200):
+            report = run(Options(texts={"log": "token:" * count + "Zq9xT4bV7mKw2"}, cache="", engine=engine))
+            assert [finding.secret for finding in report.findings] == ["Zq9xT4bV7mKw2"], count
 
 
 LEAKS = (
