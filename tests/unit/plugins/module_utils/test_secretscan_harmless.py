@@ -224,6 +224,15 @@ def test_a_private_key_is_found_however_a_log_gives_it(way: str, tmp_path: Path)
     assert turns == ["private-key"]
 
 
+def test_a_line_that_only_speaks_of_a_key_takes_no_other_line_for_it(tmp_path: Path) -> None:
+    lines = ["the file lacks -----BEGIN PRIVATE KEY-----, is it a certificate?"]
+    lines += [f"digest of layer {place} is sha256:{'0123456789abcdef' * 4}" for place in range(9)]
+    for name, log in {"a.log": lines, "b.log": [*_PEM, *_PEM]}.items():
+        (tmp_path / name).write_text("\n".join(log) + "\n")
+    report = run(Options(paths=[f"{tmp_path}/*.log"], cache="", engine="python"))
+    assert [(Path(f.source).name, f.rule, f.count) for f in report.findings] == [("b.log", "private-key", 2)]
+
+
 SESSIONS = (
     "Cookie: PHPSESSID=3k9vq0d7l1m2n8c4b5a6s7d8f9",
     "Set-Cookie: JSESSIONID=0A1B2C3D4E5F60718293A4B5C6D7E8F9; Path=/; HttpOnly",
