@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..stack import Build, Hook, Service, Stack
+from ..errors import UserError
+from ..stack import Build, Hook, Service, Stack, Volume
 from ..stack.compose import compose_text, data_compose, release_compose
 
 Compose = dict[str, Any]
@@ -19,6 +20,12 @@ def render_stack(stack: Stack) -> str:
     Secrets are references to the service's environment in Dokploy; routes become domains, not labels. Networks are
     Dokploy's to add: on a shared one, a service would answer to its plain name for every stack.
     """
+    for service in stack.services.values():
+        if service.files:
+            raise UserError(
+                f"stack_services.{service.name}.files: on a Dokploy server there is no place for them; bring them in"
+                " the image, or under Advanced, Volumes of the service there."
+            )
     images = {name: service.image for name, service in stack.services.items()}
     services: Compose = {
         **data_compose(stack, images, start_interval=False)["services"],
@@ -28,9 +35,9 @@ def render_stack(stack: Stack) -> str:
         services[name] = _fit(stack, service, services[name])
     services |= _hooks(stack, services)
     compose: Compose = {"services": services}
-    volumes = sorted({v.source for s in stack.services.values() for v in s.volumes if v.named})
+    volumes = {v.source: _volume(v) for s in stack.services.values() for v in s.volumes if v.named}
     if volumes:
-        compose["volumes"] = {volume: {} for volume in volumes}
+        compose["volumes"] = dict(sorted(volumes.items()))
     secrets = _secrets(stack)
     if secrets:
         compose["secrets"] = secrets
@@ -54,6 +61,8 @@ def _fit(stack: Stack, service: Service, rendered: Compose) -> Compose:
         fitted["secrets"] = files
         # Compose copies a secret from the environment into the container, which a read-only root does not take.
         fitted.pop("read_only", None)
+    if service.aliases:
+        fitted["networks"] = {"default": {"aliases": list(service.aliases)}}
     needs = _dependencies(stack, service)
     if needs:
         fitted["depends_on"] = needs
@@ -97,19 +106,26 @@ def _secrets(stack: Stack) -> Compose:
     return secrets
 
 
+def _volume(volume: Volume) -> Compose:
+    options = {key: value.replace("$", "$$") for key, value in volume.driver_opts.items()}
+    form = {"name": volume.name, "external": volume.external, "driver": volume.driver, "driver_opts": options}
+    return {key: value for key, value in form.items() if value}
+
+
 def _dependencies(stack: Stack, service: Service) -> Compose:
     if service.stateful:
-        return {}
+        return {name: _started(stack.services[name], word) for name, word in service.depends_on.items()}
     needs = {s.name: _started(s) for s in stack.stateful}
     if stack.pre_release:
         needs["pre-release"] = {"condition": "service_completed_successfully"}
-    if service.role == "worker":
-        needs |= {s.name: _started(s) for s in stack.web}
-    return needs
+    return needs | {name: _started(stack.services[name], word) for name, word in stack.needs(service).items()}
 
 
-def _started(service: Service) -> Compose:
-    return {"condition": "service_healthy" if service.health else "service_started"}
+def _started(service: Service, word: str = "healthy") -> Compose:
+    if word == "completed":
+        return {"condition": "service_completed_successfully"}
+    known = service.health and not service.health.none
+    return {"condition": "service_healthy" if word == "healthy" and known else "service_started"}
 
 
 def _hooks(stack: Stack, services: Compose) -> Compose:
@@ -137,7 +153,13 @@ def _hook(hook: Hook, services: Compose, after: Iterable[Service]) -> Compose:
 def stack_domains(stack: Stack) -> list[dict[str, Any]]:
     """What a stack's routes are as domains: each of its host names with each path."""
     return [
-        {"host": host, "path": route.path, "service": route.service, "port": stack.services[route.service].port}
-        for host in stack.domains
+        {
+            "host": host,
+            "path": route.path,
+            "service": route.service,
+            "port": route.port or stack.services[route.service].port,
+        }
+        for host in dict.fromkeys((*stack.domains, *(r.host for r in stack.routes if r.host)))
         for route in stack.routes
+        if (route.host == host if route.host else host in stack.domains)
     ]

@@ -164,7 +164,7 @@ def _way_back_serves(run: Run, journal: Journal, error: StepError | None) -> Non
         # The names are taken by the target's containers.
         run.engine.remove(target)
     else:
-        run.engine.stop(target, [s.name for s in run.stack.workers if s.order == "stop_first"])
+        run.engine.stop(target, [s.name for s in run.stack.running if s.stops_first])
     restore(run, old)
     if at != old.colour:
         point_edge(run, old)
@@ -206,7 +206,7 @@ def _start(run: Run, journal: Journal, project: Project) -> dict[str, int]:
 
 def _hand_over(run: Run, journal: Journal, services: Sequence[Service]) -> None:
     """Workers of which there may be one only stop before their successors start."""
-    first = [s.name for s in services if s.role == "worker" and s.order == "stop_first"]
+    first = [s.name for s in services if s.stops_first]
     if first and journal.beside:
         run.engine.stop(run.project(journal.beside).name, first)
 

@@ -128,7 +128,7 @@ def volumes_of(run: Run) -> list[Volume]:
 
 
 def _archive(run: Run, volume: Volume, target: Path) -> None:
-    source = run.engine.volume_path(run.stack.volume(volume.source))
+    source = run.engine.volume_path(run.stack.volume(volume))
     if not source:
         return
     holders = [s.name for s in run.stack.stateful if _is_database(s) and volume.source in {v.source for v in s.volumes}]

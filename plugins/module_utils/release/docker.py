@@ -18,7 +18,7 @@ from typing import Any
 
 from ..errors import EngineError, TooLongError
 from ..stack import Build
-from ..stack.compose import HAS_A_CLIENT
+from ..stack.compose_runtime import HAS_A_CLIENT
 from .engine import Image, Project
 from .questions import Questions
 

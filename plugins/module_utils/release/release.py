@@ -208,7 +208,7 @@ def _volumes(run: Run, service: Service) -> None:
     for volume in service.volumes:
         if volume.named:
             owner = volume.uid if volume.uid is not None else (int(user) if user.isdigit() else None)
-            run.engine.ensure_volume(run.stack.volume(volume.source), owner)
+            run.engine.ensure_volume(run.stack.volume(volume), owner)
 
 
 def _write(run: Run, target: Deployed, rendered: Rendered, found: Mapping[str, Image]) -> None:

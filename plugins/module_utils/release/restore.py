@@ -179,7 +179,7 @@ def _as_noted(value: Any) -> dict[str, Any]:
 
 
 def _directory(run: Run, volume: Volume) -> Path | None:
-    return run.engine.volume_path(run.stack.volume(volume.source))
+    return run.engine.volume_path(run.stack.volume(volume))
 
 
 def _beside(source: Path) -> tuple[Path, Path]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 from ..errors import UserError
@@ -29,3 +30,12 @@ def host_name(value: str, where: str) -> str:
             f"{where}: {value!r} is not a domain name; write one such as crm.example.com, without https://{form}."
         )
     return name
+
+
+def is_address(value: str) -> bool:
+    """Whether this is an IP address."""
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True

@@ -4,103 +4,19 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Any, Literal
+
+from .parts import Build, File, Health, Limits, Port, Secret, Volume
 
 # Colour and service follow in a DNS label of at most 63 characters.
 STACK_NAME = r"[a-z][a-z0-9-]{0,28}[a-z0-9]"
 Strategy = Literal["blue_green", "recreate"]
 Colour = Literal["blue", "green"]
-Role = Literal["web", "worker"]
-
-# As Docker reads sizes of memory: every unit is binary, whatever it is called.
-MEMORY = r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?(?:([kKmMgGtT])(?:i?[bB])?|[bB])?"
+Role = Literal["web", "internal", "worker", "job"]
+Condition = Literal["started", "healthy", "completed"]
 
 COLOURS: tuple[Colour, ...] = ("blue", "green")
-
-
-@dataclass(frozen=True)
-class Build:
-    """Where an image is built from: a directory on the server, or a Git repository."""
-
-    context: str = ""
-    git: str = ""
-    ref: str = ""
-    key: str = ""
-    """Name of the stack secret that is the SSH key for `git`."""
-    known_hosts: str = ""
-    """Lines of SSH's known_hosts for `git`; the server's own where empty."""
-    dockerfile: str = "Dockerfile"
-    target: str = ""
-    args: dict[str, str] = field(default_factory=dict)
-    secrets: dict[str, str] = field(default_factory=dict)
-    """BuildKit secret id → name of a stack secret, or absolute path of a file on the server."""
-    write_dockerignore: bool = False
-
-
-@dataclass(frozen=True)
-class Health:
-    """How to tell that a service works: an HTTP path on its port, or a command in the container."""
-
-    path: str = ""
-    command: tuple[str, ...] = ()
-    expect: str = ""
-    """Text that the answer's body must hold: status 200 alone proves little."""
-    interval: float = 5
-    timeout: float = 5
-    retries: int = 5
-    start_period: float = 60
-
-
-@dataclass(frozen=True)
-class Secret:
-    """A secret as one service takes it: an environment variable, or a file whose path is in one."""
-
-    name: str
-    kind: Literal["env", "file"] = "env"
-    env: str = ""
-    """The variable: by default the name, for a file the name with `_FILE`."""
-    uid: int | None = None
-    """Who may read the file, where that is neither the service's nor the image's user."""
-
-    @property
-    def variable(self) -> str:
-        return self.env or (f"{self.name}_FILE" if self.kind == "file" else self.name)
-
-    @property
-    def mount(self) -> str:
-        return f"/run/secrets/{self.name}"
-
-
-@dataclass(frozen=True)
-class Volume:
-    """A named volume of the stack, or an absolute path of the server."""
-
-    source: str
-    path: str
-    read_only: bool = False
-    backup: bool = True
-    uid: int | None = None
-
-    @property
-    def named(self) -> bool:
-        return not self.source.startswith("/")
-
-
-@dataclass(frozen=True)
-class Limits:
-    memory: str = ""
-    cpus: float | None = None
-    pids: int | None = None
-
-    @property
-    def memory_bytes(self) -> int:
-        """As the engine counts: its units are binary."""
-        if not self.memory:
-            return 0
-        number, unit = cast("re.Match[str]", re.fullmatch(MEMORY, self.memory)).groups()
-        return int(float(number) * 1024 ** "bkmgt".find((unit or "b").lower()))
 
 
 @dataclass(frozen=True)
@@ -112,26 +28,41 @@ class Service:
     role: Role = "worker"
     stateful: bool = False
     port: int | None = None
+    publish: tuple[Port, ...] = ()
+    replicas: int = 1
     health: Health | None = None
+    depends_on: dict[str, Condition] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    """Further names by which its siblings know it."""
     env: dict[str, str] = field(default_factory=dict)
     secrets: tuple[Secret, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    files: tuple[File, ...] = ()
     tmpfs: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
     user: str = ""
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     read_only: bool = False
     cap_drop: tuple[str, ...] = ("ALL",)
     cap_add: tuple[str, ...] = ()
+    runtime: dict[str, Any] = field(default_factory=dict)
+    """Keys of Compose that reach it as they are."""
     stop_grace: float = 30
-    order: Literal["overlap", "stop_first"] = "overlap"
+    timeout: float = 3600
+    """Seconds in which a job has to end."""
+    order: Literal["", "overlap", "stop_first"] = ""
     max_size: str = ""
     """Limit of the image's size, such as `500MB`; empty for none."""
     fail_on_log: tuple[str, ...] = ()
     """Patterns that fail a release when the new containers log them before the switch."""
     backup: Literal["", "postgres"] = ""
     """How this service's data is dumped."""
+
+    @property
+    def stops_first(self) -> bool:
+        """Whether the old one ends before the new one starts."""
+        return self.order == "stop_first"
 
 
 @dataclass(frozen=True)
@@ -140,12 +71,21 @@ class Route:
 
     path: str
     service: str
+    host: str = ""
+    """The name that it belongs to; empty for the stack's domain and its aliases."""
+    port: int | None = None
+    """Where the service answers it, if that is not the service's own port."""
     rate_limit: str = ""
     burst: int = 0
     body_size: str = ""
     timeout: float = 60
     stream: bool = False
     """Server-sent events and other long answers: not buffered, not limited."""
+
+    @property
+    def upstream(self) -> str:
+        """Its key among the upstreams that the edge is told."""
+        return f"{self.service}:{self.port}" if self.port else self.service
 
 
 @dataclass(frozen=True)
@@ -187,8 +127,13 @@ class Stack:
 
     @property
     def released(self) -> tuple[Service, ...]:
-        """The services that a release replaces."""
+        """The services that a release replaces, and its jobs."""
         return tuple(s for s in self.services.values() if not s.stateful)
+
+    @property
+    def running(self) -> tuple[Service, ...]:
+        """The services of a release that stay up."""
+        return tuple(s for s in self.released if s.role != "job")
 
     @property
     def web(self) -> tuple[Service, ...]:
@@ -226,20 +171,37 @@ class Stack:
         """The Compose project of a release of this colour."""
         return colour_project(self.name, colour)
 
-    def volume(self, source: str) -> str:
+    def volume(self, volume: Volume) -> str:
         """A named volume, as the engine knows it."""
-        return f"{self.name}_{source}"
+        return volume.name or f"{self.name}_{volume.source}"
 
     def container(self, service: Service, colour: str = "${COLOUR}") -> str:
-        """The name of a service's container; the colour may be left to Compose to fill in."""
-        if service.stateful or self.strategy == "recreate":
+        """The name of a service's container, or what all its containers answer to where there are several.
+
+        The colour may be left to Compose to fill in.
+        """
+        if service.replicas == 1 and (service.stateful or self.strategy == "recreate"):
             return f"{self.name}-{service.name}"
-        return f"{self.name}-{colour}-{service.name}"
+        return self.alias(colour, service.name)
 
     def alias(self, colour: str, service: str) -> str:
         """The DNS name of a web service on the edge network."""
         return f"{self.name}-{colour}-{service}"
 
     def upstreams(self, colour: str) -> dict[str, list[str]]:
-        """What the edge sends each web service's requests to when this colour serves."""
-        return {s.name: [f"{self.alias(colour, s.name)}:{s.port}"] for s in self.web}
+        """What the edge sends requests to when this colour serves, by service, or by service and port of a route."""
+        ports = {s.name: s.port for s in self.web if s.port}
+        ports |= {r.upstream: r.port for r in self.routes if r.port}
+        return {key: [f"{self.alias(colour, key.partition(':')[0])}:{port}"] for key, port in ports.items()}
+
+    def host(self, service: Service) -> str:
+        """The site's name by which a service is asked; empty where the stack has no domain."""
+        return next((r.host for r in self.routes if r.service == service.name), "") or self.domain
+
+    def needs(self, service: Service) -> dict[str, Condition]:
+        """What must be there before a service of the release starts: its own word, else web services before workers."""
+        if service.depends_on or service.stateful or service.role != "worker":
+            return service.depends_on
+        if any(service.name in other.depends_on for other in self.released):
+            return {}
+        return {s.name: "healthy" for s in self.web}

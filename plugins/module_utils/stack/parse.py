@@ -14,6 +14,7 @@ from .fields import Fields
 from .hostname import host_name
 from .model import STACK_NAME, Hook, Route, Service, Stack, Strategy
 from .parse_service import SERVICE_NAME, parse_service
+from .parse_whole import check_whole
 
 STACK_KEYS = (
     "name",
@@ -64,7 +65,10 @@ def _stack(fields: Fields, mistakes: list[str]) -> Stack:
         pre_release=get(lambda: _hook(fields, "pre_release", services), None),
         post_release=get(lambda: _hook(fields, "post_release", services), None),
     )
-    get(lambda: _refuse_duplicate_paths(stack.routes), None)
+    get(lambda: _refuse_duplicate_paths(stack), None)
+    # What a service that could not be read means to others is not known.
+    if not any(mistake.startswith("stack_services") for mistake in mistakes):
+        mistakes += check_whole(stack)
     return stack
 
 
@@ -86,15 +90,16 @@ def _services(fields: Fields, mistakes: list[str]) -> dict[str, Service]:
     for name in described:
         if not re.fullmatch(SERVICE_NAME, str(name)):
             mistakes.append(f"stack_services.{name}: a service's name is 1 to 24 lower-case letters, digits, dashes.")
-    routed = {str(r.get("service")) for r in fields.items("routes") if isinstance(r, Mapping)}
+    routes = [r for r in fields.items("routes") if isinstance(r, Mapping)]
     services = {}
     for name, value in described.items():
         # A service that is no mapping at all still has a name that routes may use.
+        ports = [r.get("port") for r in routes if str(r.get("service")) == str(name)]
         services[str(name)] = fields.attempt(
-            partial(parse_service, str(name), value, str(name) in routed, mistakes), Service(str(name), role="web")
+            partial(parse_service, str(name), value, ports, mistakes), Service(str(name), role="web")
         )
-    if not any(not s.stateful for s in services.values()):
-        raise UserError("stack_services: every service is stateful; a release needs one that is not.")
+    if not any(not s.stateful and s.role != "job" for s in services.values()):
+        raise UserError("stack_services: every service is stateful or a job; a release needs one that is neither.")
     return services
 
 
@@ -111,7 +116,7 @@ def _known_service(value: Any, where: str, services: dict[str, Service]) -> str:
     return value
 
 
-ROUTE_KEYS = ("path", "service", "rate_limit", "burst", "body_size", "timeout", "stream")
+ROUTE_KEYS = ("path", "service", "host", "port", "rate_limit", "burst", "body_size", "timeout", "stream")
 
 
 def _route(value: Any, index: int, services: dict[str, Service]) -> Route:
@@ -130,9 +135,12 @@ def _route(value: Any, index: int, services: dict[str, Service]) -> Route:
         )
     if services[service].role != "web":
         raise UserError(f"{fields.path('service')}: {service!r} is no web service; give it role: web, port and health.")
+    host = fields.text("host")
     return Route(
         path=path,
         service=service,
+        host=host_name(host, fields.path("host")) if host else "",
+        port=fields.integer("port", None, 1, 65535),
         rate_limit=fields.text("rate_limit"),
         burst=fields.integer("burst", 0, 0, 100_000) or 0,
         body_size=fields.text("body_size"),
@@ -141,12 +149,15 @@ def _route(value: Any, index: int, services: dict[str, Service]) -> Route:
     )
 
 
-def _refuse_duplicate_paths(routes: tuple[Route, ...]) -> None:
-    seen: set[str] = set()
-    for index, route in enumerate(routes):
-        if route.path in seen:
-            raise UserError(f"stack_routes[{index}].path: {route.path!r} is routed twice; remove one.")
-        seen.add(route.path)
+def _refuse_duplicate_paths(stack: Stack) -> None:
+    seen: set[tuple[str, str]] = set()
+    for index, route in enumerate(stack.routes):
+        # The domain by its own name is the same place as no host.
+        place = (route.host or stack.domain, route.path)
+        if place in seen:
+            at = f" at {route.host}" if route.host else ""
+            raise UserError(f"stack_routes[{index}].path: {route.path!r} is routed twice{at}; remove one.")
+        seen.add(place)
 
 
 def _hook(fields: Fields, name: str, services: dict[str, Service]) -> Hook | None:

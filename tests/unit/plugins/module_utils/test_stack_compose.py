@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Health
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import compose as render
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.compose_runtime import _probe
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
 
 DESCRIPTION: dict[str, Any] = {
@@ -103,10 +104,10 @@ def test_any_secret_goes_through_the_override_unchanged(value: str) -> None:
 
 
 def test_a_health_check_asks_as_the_edge_does() -> None:
-    test = render._probe(Health(path="/up"), 3000, "crm.example.com")[1]
+    test = _probe(Health(path="/up"), 3000, "crm.example.com")[1]
     assert test.startswith(
         "curl -fsS -o /dev/null -H 'Host: crm.example.com' -H 'X-Forwarded-Proto: https' 'http://127.0.0.1:3000/up'"
         " || wget -q -O /dev/null --header 'Host: crm.example.com' --header 'X-Forwarded-Proto: https'"
     )
     assert "python3 -c" in test
-    assert "'Host'" not in render._probe(Health(path="/up"), 3000, "")[1]
+    assert "'Host'" not in _probe(Health(path="/up"), 3000, "")[1]
