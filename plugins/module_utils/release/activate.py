@@ -16,12 +16,11 @@ stops what served; nothing after it undoes the target because of what could not 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..errors import EdgeError, StepError
 from ..results import GateResult
-from ..stack import Service
 from ..stack.directory import Deployed, Journal, Serving
 from . import files, passwords, warm
 from .checks import judge
@@ -29,6 +28,7 @@ from .engine import Project
 from .health import all_run, restarts, watch
 from .run import Run
 from .serving import point_edge, restore, stack_of, start_services
+from .start import hand_over, start
 
 Gates = Callable[[Run, Project], list[GateResult]]
 _ENGINE_RESTART = 60.0
@@ -58,11 +58,11 @@ def activate(
             warm.end(run)
             files.write_colour(project)
         before_start(project)
-        counts = restarts(run, project) if is_warm else _start(run, journal, project)
+        counts = restarts(run, project) if is_warm else start(run, journal, project)
         with run.step("gates"):
             results = gates(run, project)
             # A crash is a better word for it than what the gates saw of it.
-            watch(run, project, run.stack.web if is_warm else run.stack.released, 0, counts)
+            watch(run, project, run.stack.warm if is_warm else run.stack.running, 0, counts)
             judge(run, results)
         with run.step("switch"):
             point_edge(run, journal.target)
@@ -91,13 +91,13 @@ def _after_switch(run: Run, journal: Journal, counts: Mapping[str, int] | None =
     with run.step("hand_over"):
         # After the switch to a release that was kept warm, these rest yet.
         found = {c.service for c in run.engine.containers(project.name) if c.running}
-        resting = [service for service in run.stack.released if service.name not in found]
+        resting = [service for service in run.stack.running if service.name not in found]
         if resting:
-            _hand_over(run, journal, resting)
+            hand_over(run, journal, resting)
             counts = {**start_services(run, project, resting), **(counts or {})}
     with run.step("drain"):
         # What served beside the target ends its requests; a crash of the target just after its start shows here too.
-        watch(run, project, run.stack.released, run.stack.drain if journal.beside else 0, counts)
+        watch(run, project, run.stack.running, run.stack.drain if journal.beside else 0, counts)
     hook = run.stack.post_release
     if hook and journal.operation == "release":
         with run.step("post_release"):
@@ -182,35 +182,6 @@ def _edge_at(run: Run, journal: Journal, error: StepError | None) -> str | None:
         return journal.before.current.colour if journal.before.current else None
 
 
-def _start(run: Run, journal: Journal, project: Project) -> dict[str, int]:
-    """Web services, then workers; the restart counts of their containers as they were before."""
-    counts: dict[str, int] = {}
-    old = journal.before.current
-    if old and (run.stack.strategy == "recreate" or not journal.beside):
-        with run.step("stop_old"):
-            with contextlib.suppress(EdgeError):
-                point_edge(run, None)
-            run.engine.stop(run.project(old).name)
-    waves = [run.stack.web, run.stack.workers]
-    if journal.operation == "rollback":
-        # Both have worked together before: no need to wait for one with the other.
-        waves = [run.stack.released]
-    for services in waves:
-        if not services:
-            continue
-        with run.step("start" if services is waves[0] else "workers"):
-            _hand_over(run, journal, services)
-            counts = {**start_services(run, project, services), **counts}
-    return counts
-
-
-def _hand_over(run: Run, journal: Journal, services: Sequence[Service]) -> None:
-    """Workers of which there may be one only stop before their successors start."""
-    first = [s.name for s in services if s.stops_first]
-    if first and journal.beside:
-        run.engine.stop(run.project(journal.beside).name, first)
-
-
 def _way_back(journal: Journal) -> Deployed | None:
     if journal.before.current and journal.before.current.release != journal.target.release:
         return journal.before.current
@@ -242,7 +213,7 @@ def resume(run: Run) -> str:
     target = f"{journal.operation} of {journal.target.release}"
     as_then = replace(run, stack=stack_of(run, journal.target))
     # In the drain, a release that was kept warm may have no workers yet.
-    needed = {"drain": as_then.stack.web or as_then.stack.released, "finish": as_then.stack.released}
+    needed = {"drain": as_then.stack.warm or as_then.stack.running, "finish": as_then.stack.running}
     going_on = journal.phase in needed and all_run(run, run.project(journal.target), needed[journal.phase])
     if not going_on:
         undo(as_then, journal)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import StepError
@@ -13,7 +13,7 @@ from ..results import GateResult, gate_result
 from ..stack import Health, Service
 from . import dockerfile, imagechecks, preflight
 from .engine import Container, Image, Project
-from .health import answers
+from .health import answers, of_service
 from .run import Run
 
 Gate = Callable[..., list[GateResult]]
@@ -66,8 +66,11 @@ def image_gates(run: Run, images: Mapping[str, Image]) -> list[GateResult]:
 
 def release_gates(run: Run, project: Project) -> list[GateResult]:
     """The gates on the running release; requests go straight to its containers, past the edge."""
-    found = {c.service: c for c in run.engine.containers(project.name)}
-    return look(_RUNNING, run, found, {c.service: run.engine.logs(c.id, _LOG_LINES) for c in found.values()})
+    found = run.engine.containers(project.name)
+    logs: dict[str, str] = {}
+    for container in found:
+        logs[container.service] = logs.get(container.service, "") + run.engine.logs(container.id, _LOG_LINES)
+    return look(_RUNNING, run, found, logs)
 
 
 def smoke_gates(run: Run, project: Project) -> list[GateResult]:
@@ -124,19 +127,20 @@ def _image_secrets(run: Run, images: Mapping[str, Image]) -> list[GateResult]:
     return [imagechecks.secrets(run, s, images[s.name]) for s in run.stack.released]
 
 
-def _smoke(run: Run, found: Mapping[str, Container], logs: Mapping[str, str]) -> list[GateResult]:
+def _smoke(run: Run, found: Sequence[Container], logs: Mapping[str, str]) -> list[GateResult]:
     return [
-        smoke(s, s.health, found[s.name], run.stack.domain)
+        smoke(s, s.health, container, run.stack.host(s))
         for s in run.stack.web
-        if s.health and s.health.path and s.name in found
+        if s.health and s.health.path
+        for container in of_service(found, s)
     ]
 
 
-def _log_patterns(run: Run, found: Mapping[str, Container], logs: Mapping[str, str]) -> list[GateResult]:
+def _log_patterns(run: Run, found: Sequence[Container], logs: Mapping[str, str]) -> list[GateResult]:
     return [log_patterns(s, logs.get(s.name, "")) for s in run.stack.released if s.fail_on_log]
 
 
-def _log_secrets(run: Run, found: Mapping[str, Container], logs: Mapping[str, str]) -> list[GateResult]:
+def _log_secrets(run: Run, found: Sequence[Container], logs: Mapping[str, str]) -> list[GateResult]:
     result = imagechecks.leaks("log_secrets", run, logs)
     result["title"] = "No secret stands in the new containers' logs"
     return [result]

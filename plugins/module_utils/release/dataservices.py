@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import EngineError, StepError
 from ..stack.directory import read_description, write_description
-from . import files, passwords
+from . import carried, files, passwords
 from .dataversions import Database, database, reads
 from .engine import Image
 from .files import Rendered
@@ -91,6 +91,7 @@ def start(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:
         _put_back(run, former)
         raise
     shutil.rmtree(former)
+    carried.forget(directory / carried.DATA, _text(directory))
 
 
 def recover(run: Run) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from ..files import write_whole
 from ..stack import Service
 from ..stack import compose as render
+from . import carried
 from .engine import Image, Project
 from .run import Run
 
@@ -42,13 +43,15 @@ def keep_tag(run: Run, service: str, image: Image) -> str:
 def render_release(run: Run, images: Mapping[str, Image], start_interval: bool) -> Rendered:
     stack = run.stack
     references, mute = _references(run, images), _mute(run, stack.released, images)
-    compose = render.release_compose(stack, references, run.settings.edge_network, start_interval, mute)
+    mounts = carried.places(stack.released, carried.RELEASE)
+    compose = render.release_compose(stack, references, run.settings.edge_network, start_interval, mute, mounts)
     return _rendered(run, stack.released, compose)
 
 
 def render_data(run: Run, images: Mapping[str, Image], start_interval: bool) -> Rendered:
     mute = _mute(run, run.stack.stateful, images)
-    compose = render.data_compose(run.stack, _references(run, images), start_interval, mute)
+    mounts = carried.places(run.stack.stateful, carried.DATA)
+    compose = render.data_compose(run.stack, _references(run, images), start_interval, mute, mounts)
     return _rendered(run, run.stack.stateful, compose)
 
 
@@ -87,6 +90,7 @@ def write_project(
     write_whole(directory / "compose.yml", rendered.compose)
     write_whole(directory / "secrets.yml", rendered.override)
     for service in services:
+        carried.write(service, directory / (carried.DATA if service.stateful else carried.RELEASE))
         for secret in service.secrets:
             if secret.kind == "file":
                 place = directory / "secrets" / service.name

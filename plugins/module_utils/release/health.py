@@ -10,7 +10,8 @@ import re
 import socket
 import string
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -23,8 +24,9 @@ _POLL = 0.1
 _BODY = 65536
 # How programs say that the kernel refused them something.
 _FORBIDDEN = re.compile(r"operation not permitted|permission denied|\bE(?:PERM|ACCES)\b|cannot mkdir", re.IGNORECASE)
-# A service without a health check counts as up when it has stayed up for so long.
-_SETTLE = 2.0
+# A service without a health check counts as up when it has stayed up for so long; one that its description says to
+# have none gets longer, since nothing else tells.
+_SETTLE, _STAYS = 2.0, 5.0
 
 
 def deadline(service: Service) -> float:
@@ -56,8 +58,20 @@ def ready(service: Service, container: Container, up_for: float, host: str = "")
         return up_for >= _SETTLE
     if container.health == "healthy":
         return True
-    # The engine asks seldom, with a process for each question; where its question is a plain request, this is faster.
-    return bool(health.path and not health.command) and answers(service, health, container, host)[0]
+    if health.asked:
+        # The engine asks seldom, with a process for each question; where its question is a plain request, this is
+        # faster.
+        return bool(health.path and not health.command) and answers(service, health, container, host)[0]
+    # What the image says counts as well; where that is nothing, staying up does, and listening for what is routed.
+    return not container.health and up_for >= _STAYS and (service.role != "web" or _listens(service, container))
+
+
+def _listens(service: Service, container: Container) -> bool:
+    try:
+        socket.create_connection((container.address, service.port or 0), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 class _Hurried(socket.socket):
@@ -121,17 +135,14 @@ def wait_healthy(run: Run, project: Project, services: Sequence[Service], before
     waiting = list(services)
     while waiting:
         elapsed = run.clock() - begin
-        found = {c.service: c for c in run.engine.containers(project.name)}
+        found = run.engine.containers(project.name)
         for service in list(waiting):
-            container = found.get(service.name)
-            cause = trouble(service, container, before.get(container.id, 0) if container else 0)
-            if not cause and elapsed > deadline(service):
+            _refuse_trouble(run, service, found, before)
+            slow = [c for c in of_service(found, service) if not ready(service, c, elapsed, run.stack.host(service))]
+            if slow and elapsed > deadline(service):
                 cause = f"service {service.name} was not healthy after {deadline(service):.0f} s"
-            if cause or container is None:
-                cause += _last_answer(run, service, container)
-                said = _last_words(run, container)
-                raise StepError(cause, said, _advice(service, said))
-            if ready(service, container, elapsed, run.stack.domain):
+                raise _failed(run, service, slow[0], cause)
+            if not slow:
                 waiting.remove(service)
         if waiting:
             run.sleep(_POLL)
@@ -152,17 +163,31 @@ def watch(
     if before is None:
         before = restarts(run, project)
     while True:
-        found = {c.service: c for c in run.engine.containers(project.name)}
+        found = run.engine.containers(project.name)
         for service in services:
-            container = found.get(service.name)
-            cause = trouble(service, container, before.get(container.id, 0) if container else 0)
-            if cause:
-                cause += _last_answer(run, service, container)
-                raise StepError(cause, _last_words(run, container))
+            _refuse_trouble(run, service, found, before)
         left = end - run.clock()
         if left <= 0:
             return
         run.sleep(min(1.0, left))
+
+
+def of_service(found: Iterable[Container], service: Service) -> list[Container]:
+    """The containers of a service, of which it may have several."""
+    return [container for container in found if container.service == service.name]
+
+
+def _refuse_trouble(run: Run, service: Service, found: Sequence[Container], before: Mapping[str, int]) -> None:
+    own: list[Container | None] = [*of_service(found, service)]
+    for container in own if len(own) >= service.replicas else [*own, None]:
+        cause = trouble(service, container, before.get(container.id, 0) if container else 0)
+        if cause:
+            raise _failed(run, service, container, cause)
+
+
+def _failed(run: Run, service: Service, container: Container | None, cause: str) -> StepError:
+    said = _last_words(run, container)
+    return StepError(cause + _last_answer(run, service, container), said, _advice(service, said))
 
 
 def restarts(run: Run, project: Project) -> dict[str, int]:
@@ -175,11 +200,10 @@ def all_run(run: Run, project: Project, services: Sequence[Service]) -> bool:
     One that runs and is unhealthy is worth a word and no more: a fresh copy beside it would meet the same trouble,
     most often a host that is short of something.
     """
-    found = {c.service: c for c in run.engine.containers(project.name)}
-    run.notes += [
-        f"Service {c.service} of {project.name} is unhealthy." for c in found.values() if c.health == "unhealthy"
-    ]
-    return all(s.name in found and found[s.name].running for s in services)
+    found = run.engine.containers(project.name)
+    run.notes += [f"Service {c.service} of {project.name} is unhealthy." for c in found if c.health == "unhealthy"]
+    running = Counter(c.service for c in found if c.running)
+    return all(running[s.name] >= s.replicas for s in services)
 
 
 def _last_answer(run: Run, service: Service, container: Container | None) -> str:
@@ -187,7 +211,7 @@ def _last_answer(run: Run, service: Service, container: Container | None) -> str
     health = service.health
     if not container or not container.running or not health or not health.path or health.command:
         return ""
-    works, seen = answers(service, health, container, run.stack.domain)
+    works, seen = answers(service, health, container, run.stack.host(service))
     return "" if works else f"; GET {health.path} on port {service.port} gives {seen}"
 
 

@@ -108,7 +108,8 @@ def _served(run: Run) -> str:
             return f"The edge sends requests to {colour}, and on record is {on_record}."
         found = [*run.engine.containers(run.data_project.name), *run.engine.containers(run.project(current).name)]
         running = {container.service for container in found if container.running}
-        down = [name for name in stack_of(run, current).services if name not in running]
+        services = stack_of(run, current).services.values()
+        down = [s.name for s in services if s.role != "job" and s.name not in running]
     except (EdgeError, EngineError, UserError) as trouble:
         return f"What serves is not known: {trouble}"
     if down:

@@ -49,7 +49,7 @@ def disk(free: Mapping[str, int], least: int) -> GateResult:
 
 def memory(run: Run, told: str) -> GateResult:
     """Both colours run at once for a while; a warning, since limits are seldom reached."""
-    needed = sum(s.limits.memory_bytes for s in run.stack.released)
+    needed = sum(s.limits.memory_bytes * s.replicas for s in run.stack.running)
     found = re.search(r"^MemAvailable:\s+(\d+) kB", told, re.MULTILINE)
     if not needed or not found:
         reason = (

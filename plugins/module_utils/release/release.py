@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import EngineError, StepError
-from ..stack import Colour, Service
+from ..stack import Colour, Service, Volume
 from ..stack.directory import Deployed, Journal, write_description
-from . import backup, checks, dataservices, files, images, passwords, retention, warm
+from . import backup, carried, checks, dataservices, files, images, passwords, retention, warm
 from .activate import activate, resume
 from .engine import Image, Project
 from .files import Rendered
@@ -44,6 +44,7 @@ def release(run: Run) -> Outcome:
     """
     actions = [a for a in (_resumed(run),) if a]
     with run.step("look"):
+        carried.refuse_missing(run.stack)
         already = _serves_already(run, actions)
         if already:
             return Outcome(bool(actions), already.release, already.colour, actions, already.release)
@@ -155,7 +156,7 @@ def _serves_already(run: Run, actions: list[str]) -> Deployed | None:
 
 def _works(run: Run, current: Deployed, actions: list[str]) -> bool:
     """Whether the current release runs whole; an edge that points elsewhere is pointed at it again."""
-    if not all_run(run, run.project(current), run.stack.released):
+    if not all_run(run, run.project(current), run.stack.running):
         return False
     if run.edge.serving() != current.colour:
         point_edge(run, current)
@@ -208,7 +209,19 @@ def _volumes(run: Run, service: Service) -> None:
     for volume in service.volumes:
         if volume.named:
             owner = volume.uid if volume.uid is not None else (int(user) if user.isdigit() else None)
-            run.engine.ensure_volume(run.stack.volume(volume), owner)
+            _volume(run, service, volume, owner)
+
+
+def _volume(run: Run, service: Service, volume: Volume, owner: int | None) -> None:
+    name = run.stack.volume(volume)
+    if volume.external and not run.engine.volume_path(name):
+        raise StepError(
+            f"stack_services.{service.name}.volumes: {name} is external, and the server has no volume of that name",
+            advice=f"Make it with docker volume create {name}, or leave out external.",
+        )
+    # One with a driver's options is made by Compose: they may hold what no command line should show.
+    if not volume.external and not volume.driver_opts and not volume.driver:
+        run.engine.ensure_volume(name, owner)
 
 
 def _write(run: Run, target: Deployed, rendered: Rendered, found: Mapping[str, Image]) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,9 +56,9 @@ def point_edge(run: Run, deployed: Deployed | None) -> None:
 def restore(run: Run, deployed: Deployed) -> None:
     """A release that served runs again, as its own files describe it."""
     project = run.project(deployed)
-    found = {c.service: c for c in run.engine.containers(project.name)}
+    running = Counter(c.service for c in run.engine.containers(project.name) if c.running)
     # What runs is left alone: Compose might see a reason to recreate it.
-    resting = [s for s in stack_of(run, deployed).released if s.name not in found or not found[s.name].running]
+    resting = [s for s in stack_of(run, deployed).running if running[s.name] < s.replicas]
     start_services(run, project, resting)
 
 

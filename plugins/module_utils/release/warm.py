@@ -1,6 +1,6 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A warm way back: for a while the web services of the former release run on, unserved.
+"""A warm way back: for a while the web and internal services of the former release run on, unserved.
 
 A note beside the release says which containers those are. A timer of systemd stops them and removes the note; it holds
 the stack's lock meanwhile, so that it never meets a run. Whoever needs the containers takes the note away first.
@@ -24,16 +24,16 @@ _TIMEOUT = 60
 
 
 def rest(run: Run, former: Deployed) -> None:
-    """What served is put to rest: at once, or its web services after the stack's `keep_warm`."""
+    """What served is put to rest: at once, or what answers after the stack's `keep_warm`."""
     project, seconds = run.project(former).name, run.stack.keep_warm
-    web = {service.name for service in stack_of(run, former).web}
+    warm = {service.name for service in stack_of(run, former).warm}
     containers = run.engine.containers(project)
-    held = [container.id for container in containers if container.service in web and container.running]
+    held = [container.id for container in containers if container.service in warm and container.running]
     if seconds and held:
         note = _note(run, former.release)
         write_whole(note, "".join(f"{identifier}\n" for identifier in held))
         if schedule(f"sluice-cool-{run.stack.name}", seconds, _script(run, note)):
-            run.engine.stop(project, [c.service for c in containers if c.service not in web])
+            run.engine.stop(project, [c.service for c in containers if c.service not in warm])
             run.notes.append(f"Release {former.release} stays warm for {seconds:g} s.")
             return
         note.unlink()
@@ -42,9 +42,9 @@ def rest(run: Run, former: Deployed) -> None:
 
 
 def holds(run: Run, target: Deployed) -> bool:
-    """Whether a release is the one that was kept warm, and its web services run."""
-    web = stack_of(run, target).web
-    return bool(web) and _note(run, target.release).exists() and all_run(run, run.project(target), web)
+    """Whether a release is the one that was kept warm, and what answers runs."""
+    warm = stack_of(run, target).warm
+    return bool(warm) and _note(run, target.release).exists() and all_run(run, run.project(target), warm)
 
 
 def end(run: Run) -> None:

@@ -98,7 +98,7 @@ def _compose(
         for s in services
     }
     compose: Compose = {"services": rendered, "networks": networks}
-    volumes = {v.source: {"name": stack.volume(v), "external": True} for s in services for v in s.volumes if v.named}
+    volumes = {v.source: _named_volume(stack, v) for s in services for v in s.volumes if v.named}
     if volumes:
         compose["volumes"] = dict(sorted(volumes.items()))
     if any(e.kind == "file" for s in services for e in s.secrets):
@@ -191,6 +191,14 @@ def _links(stack: Stack, service: Service) -> list[str]:
         return []
     siblings = (s for s in stack.services.values() if s.name != service.name and s.role != "job")
     return [f"{stack.container(s)}:{name}" for s in siblings for name in (s.name, *s.aliases)]
+
+
+def _named_volume(stack: Stack, volume: Volume) -> Compose:
+    if not volume.driver and not volume.driver_opts:
+        return {"name": stack.volume(volume), "external": True}
+    options = {key: literal(value) for key, value in volume.driver_opts.items()}
+    rendered: Compose = {"name": stack.volume(volume), "driver": volume.driver, "driver_opts": options}
+    return {key: value for key, value in rendered.items() if value}
 
 
 def _port(port: Port) -> Compose:

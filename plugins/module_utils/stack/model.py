@@ -136,6 +136,12 @@ class Stack:
         return tuple(s for s in self.released if s.role != "job")
 
     @property
+    def warm(self) -> tuple[Service, ...]:
+        """What answers, and may go on beside another release; nothing where a part of it may not."""
+        answering = tuple(s for s in self.running if s.role != "worker")
+        return () if any(s.stops_first for s in answering) else answering
+
+    @property
     def web(self) -> tuple[Service, ...]:
         return tuple(s for s in self.released if s.role == "web")
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from .model import Service, Stack
+from .model import Condition, Service, Stack
 
 
 def levels(stack: Stack, own_word: bool = False) -> list[tuple[Service, ...]]:
@@ -16,13 +16,18 @@ def levels(stack: Stack, own_word: bool = False) -> list[tuple[Service, ...]]:
     left = {s.name: s for s in stack.released}
     found: list[tuple[Service, ...]] = []
     while left:
-        ready = tuple(s for s in left.values() if not _needed(stack, s, own_word) & left.keys())
+        ready = tuple(s for s in left.values() if not needs(stack, s, own_word).keys() & left.keys())
         if not ready:
             break
         found.append(ready)
         for service in ready:
             del left[service.name]
     return found
+
+
+def needs(stack: Stack, service: Service, own_word: bool = False) -> dict[str, Condition]:
+    """What must be there before a service starts, and in which condition."""
+    return service.depends_on if own_word else stack.needs(service)
 
 
 def circle(stack: Stack) -> list[str]:
@@ -32,10 +37,6 @@ def circle(stack: Stack) -> list[str]:
         if path:
             return [start, *path]
     return []
-
-
-def _needed(stack: Stack, service: Service, own_word: bool) -> set[str]:
-    return set(service.depends_on if own_word else stack.needs(service))
 
 
 def _path(stack: Stack, at: str, end: str, seen: set[str]) -> list[str]:
