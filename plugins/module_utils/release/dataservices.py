@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import EngineError, StepError
 from ..stack.directory import read_description, write_description
-from . import carried, files, passwords
+from . import carried, files, passwords, remarks
 from .dataversions import Database, database, reads
 from .engine import Image
 from .files import Rendered
@@ -67,6 +67,13 @@ def differ(run: Run, data: Rendered, found: Mapping[str, Image]) -> bool:
         )
     same = then["id"] in (data.id, files.id_by_digests(run, data, found))
     return not same or not all_run(run, run.data_project, run.stack.stateful)
+
+
+def changes(run: Run, data: Rendered) -> list[str]:
+    """Which stateful services a start would touch, and what of each differs from what its containers run with."""
+    names = [s.name for s in run.stack.stateful]
+    # Where no line differs, a secret does, or one of them does not run.
+    return remarks.on_data(_text(run.state.data), data.compose, names) or names
 
 
 def start(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:

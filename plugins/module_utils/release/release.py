@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import EngineError, StepError
 from ..stack import Colour, Service, Volume
 from ..stack.directory import Deployed, Journal, write_description
-from . import backup, carried, checks, dataservices, files, images, passwords, retention, warm
+from . import backup, carried, checks, dataservices, files, images, passwords, remarks, retention, warm
 from .activate import activate, resume
 from .engine import Image, Project
 from .files import Rendered
@@ -77,6 +77,7 @@ def release(run: Run) -> Outcome:
         # Also what failed leaves files and images behind.
         _tidy(run)
     actions.append(f"Release {rendered.id} serves as {colour}.")
+    run.notes += [*remarks.on_trust(run, run.project(target)), *(remarks.on_sharing(run.stack) if current else [])]
     return Outcome(True, rendered.id, colour, actions, current.release if current else "", diff)
 
 
@@ -103,23 +104,25 @@ def plan(run: Run) -> Outcome:
     taken = {**stand_ins, **known}
     rendered = files.render_release(run, taken, fast)
     current = serving.current
-    data_changes = dataservices.differ(run, files.render_data(run, taken, fast), taken)
+    data = files.render_data(run, taken, fast)
+    data_changes = dataservices.differ(run, data, taken)
     if current and current.release == rendered.id and not journal and not data_changes:
         return Outcome(False, rendered.id, current.colour, before=current.release)
-    actions += _steps(run, data_changes)
+    actions += _steps(run, dataservices.changes(run, data) if data_changes else [])
     return Outcome(True, "", _next_colour(run), actions, diff=files.diff(run, rendered))
 
 
-def _steps(run: Run, data_changes: bool) -> list[str]:
+def _steps(run: Run, data_changes: list[str]) -> list[str]:
     """What a release does between its images and its end."""
     hook, current = run.stack.pre_release, run.state.serving().current
     steps = []
     if hook and current and run.settings.dump_before_migration:
         steps.append("Dump the databases.")
     if data_changes:
-        steps.append(f"Start or change the stateful services: {', '.join(s.name for s in run.stack.stateful)}.")
+        steps.append(f"Start or change the stateful services: {', '.join(data_changes)}.")
     if hook:
         steps.append(f"Run the pre-release hook in the new image of {hook.service}: {' '.join(hook.command)}.")
+    steps += [f"Run the job {s.name} once." for s in run.stack.released if s.role == "job"]
     if current:
         return [*steps, f"Start a release beside {current.release}, switch to it, keep the old one as the way back."]
     return [*steps, "Start the first release, and lead the edge to it."]

@@ -186,12 +186,17 @@ class FakeEngine:
             self.world.effect(f"up {project.name} {service}", lambda s=service: self._start(project, s, described[s]))
 
     def _start(self, project: Project, service: str, described: dict[str, Any]) -> None:
-        image, name = described["image"], described["container_name"]
+        for number in range(1, described.get("deploy", {}).get("replicas", 1) + 1):
+            name = described.get("container_name") or f"{project.name}-{service}-{number}"
+            self._start_one(project, service, described, name)
+
+    def _start_one(self, project: Project, service: str, described: dict[str, Any], name: str) -> None:
+        image = described["image"]
         there = self.world.containers.get(name)
         assert there is None or there.id.startswith(f"{project.name}/"), f"the name {name} is taken by {there.id}"
         broken = any(b in image for b in self.world.broken_images)
         self.world.containers[name] = Container(
-            id=f"{project.name}/{service}",
+            id=f"{project.name}/{name.removeprefix(f'{project.name}-') if described.get('deploy') else service}",
             name=name,
             service=service,
             state="exited" if broken else "running",
@@ -235,7 +240,8 @@ class FakeEngine:
         return f"last words of {container}"
 
     def run_once(self, project: Project, service: str, command: Sequence[str], timeout: float) -> tuple[int, str]:
-        return self.world.effect(f"hook {' '.join(command)}", lambda: (self.world.hook_status, "hook output"))
+        what = f"hook {' '.join(command)}" if command else f"job {service}"
+        return self.world.effect(what, lambda: (self.world.hook_status, "hook output"))
 
     def execute(self, container: str, command: Sequence[str], **streams: Any) -> int:
         return 0
