@@ -17,16 +17,19 @@ def judge_services(
     found: Iterable[Container], services: Mapping[str, Mapping[str, Any]], max_restarts: int
 ) -> list[GateResult]:
     """A result for each service of the stack, and for each further one that was found."""
-    by_service: dict[str, list[Container]] = {name: [] for name in services}
+    # A job has done its work when a release serves.
+    stay = [name for name, described in services.items() if described.get("role") != "job"]
+    by_service: dict[str, list[Container]] = {name: [] for name in stay}
     for container in found:
-        if container.service not in services and _ended_well(container):
+        if container.service not in stay and _ended_well(container):
             continue
         by_service.setdefault(container.service or container.name, []).append(container)
     return [_judge(name, members, services.get(name), max_restarts) for name, members in by_service.items()]
 
 
 def _judge(name: str, members: list[Container], service: Mapping[str, Any] | None, max_restarts: int) -> GateResult:
-    worker = service is not None and not service.get("port") and not service.get("stateful")
+    port = service is None or service.get("port") or service.get("stateful") or service.get("role") == "internal"
+    worker = not port
     title = f"Worker {name} is alive" if worker else f"Service {name} is healthy"
     if not members:
         return gate_result(
