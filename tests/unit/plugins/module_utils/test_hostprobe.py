@@ -66,6 +66,15 @@ def test_healthy_services_pass_and_a_worker_is_called_one():
     assert results[1]["title"] == "Worker worker is alive"
 
 
+def test_a_job_is_not_expected_to_run_and_a_service_without_a_port_may_be_no_worker():
+    services = {**SERVICES, "migrate": {"role": "job"}, "worker": {"role": "internal"}}
+    results = judge_services([SERVER, WORKER, DATABASE], services, 0)
+    assert {r["id"]: r["status"] for r in results} == dict.fromkeys(
+        ["container.server", "container.worker", "container.postgres"], "pass"
+    )
+    assert results[1]["title"] == "Service worker is healthy"
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "measured"),
     [
