@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ..databases import postgres
 from ..errors import StepError
@@ -54,7 +55,7 @@ def back_up(run: Run, label: str = "", volumes: bool = True) -> Path:
             if service.backup == "postgres":
                 postgres.dump(run, container_of(run, service).id, partial / f"{service.name}.pgdump")
         for volume in volumes_of(run) if volumes else []:
-            _archive(run, volume, partial / f"{volume.source}.tar.gz")
+            _archive(run, volume, partial / archive_of(volume))
         written = sorted(partial.iterdir())
         if not written:
             raise StepError(
@@ -118,17 +119,29 @@ def container_of(run: Run, service: Service) -> Container:
 
 
 def volumes_of(run: Run) -> list[Volume]:
-    """Named volumes to archive; a database's own files make no good copy while it runs, its dump does."""
+    """What is to be archived; a database's own files make no good copy while it runs, its dump does."""
     chosen: dict[str, Volume] = {}
     for service in run.stack.services.values():
         for volume in service.volumes:
-            if volume.named and volume.backup and not service.backup:
+            if volume.source and volume.backup and not service.backup:
                 chosen.setdefault(volume.source, volume)
     return list(chosen.values())
 
 
+def place_of(run: Run, volume: Volume) -> Path | None:
+    """The directory of a volume, or of the server; None where there is none."""
+    if volume.named:
+        return run.engine.volume_path(run.stack.volume(volume))
+    return Path(volume.source) if Path(volume.source).is_dir() else None
+
+
+def archive_of(volume: Volume) -> str:
+    """The name of its archive within a backup."""
+    return f"{quote(volume.source, safe='')}.tar.gz"
+
+
 def _archive(run: Run, volume: Volume, target: Path) -> None:
-    source = run.engine.volume_path(run.stack.volume(volume))
+    source = place_of(run, volume)
     if not source:
         return
     holders = [s.name for s in run.stack.stateful if _is_database(s) and volume.source in {v.source for v in s.volumes}]

@@ -15,7 +15,7 @@ from .run import Run
 def on_trust(run: Run, project: Project) -> list[str]:
     """The services of which nothing tells that they work, only that they are up."""
     found = run.engine.containers(project.name)
-    trusted = [s for s in run.stack.running if s.health and s.health.none]
+    trusted = [s for s in run.stack.running if s.health and not s.health.asked]
     return [
         f"Service {s.name} has no health check: it passed because it stayed up"
         f"{' and listens on its port' if s.role == 'web' else ''}. A check tells more, such as"

@@ -17,10 +17,10 @@ from typing import Any
 from ..databases import postgres
 from ..errors import StepError
 from ..files import write_whole
-from ..stack import Service, Volume
+from ..stack import Service
 from ..stack.directory import read_state
 from . import archives, warm
-from .backup import container_of, digests, dump_databases, is_full, manifest_of, volumes_of
+from .backup import archive_of, container_of, digests, dump_databases, is_full, manifest_of, place_of, volumes_of
 from .health import restarts, wait_healthy
 from .run import Run
 from .serving import point_edge, restore
@@ -107,7 +107,7 @@ def _unpacked(run: Run, place: Path) -> list[Path]:
     """The directories of the volumes to exchange; the new content lies unpacked beside each."""
     sources: list[Path] = []
     for volume in volumes_of(run):
-        source, archive = _directory(run, volume), place / f"{volume.source}.tar.gz"
+        source, archive = place_of(run, volume), place / archive_of(volume)
         if source and archive.exists():
             fresh, old = _beside(source)
             if old.exists() and not source.exists():
@@ -178,13 +178,11 @@ def _as_noted(value: Any) -> dict[str, Any]:
     return {"volumes": list(value["volumes"]), "databases": list(value["databases"]), "before": str(value["before"])}
 
 
-def _directory(run: Run, volume: Volume) -> Path | None:
-    return run.engine.volume_path(run.stack.volume(volume))
-
-
 def _beside(source: Path) -> tuple[Path, Path]:
     """Where the new content waits, and where the replaced one is kept."""
-    return source.with_name(".sluice-restore"), source.with_name(".sluice-replaced")
+    # A volume's directory has its own to itself, one of the server may have others beside it.
+    of = "" if source.name == "_data" else f".{source.name}"
+    return source.with_name(f".sluice-restore{of}"), source.with_name(f".sluice-replaced{of}")
 
 
 def _chosen(run: Run, wanted: str) -> Path:

@@ -35,8 +35,10 @@ def _volume(entry: Any, where: str) -> Volume:
         value = {"source": parts[0], "path": parts[1], "read_only": parts[2:] == ["ro"]}
     known = ("source", "path", "read_only", "backup", "uid", "name", "external", "driver", "driver_opts")
     item = Fields(value, where, (*known, "nocopy", "propagation", "subpath"))
-    item.need("source", "a volume's name or an absolute path of the server")
     item.need("path", "where it appears in the container")
+    if item.raw("source") == "":
+        return Volume("", item.text("path", "", r"/[^:]*", "an absolute path"), backup=False)
+    item.need("source", "a volume's name or an absolute path of the server")
     source = item.text("source", "", _SOURCE, "a volume's name or an absolute path")
     volume = Volume(
         source=source,

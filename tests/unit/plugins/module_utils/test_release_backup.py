@@ -16,6 +16,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.release import archi
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Volume
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
     FakeEngine,
     Killed,
@@ -117,6 +118,22 @@ def test_a_volume_comes_back_and_the_app_serves_again(run: Run) -> None:
     assert all(c.running for c in world.containers.values())
     assert len(list(run.state.backups.iterdir())) == 2, "the state before the restore is dumped as well"
     assert place.exists()
+
+
+def test_directories_of_the_server_come_back_each_in_its_place(run: Run, tmp_path: Path) -> None:
+    places = [tmp_path / "data/one", tmp_path / "data/two"]
+    for place in places:
+        place.mkdir(parents=True)
+        (place / "file").write_text(place.name)
+    web = run.description["services"]["web"]
+    web["volumes"] = [{"source": str(p), "path": f"/{p.name}", "backup": True} for p in places]
+    run.stack = parse_stack(run.description)
+    backup.back_up(run)
+    for place in places:
+        (place / "file").write_text("lost")
+    restore.restore_from(run)
+    assert [(place / "file").read_text() for place in places] == ["one", "two"]
+    assert sorted(p.name for p in (tmp_path / "data").iterdir()) == ["one", "two"]
 
 
 def test_a_volume_whose_exchange_was_cut_short_comes_back(run: Run) -> None:

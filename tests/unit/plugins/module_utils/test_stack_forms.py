@@ -145,6 +145,7 @@ def test_volumes_with_names_of_the_engine_s_own() -> None:
         {"source": "code", "path": "/code", "subpath": "app", "nocopy": True},
         {"source": "/srv", "path": "/srv", "propagation": "rslave", "read_only": True},
         "/cache",
+        {"source": "", "path": "/run"},
     ]
     of = stack(web={**WEB, "volumes": volumes})
     assert rendered(of)["web"]["volumes"] == [
@@ -154,6 +155,7 @@ def test_volumes_with_names_of_the_engine_s_own() -> None:
          "volume": {"nocopy": True, "subpath": "app"}},
         {"type": "bind", "source": "/srv", "target": "/srv", "read_only": True, "bind": {"propagation": "rslave"}},
         "/cache",
+        "/run",
     ]  # fmt: skip
     names = {
         key: value["name"] for key, value in yaml.safe_load(text_of(of).split(render.HEADER)[1])["volumes"].items()
