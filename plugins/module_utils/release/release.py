@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import EngineError, StepError
-from ..stack import Colour, Service, Volume
+from ..stack import Colour
 from ..stack.directory import Deployed, Journal, write_description
-from . import backup, carried, checks, dataservices, files, images, passwords, remarks, retention, warm
+from . import backup, carried, checks, dataservices, files, images, passwords, remarks, retention, volumes, warm
 from .activate import activate, resume
 from .engine import Image, Project
 from .files import Rendered
@@ -191,7 +191,7 @@ def _prepare(run: Run, project: Project, data: Rendered, found: Mapping[str, Ima
         if run.settings.edge_network:
             run.engine.ensure_network(run.settings.edge_network)
         for service in run.stack.services.values():
-            _volumes(run, service)
+            volumes.ensure(run, service)
     if hook and run.settings.dump_before_migration:
         with run.step("dump"):
             backup.dump_databases(run, f"before-{project.directory.name}")
@@ -205,26 +205,6 @@ def _prepare(run: Run, project: Project, data: Rendered, found: Mapping[str, Ima
             status, output = run.engine.run_once(project, hook.service, hook.command, hook.timeout)
             if status:
                 raise StepError(f"the pre-release hook ended with status {status}", output)
-
-
-def _volumes(run: Run, service: Service) -> None:
-    user = service.user.partition(":")[0]
-    for volume in service.volumes:
-        if volume.named:
-            owner = volume.uid if volume.uid is not None else (int(user) if user.isdigit() else None)
-            _volume(run, service, volume, owner)
-
-
-def _volume(run: Run, service: Service, volume: Volume, owner: int | None) -> None:
-    name = run.stack.volume(volume)
-    if volume.external and not run.engine.volume_path(name):
-        raise StepError(
-            f"stack_services.{service.name}.volumes: {name} is external, and the server has no volume of that name",
-            advice=f"Make it with docker volume create {name}, or leave out external.",
-        )
-    # One with a driver's options is made by Compose: they may hold what no command line should show.
-    if not volume.external and not volume.driver_opts and not volume.driver:
-        run.engine.ensure_volume(name, owner)
 
 
 def _write(run: Run, target: Deployed, rendered: Rendered, found: Mapping[str, Image]) -> None:
