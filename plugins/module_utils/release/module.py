@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import EdgeError, EngineError, StepError, UserError
 from ..files import write_whole
 from ..lock import locked
+from ..secretscan import without_secrets
 from ..secretvalues.values import check_secrets
 from ..stack.directory import StackState, read_description
 from ..stack.fields import Fields
@@ -80,7 +81,8 @@ def failure(run: Run, error: StepError, operation: str) -> str:
         run.redact(_served(run)),
     ]
     lines += [run.redact(note) for note in run.notes]
-    log = run.redact(error.log).strip()
+    # An app's own words may hold what nobody told us: a password that it made for itself, a token of another's.
+    log = without_secrets(run.redact(error.log)).strip()
     if log and run.state.directory.is_dir():
         lines += ["The last lines:", *(f"  {line}" for line in log.splitlines()[-15:])]
         # A disk that is full may be what failed: then the last lines are all there is.

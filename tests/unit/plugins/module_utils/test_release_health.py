@@ -246,3 +246,20 @@ def test_an_app_that_lacks_capabilities_is_told_which_setting_gives_them(
     with pytest.raises(StepError) as caught:
         health.wait_healthy(run, Project("crm-blue", tmp_path), [Service(name="web", cap_drop=dropped)], {})
     assert ("stack_services.web.cap_add: [CHOWN" in caught.value.advice) is told
+
+
+def test_a_log_s_tail_shows_no_secret_that_an_app_made_for_itself(tmp_path: Path) -> None:
+    run = run_in(World(), tmp_path, description("1"))
+    words = [
+        "[Note] [Entrypoint]: GENERATED ROOT PASSWORD: x7Kp2mQz9LwR4tVb8NcY",
+        "connecting to postgres://app:hunter2pass@db/x with password=Abcdef1234567Zz",
+        "-----BEGIN PRIVATE KEY-----",
+        "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC",
+        "-----END PRIVATE KEY-----",
+        "ready for connections",
+    ]
+    text = failure(run, StepError("x", "\n".join(words)), "release")
+    assert "GENERATED ROOT PASSWORD: [20 characters]" in text and "ready for connections" in text
+    kept = (run.state.directory / "failed.log").read_text()
+    for secret in ("x7Kp2mQz9LwR4tVb8NcY", "hunter2pass", "Abcdef1234567Zz", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"):
+        assert secret not in text + kept
