@@ -70,6 +70,10 @@ def last_steps() -> dict[str, float]:
     return json.loads(ssh("tail -n 1 /var/lib/sluice/stacks/crm/releases.jsonl"))["seconds"]
 
 
+def before_switch(steps: dict[str, float], after: tuple[str, ...]) -> float:
+    return sum(seconds for step, seconds in steps.items() if step not in after)
+
+
 def plain(version: str, service: str = "") -> float:
     begin = time.perf_counter()
     ssh(PLAIN.format(version=version, service=service))
@@ -111,6 +115,9 @@ def main() -> None:
     steps = last_steps()
     back = release(demo_version="2", compose_stack_state="rolled_back")
     way_back = last_steps()
+    release(demo_version="1", stack_keep_warm="10m")
+    warm = release(demo_version="1", stack_keep_warm="10m", compose_stack_state="rolled_back")
+    warm_way_back = last_steps()
     # The other must not eat the processor meanwhile.
     ssh("docker stop $(docker ps --quiet) && sleep 1")
     plain("1")
@@ -130,8 +137,12 @@ def main() -> None:
     print(f"{f'rollback (drain {DRAIN} s)':<44} {back:>9.1f} s")
     serves = back - sum(way_back[step] for step in ("drain", "record", "stop_old"))
     print(f"{'  of which until the former release serves':<44} {serves:>9.1f} s")
+    print(f"{f'warm rollback (drain {DRAIN} s)':<44} {warm:>9.1f} s")
+    after = ("hand_over", "drain", "record", "stop_old")
+    print(f"{'  of which on the server, until it serves':<44} {before_switch(warm_way_back, after):>9.1f} s")
+    print(f"{'  the same of the cold rollback':<44} {before_switch(way_back, after):>9.1f} s")
     print(f"steps of the release of one image: {steps}")
-    print(f"steps of the rollback: {way_back}")
+    print(f"steps of the rollback: {way_back}; of the warm one: {warm_way_back}")
     print(f"under load: {with_load}; plain Compose: {plain_load}")
 
 
