@@ -39,7 +39,8 @@ def remove(engine: Engine, edge: Edge, state: StackState, name: str, data: bool,
     """
     with contextlib.suppress(EdgeError):
         # One that does not know the stack, or is gone itself, sends it nothing.
-        if colour := edge.serving():
+        # Where all is only rehearsed, so was taking it off.
+        if not check and (colour := edge.serving()):
             raise UserError(
                 f"The edge still sends requests to {name} ({colour}): take it off with nginx_certbot_state: absent"
                 " first, as playbooks/remove.yml does."
