@@ -85,6 +85,15 @@ options:
     default: false
 """
 
+    STATE = r"""
+options:
+  state:
+    description: Whether it is to exist.
+    type: str
+    choices: [present, absent]
+    default: present
+"""
+
     SERVICE = r"""
 options:
   compose_id:

@@ -141,7 +141,7 @@ requests:
 from typing import TYPE_CHECKING, Any
 
 from ..module_utils.dokploy.arguments import PLACE, REMOVAL, AnsibleModule, Client, run_module, secret_texts, texts
-from ..module_utils.dokploy.composefile import check_compose_file
+from ..module_utils.dokploy.composefile import check_compose_file, check_isolated
 from ..module_utils.dokploy.render import render_stack
 from ..module_utils.dokploy.services import (
     Service,
@@ -160,7 +160,7 @@ if TYPE_CHECKING:
     from ..module_utils.stack import Stack
 
 
-def source_of(params: dict[str, Any], stack: Stack | None) -> GitSource | RawSource:
+def source_of(params: dict[str, Any], stack: Stack | None, variables: dict[str, str]) -> GitSource | RawSource:
     """Where the Compose file comes from.
 
     Raises:
@@ -178,7 +178,9 @@ def source_of(params: dict[str, Any], stack: Stack | None) -> GitSource | RawSou
     if not text:
         raise UserError("one of git_url, compose_file and stack is needed to configure the service")
     if params["check_file"]:
-        check_compose_file(text)
+        compose = check_compose_file(text, variables)
+        if params["isolated"]:
+            check_isolated(compose)
     return RawSource(text)
 
 
@@ -194,9 +196,10 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
         return outcome.result()
     stack = parse_stack(params["stack"]) if params["stack"] is not None else None
     secrets = check_secrets(stack.secret_names, given) if stack else given
+    variables = {**texts("env", params["env"]), **secrets}
     service = Service(
-        source=source_of(params, stack),
-        variables={**texts("env", params["env"]), **secrets},
+        source=source_of(params, stack, variables),
+        variables=variables,
         purge=params["purge_env"],
         description=params["description"],
         auto_deploy=params["auto_deploy"],

@@ -15,9 +15,11 @@ description:
     this module, if the last one failed, or if asked to, and waits for the end.
   - Fetches the whole build log and looks in it for the service's secrets.
   - Judges the containers as well, in each run, because Dokploy calls a deployment done as soon as Compose
-    has started them, crash-looping ones included. After a failure Dokploy does not bring the former
-    version back.
-  - Remembers what was deployed as a mark at the end of the service's description.
+    has started them, crash-looping ones included. After a failure Dokploy itself does not bring the former
+    version back; O(go_back) does.
+  - Remembers what was deployed as a mark at the end of the service's description, and the last two sources that
+    served, which are Compose files or commits, as the file mount C(sluice/served.json) of the service. Variables are
+    no part of it.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
   - sluice.deploy.dokploy.key
@@ -25,10 +27,21 @@ extends_documentation_fragment:
   - sluice.deploy.dokploy.service
 options:
   state:
-    description: Whether the service is to be deployed, or its containers stopped.
+    description:
+      - Whether the service is to be deployed, or its containers stopped.
+      - V(rolled_back) deploys what served before, and judges it as anything else. A commit can be deployed again where
+        a branch or tag of its repository ends at it, and where the repository can be read without credentials.
     type: str
-    choices: [deployed, stopped]
+    choices: [deployed, stopped, rolled_back]
     default: deployed
+  go_back:
+    description: After a deployment that failed, or failed a gate, deploy what served before. The task fails still.
+    type: bool
+    default: true
+  pending:
+    description: In check mode, whether changes that were not made would make a deployment due.
+    type: bool
+    default: false
   force:
     description: Deploy even if nothing changed, for example to build a branch's new commits.
     type: bool
@@ -118,6 +131,10 @@ containers:
   type: list
   elements: dict
   sample: [{name: twenty-x1y2z3-server-1, state: running, status: Up 2 minutes (healthy)}]
+went_back:
+  description: Whether what served before was deployed again.
+  returned: failure after which it was
+  type: bool
 gates:
   description: Results of the gates on build log and containers.
   returned: always
@@ -169,6 +186,8 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
         params["compose_id"],
         Wish(
             force=params["force"],
+            pending=params["pending"],
+            go_back=params["go_back"],
             revision=params["revision"] or "",
             title=params["title"],
             secrets=secrets,
@@ -181,7 +200,8 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
         ),
         Timeline(tell=teller(params["progress_file"], client)),
     )
-    return rollout.stop(check=check) if params["state"] == "stopped" else rollout.run(check=check)
+    ways = {"deployed": rollout.run, "stopped": rollout.stop, "rolled_back": rollout.roll_back}
+    return ways[params["state"]](check=check)
 
 
 def teller(path: str | None, client: Client) -> Callable[[str], None]:
@@ -199,7 +219,9 @@ def main() -> None:
     run_module(
         {
             **SERVICE,
-            "state": {"type": "str", "choices": ["deployed", "stopped"], "default": "deployed"},
+            "state": {"type": "str", "choices": ["deployed", "stopped", "rolled_back"], "default": "deployed"},
+            "go_back": {"type": "bool", "default": True},
+            "pending": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
             "revision": {"type": "str"},
             "title": {"type": "str", "default": "Deployed by Ansible"},

@@ -16,25 +16,40 @@ class ConversionError(Exception):
     """The deployment fails with this text in its log."""
 
 
+class _Loader(yaml.SafeLoader):
+    """Keeps merges as they are, so that what is added to a service hides what it would merge."""
+
+    def flatten_mapping(self, node: Any) -> None:
+        pass
+
+
+_Loader.add_constructor("tag:yaml.org,2002:merge", lambda loader, node: "<<")
+
+
 def convert(text: str, row: dict[str, Any], domains: Iterable[dict[str, Any]]) -> str:
     """The Compose file of a service, as `docker compose` gets it."""
-    compose = yaml.safe_load(text)
+    compose = yaml.load(text, Loader=_Loader)
     if not isinstance(compose, dict):
         raise ConversionError("Compose file not found")
     app_name, isolated = row["appName"], row["isolatedDeployment"]
     if isolated:
-        compose.setdefault("networks", {})[app_name] = {"name": app_name, "external": True}
         for service in (compose.get("services") or {}).values():
             _join(service, app_name)
+        compose.setdefault("networks", {})[app_name] = {"name": app_name, "external": True}
     for domain in domains:
+        if not domain.get("enabled", True):
+            continue
         service = (compose.get("services") or {}).get(domain["serviceName"])
         if service is None:
-            raise ConversionError(f"The service {domain['serviceName']} not found in the compose")
+            raise ConversionError(
+                f'Domain "{domain["host"]}" is attached to service "{domain["serviceName"]}" which does not exist '
+                "in the compose"
+            )
         _label(service, app_name, domain, app_name if isolated else NETWORK)
         if not isolated:
             _join(service, NETWORK, "default")
             compose.setdefault("networks", {})[NETWORK] = {"external": True}
-    return yaml.safe_dump(compose, sort_keys=False, width=1000)
+    return yaml.safe_dump(compose, sort_keys=False, width=1000).replace("'<<':", "<<:")
 
 
 def _join(service: dict[str, Any], *names: str) -> None:
@@ -47,31 +62,48 @@ def _join(service: dict[str, Any], *names: str) -> None:
 
 
 def _label(service: dict[str, Any], app_name: str, domain: dict[str, Any], network: str) -> None:
-    labels = service.setdefault("labels", [])
-    added = ["traefik.enable=true", f"traefik.docker.network={network}", *_routing(app_name, domain)]
+    labels = service.get("labels") or []
+    added = [label for entrypoint in _entrypoints(domain) for label in _routing(app_name, domain, entrypoint)]
     if isinstance(labels, list):
-        labels += [label for label in added if label not in labels]
+        enabled, joined = "traefik.enable=true", f"traefik.docker.network={network}"
+        labels = [*added, *([] if enabled in labels else [enabled]), *labels]
+        service["labels"] = [*([] if joined in labels else [joined]), *labels]
     else:
-        labels.update(label.split("=", 1) for label in added)
+        labels |= {"traefik.enable": "true", "traefik.docker.network": network}
+        service["labels"] = labels | dict(label.split("=", 1) for label in added)
 
 
-def _routing(app_name: str, domain: dict[str, Any]) -> list[str]:
-    labels: list[str] = []
-    for entrypoint in ["web", "websecure"] if domain["https"] else ["web"]:
-        router = f"{app_name}-{domain['uniqueConfigKey']}-{entrypoint}"
-        path = f" && PathPrefix(`{domain['path']}`)" if domain["path"] not in (None, "/") else ""
-        labels += [
-            f"traefik.http.routers.{router}.rule=Host(`{domain['host']}`){path}",
-            f"traefik.http.routers.{router}.entrypoints={entrypoint}",
-            f"traefik.http.services.{router}.loadbalancer.server.port={domain['port']}",
-            f"traefik.http.routers.{router}.service={router}",
-        ]
-        middlewares = ["redirect-to-https@file"] if domain["https"] and entrypoint == "web" else []
-        middlewares += domain["middlewares"] or []
-        if middlewares:
-            labels.append(f"traefik.http.routers.{router}.middlewares={','.join(middlewares)}")
-        if entrypoint == "websecure" and domain["certificateType"] == "letsencrypt":
-            labels.append(f"traefik.http.routers.{router}.tls.certresolver=letsencrypt")
-        elif entrypoint == "websecure" and domain["certificateType"] == "none":
-            labels.append(f"traefik.http.routers.{router}.tls=true")
+def _entrypoints(domain: dict[str, Any]) -> list[str]:
+    return ["web", "websecure"] if domain["https"] else ["web"]
+
+
+def _routing(app_name: str, domain: dict[str, Any], entrypoint: str) -> list[str]:
+    name = f"{app_name}-{domain['uniqueConfigKey']}"
+    router, routed = f"{name}-{entrypoint}", domain["path"] not in (None, "/")
+    path = f" && PathPrefix(`{domain['path']}`)" if routed else ""
+    labels = [
+        f"traefik.http.routers.{router}.rule=Host(`{domain['host']}`){path}",
+        f"traefik.http.routers.{router}.entrypoints={entrypoint}",
+        f"traefik.http.services.{router}.loadbalancer.server.port={domain['port']}",
+        f"traefik.http.routers.{router}.service={router}",
+    ]
+    redirects = entrypoint == "web" and domain["https"]
+    middlewares: list[str] = []
+    inner = domain.get("internalPath") or "/"
+    for wanted, kind, setting in (
+        (domain.get("stripPath") and routed, "stripprefix", f"prefixes={domain['path']}"),
+        (inner != "/", "addprefix", f"prefix={inner}"),
+    ):
+        if wanted and entrypoint == "web":
+            labels.append(f"traefik.http.middlewares.{kind}-{name}.{kind}.{setting}")
+        if wanted:
+            middlewares.append(f"{kind}-{name}")
+    # A router that only redirects has nothing else to do.
+    middlewares = ["redirect-to-https@file"] if redirects else [*middlewares, *(domain["middlewares"] or [])]
+    if middlewares:
+        labels.append(f"traefik.http.routers.{router}.middlewares={','.join(middlewares)}")
+    if entrypoint == "websecure" and domain["certificateType"] == "letsencrypt":
+        labels.append(f"traefik.http.routers.{router}.tls.certresolver=letsencrypt")
+    elif entrypoint == "websecure" and domain["certificateType"] == "none":
+        labels.append(f"traefik.http.routers.{router}.tls=true")
     return labels

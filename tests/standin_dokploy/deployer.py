@@ -52,8 +52,19 @@ class Deployer:
                 "descriptionLog": description,
                 "type": "deploy",
                 "applicationType": "compose",
+                "server": False,
             }
-            self._jobs.append({"id": str(len(self._jobs)), "name": "deployments", "data": data, "state": "waiting"})
+            compose = self._store.composes[compose_id]
+            environment = compose["environmentId"]
+            project = self._store.environments[environment]["projectId"]
+            href = f"/dashboard/project/{project}/environment/{environment}/services/compose/{compose_id}"
+            self._jobs.append(
+                {
+                    "id": str(len(self._jobs)), "name": "deployments", "data": data, "state": "waiting",
+                    "timestamp": time.time_ns() // 1_000_000, "processedOn": None,
+                    "servicePath": {"href": href, "label": "Compose"},
+                }
+            )  # fmt: skip
             self._wake.notify()
 
     def jobs(self) -> list[Row]:
@@ -81,6 +92,7 @@ class Deployer:
                     continue
                 job = self._jobs[0]
                 job["state"] = "active"
+                job["processedOn"] = time.time_ns() // 1_000_000
                 compose = self._store.composes.get(job["data"]["composeId"])
             if compose:
                 self._deploy(compose, job["data"], generation)
@@ -142,7 +154,10 @@ class Deployer:
         log(f"Cloning Repo Custom {url} to {code}: ✅\n")
         branch = compose["customGitBranch"] or "main"
         argv = ["git", "clone", "--depth", "1", "--branch", branch, "--progress", url, str(code)]
-        key = self._store.ssh_keys.get(compose["customGitSSHKeyId"] or "", "")
+        row = self._store.tables["ssh_keys"].get(compose["customGitSSHKeyId"] or "")
+        key = row["privateKey"] if row else ""
+        if row:
+            row["lastUsedAt"] = now()
         said: list[str] = []
 
         def hear(text: str) -> None:
@@ -151,7 +166,7 @@ class Deployer:
 
         if self.engine.run(argv, code.parent, hear) != 0:
             script = f'set -e;\necho "{key}" > /tmp/id_rsa\nchmod 600 /tmp/id_rsa\n{" ".join(argv)}\n'
-            raise OSError(f"Command failed: {script}{''.join(said)}")
+            raise OSError(f"Command execution failed: Command failed: {script}{''.join(said)}")
 
     def _take_commit(self, compose: Row, row: Row) -> None:
         if compose["sourceType"] != "git":
@@ -167,9 +182,15 @@ class Deployer:
         path = code / self.compose_path(compose)
         text = convert(path.read_text(), compose, store.domains_of(compose["composeId"]))
         path.write_text(text)
+        for mount in store.tables["mounts"].values():
+            if mount["composeId"] == compose["composeId"] and mount["type"] == "file":
+                file = code.parent / "files" / mount["filePath"]
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(mount["content"] or "")
         environment = store.environments[compose["environmentId"]]
         project = store.projects[environment["projectId"]]
-        own = f"APP_NAME={compose['appName']}\n{compose['env'] or ''}\nDOCKER_CONFIG=/root/.docker"
+        app = compose["appName"]
+        own = f"APP_NAME={app}\nCOMPOSE_PROJECT_NAME={app}\n{compose['env'] or ''}\nDOCKER_CONFIG=/root/.docker"
         env = dotenv.write(dotenv.resolve(own, project["env"], environment["env"]))
         if compose["createEnvFile"]:
             (path.parent / ".env").write_text(env)

@@ -50,7 +50,6 @@ def write(values: Mapping[str, str]) -> str:
     """The .env for Compose, quoted as v0.30 does it."""
     lines = []
     for name, value in values.items():
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        escaped = re.sub(r"\$(?!\{[A-Za-z_]\w*(?::?[-+?][^{}]*)?\})", r"\\$", escaped)
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
         lines.append(f'{name}="{escaped}"')
     return "\n".join(lines)

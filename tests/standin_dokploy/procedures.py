@@ -9,9 +9,11 @@ from typing import Any
 
 import yaml
 
+from .belongings import CHANNELS, Belongings
 from .convert import ConversionError, convert
 from .deployer import Deployer
-from .store import OTHER_SERVICES, Store, now
+from .refusal import RefusedError, failed_query, validate
+from .store import EMPTY, OTHER_SERVICES, Store, now
 
 Row = dict[str, Any]
 VERSION = "v0.30.2"
@@ -27,47 +29,84 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "deployment.readLogs": ("deploymentId",),
     "docker.getContainersByAppNameMatch": ("appName",),
     "domain.byComposeId": ("composeId",),
+    "destination.all": (),
     "environment.one": ("environmentId",),
+    "notification.all": (),
     "organization.all": (),
     "project.all": (),
+    "registry.all": (),
+    "schedule.list": ("id", "scheduleType"),
+    "sshKey.all": (),
+    "volumeBackups.list": ("id", "volumeBackupType"),
     "settings.getDokployVersion": (),
     "settings.getWebServerSettings": (),
 }
+_BUCKET = ("name", "provider", "accessKey", "bucket", "region", "endpoint", "secretAccessKey", "additionalFlags")
+_DUMP = ("schedule", "prefix", "destinationId", "database", "databaseType")
+_VOLUME = ("name", "volumeName", "prefix", "cronExpression", "destinationId")
+_JOB = ("name", "cronExpression", "command")
+_TOLD = ("appBuildError", "databaseBackup", "dokployBackup", "volumeBackup", "dokployRestart", "name", "appDeploy",
+         "dockerCleanup", "serverThreshold")  # fmt: skip
 MUTATIONS: dict[str, tuple[str, ...]] = {
+    "backup.create": _DUMP,
+    "backup.remove": ("backupId",),
+    "backup.update": (*_DUMP, "enabled", "backupId", "keepLatestCount", "serviceName", "metadata"),
     "compose.create": ("name", "environmentId"),
     "compose.delete": ("composeId", "deleteVolumes"),
     "compose.deploy": ("composeId",),
     "compose.saveEnvironment": ("composeId", "env"),
     "compose.stop": ("composeId",),
     "compose.update": ("composeId",),
+    "destination.create": _BUCKET,
+    "destination.remove": ("destinationId",),
+    "destination.update": (*_BUCKET, "destinationId"),
     "domain.create": ("host",),
     "domain.delete": ("domainId",),
     "domain.update": ("host", "domainId"),
     "environment.create": ("name", "projectId"),
     "environment.remove": ("environmentId",),
     "environment.update": ("environmentId",),
+    "mounts.create": ("type", "mountPath", "serviceId"),
+    "mounts.remove": ("mountId",),
+    "mounts.update": ("mountId",),
+    "notification.createCustom": ("name", "endpoint"),
+    "notification.createDiscord": (*_TOLD, "webhookUrl", "decoration"),
+    "notification.createEmail": (
+        *_TOLD, "smtpServer", "smtpPort", "username", "password", "fromAddress", "toAddresses",
+    ),
+    "notification.createSlack": (*_TOLD, "webhookUrl", "channel"),
+    "notification.createTelegram": (*_TOLD, "botToken", "chatId", "messageThreadId"),
+    "notification.remove": ("notificationId",),
+    **{f"notification.update{n.capitalize()}": ("notificationId", f"{n}Id")
+       for n in ("custom", "discord", "email", "slack", "telegram")},
     "project.create": ("name",),
     "project.remove": ("projectId",),
     "project.update": ("projectId",),
+    "registry.create": ("registryName", "username", "password", "registryUrl", "registryType", "imagePrefix"),
+    "registry.remove": ("registryId",),
+    "registry.update": ("registryId",),
+    "schedule.create": _JOB,
+    "schedule.delete": ("scheduleId",),
+    "schedule.update": (*_JOB, "scheduleId"),
+    "settings.assignDomainServer": ("host", "certificateType"),
+    "settings.updateBuildsConcurrency": ("buildsConcurrency",),
+    "settings.updateDockerCleanup": ("enableDockerCleanup",),
+    "sshKey.create": ("name", "privateKey", "publicKey", "organizationId"),
+    "sshKey.generate": (),
+    "sshKey.remove": ("sshKeyId",),
+    "sshKey.update": ("sshKeyId",),
     "user.createApiKey": ("name", "metadata"),
-}
+    "volumeBackups.create": _VOLUME,
+    "volumeBackups.delete": ("volumeBackupId",),
+    "volumeBackups.update": (*_VOLUME, "volumeBackupId"),
+}  # fmt: skip
 BOOLEANS = frozenset({
     "https", "stripPath", "enabled", "forwardAuthEnabled", "autoDeploy", "createEnvFile", "enableSubmodules",
-    "deleteVolumes", "randomize", "isolatedDeployment", "rateLimitEnabled",
+    "deleteVolumes", "randomize", "isolatedDeployment", "rateLimitEnabled", "enableDockerCleanup", "turnOff",
 })  # fmt: skip
-EMPTY = object()
 
 
-class RefusedError(Exception):
-    """An error answer."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-
-class Procedures:
+class Procedures(Belongings):
     """Carries calls out on the store."""
 
     def __init__(self, store: Store, deployer: Deployer) -> None:
@@ -76,12 +115,13 @@ class Procedures:
 
     def call(self, procedure: str, values: Row) -> Any:
         """The answer's data, or EMPTY for an answer without a body."""
-        required = {**QUERIES, **MUTATIONS}[procedure]
-        missing = [name for name in required if values.get(name) is None]
-        if missing:
-            raise RefusedError(400, "BAD_REQUEST", f"Input validation failed: {', '.join(missing)} required")
+        validate(procedure, {**QUERIES, **MUTATIONS}[procedure], values)
         # The real server's coercion: any text is true.
         values = {key: bool(value) if key in BOOLEANS else value for key, value in values.items()}
+        for way in ("create", "update"):
+            channel = procedure.removeprefix(f"notification.{way}").lower()
+            if channel in CHANNELS:
+                return getattr(self, f"{way}_notification")(channel, values)
         handler: Callable[[Row], Any] = getattr(self, procedure.replace(".", "_"))
         return handler(values)
 
@@ -126,9 +166,10 @@ class Procedures:
             for project in store.projects.values()
         ]
 
-    def project_update(self, values: Row) -> Any:
-        self._store.projects.get(values["projectId"], {}).update(values)
-        return EMPTY
+    def project_update(self, values: Row) -> Row:
+        project = self._need(self._store.projects, values["projectId"], "Project")
+        project.update(values)
+        return project
 
     def project_remove(self, values: Row) -> Row:
         """Rows go, containers, volumes and files stay."""
@@ -140,8 +181,9 @@ class Procedures:
 
     def environment_create(self, values: Row) -> Row:
         if values["name"] == "production":
-            raise RefusedError(400, "BAD_REQUEST", "You cannot create an environment with the name 'production'")
-        self._need(self._store.projects, values["projectId"], "Project")
+            raise RefusedError(400, "BAD_REQUEST", "You cannot create a environment with the name 'production'")
+        if values["projectId"] not in self._store.projects:
+            raise failed_query("Error creating the environment: ")
         return self._store.make_environment(
             values["projectId"], values["name"], values.get("description"), default=False
         )
@@ -164,7 +206,9 @@ class Procedures:
         return {**shown, **others, "compose": composes, "project": project}
 
     def environment_update(self, values: Row) -> Row:
-        environment = self._need(self._store.environments, values["environmentId"], "Environment")
+        environment = self._store.environments.get(values["environmentId"])
+        if environment is None:
+            raise RefusedError(400, "BAD_REQUEST", "Error updating the environment: Environment not found")
         environment.update(values)
         return environment
 
@@ -187,12 +231,12 @@ class Procedures:
         return {
             **compose,
             "environment": {**environment, "project": store.projects[environment["projectId"]]},
-            # Oldest first here, unlike deployment.allByCompose.
+            # In no order here, unlike deployment.allByCompose.
             "deployments": store.deployments_of(compose["composeId"])[::-1],
-            "mounts": [],
+            "mounts": self.mounts_of(compose["composeId"]),
             "domains": store.domains_of(compose["composeId"]),
             **dict.fromkeys(("github", "gitlab", "bitbucket", "gitea", "server", "unauthorizedProvider")),
-            "backups": [],
+            "backups": self.backups_of(compose["composeId"]),
             "hasGitProviderAccess": True,
         }
 
@@ -201,10 +245,16 @@ class Procedures:
         compose = self._store.composes.get(values["composeId"])
         if compose is None:
             return EMPTY
+        key = values.get("customGitSSHKeyId")
+        if key and key not in self._store.tables["ssh_keys"]:
+            statement = 'Failed query: update "compose" set "customGitSSHKeyId" = $1\nparams: x'
+            raise RefusedError(500, "INTERNAL_SERVER_ERROR", statement)
         compose.update(values)
         return compose
 
     def compose_saveEnvironment(self, values: Row) -> bool:  # noqa: N802
+        if values["composeId"] not in self._store.composes:
+            raise RefusedError(400, "BAD_REQUEST", "Error adding environment variables")
         self._compose(values).update(values)
         return True
 
@@ -217,16 +267,23 @@ class Procedures:
     def compose_stop(self, values: Row) -> bool:
         compose = self._compose(values)
         if not self._store.deployments_of(compose["composeId"]):
-            raise RefusedError(500, "INTERNAL_SERVER_ERROR", "Command execution failed")
+            raise RefusedError(500, "INTERNAL_SERVER_ERROR", "Command execution failed: spawn /bin/sh ENOENT")
         self._deployer.stop(compose)
         return True
 
     def compose_delete(self, values: Row) -> Row:
+        shown = self.compose_one(values)
+        for name in ("hasGitProviderAccess", "unauthorizedProvider"):
+            del shown[name]
         compose = self._compose(values)
         self._deployer.delete(compose, values["deleteVolumes"])
         for domain in self._store.domains_of(compose["composeId"]):
             del self._store.domains[domain["domainId"]]
-        return self._store.composes.pop(compose["composeId"])
+        for rows in self._store.tables.values():
+            for key in [key for key, row in rows.items() if row.get("composeId") == compose["composeId"]]:
+                del rows[key]
+        del self._store.composes[compose["composeId"]]
+        return shown
 
     def compose_loadServices(self, values: Row) -> list[str]:  # noqa: N802
         compose = self._compose(values)
@@ -262,7 +319,7 @@ class Procedures:
     # Deployments and containers
 
     def deployment_allByCompose(self, values: Row) -> list[Row]:  # noqa: N802
-        return self._store.deployments_of(self._compose(values)["composeId"])
+        return self._store.deployments_of(values["composeId"])
 
     def deployment_queueList(self, _values: Row) -> list[Row]:  # noqa: N802
         return self._deployer.jobs()
@@ -279,10 +336,14 @@ class Procedures:
 
     def domain_create(self, values: Row) -> Row:
         """Any service name is taken, and a second domain of the same name too."""
+        if values.get("composeId") not in self._store.composes:
+            raise failed_query()
         return self._store.make_domain(values)
 
     def domain_byComposeId(self, values: Row) -> list[Row]:  # noqa: N802
-        compose = self._compose(values)
+        compose = self._store.composes.get(values["composeId"])
+        if compose is None:
+            return []
         short = {key: compose[key] for key in ("composeId", "appName", "name")}
         return [{**row, "compose": short} for row in self._store.domains_of(compose["composeId"])]
 
@@ -298,7 +359,20 @@ class Procedures:
     # The server
 
     def organization_all(self, _values: Row) -> list[Row]:
-        return [{"id": self._store.organization, "name": "My Organization", "createdAt": now()}]
+        rights = ("accessedEnvironments", "accessedGitProviders", "accessedProjects", "accessedServers",
+                  "accessedServices")  # fmt: skip
+        abilities = ("AccessToAPI", "AccessToDocker", "AccessToGitProviders", "AccessToSSHKeys",
+                     "AccessToTraefikFiles", "CreateEnvironments", "CreateProjects", "CreateServices",
+                     "DeleteEnvironments", "DeleteProjects", "DeleteServices")  # fmt: skip
+        member = {
+            **{name: [] for name in rights}, **{f"can{name}": False for name in abilities}, "createdAt": now(),
+            "id": "member", "isDefault": True, "organizationId": self._store.organization, "role": "owner",
+            "teamId": None, "userId": "user",
+        }  # fmt: skip
+        return [
+            {"id": self._store.organization, "name": "My Organization", "createdAt": now(), "defaultRole": None,
+             "logo": None, "members": [member], "metadata": None, "ownerId": "user", "slug": None}
+        ]  # fmt: skip
 
     def settings_getDokployVersion(self, _values: Row) -> str:  # noqa: N802
         return VERSION
@@ -308,4 +382,12 @@ class Procedures:
 
     def user_createApiKey(self, values: Row) -> Row:  # noqa: N802
         limited = values.get("rateLimitEnabled", True)
-        return {"id": values["name"], "name": values["name"], "key": self._store.make_key(limited)}
+        key = self._store.make_key(limited)
+        nulls = ("expiresAt", "lastRefillAt", "lastRequest", "metadata", "permissions", "prefix", "refillAmount",
+                 "refillInterval", "remaining")  # fmt: skip
+        return {
+            **dict.fromkeys(nulls), "id": values["name"], "configId": "default", "createdAt": now(), "enabled": True,
+            "key": key, "name": values["name"], "rateLimitEnabled": limited, "rateLimitMax": 10,
+            "rateLimitTimeWindow": 86_400_000, "referenceId": "user", "requestCount": 0, "start": key[:6],
+            "updatedAt": now(),
+        }  # fmt: skip

@@ -16,8 +16,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 from .deployer import Deployer, Engine
 from .engine import DockerEngine
-from .procedures import EMPTY, MUTATIONS, QUERIES, Procedures, RefusedError
-from .store import Store
+from .procedures import MUTATIONS, QUERIES, Procedures
+from .refusal import RefusedError
+from .refusal import body as error_body
+from .store import EMPTY, Store, now
 
 MAX_BODY = 1024 * 1024
 SIGN_IN_WINDOW = 10
@@ -35,6 +37,7 @@ class Standin:
         self.calls: list[tuple[str, str, Any]] = []
         self.unknown: set[str] = set()
         self.sign_ins: list[float] = []
+        self.sign_in_limit = SIGN_IN_LIMIT
         handler = type("BoundHandler", (Handler,), {"standin": self})
         self.http = ThreadingHTTPServer((host, port), handler)
 
@@ -91,15 +94,18 @@ class Handler(BaseHTTPRequestHandler):
         elif not self._let_in():
             self._answer(401, {"message": "Unauthorized"})
         elif procedure not in known or procedure in self.standin.unknown:
-            self._answer(404, {"message": "Not found", "code": "NOT_FOUND"})
+            self._answer(404, error_body("", RefusedError(404, "NOT_FOUND", "Not found")))
         else:
             self._call(procedure, values)
 
     def _body(self, body: bytes) -> Any:
         if len(body) > MAX_BODY:
-            self._answer(413, {"message": "Body exceeded 1mb limit"})
+            self._answer(413, "Body exceeded 1mb limit", "text/plain")
         elif "json" not in (self.headers.get("content-type") or ""):
-            self._answer(415, {"message": "Unsupported content-type", "code": "UNSUPPORTED_MEDIA_TYPE"})
+            # The real one forgets the closing quote, too.
+            message = f'Unsupported content-type "{self.headers.get("content-type") or ""}'
+            error = RefusedError(415, "UNSUPPORTED_MEDIA_TYPE", message)
+            self._answer(415, error_body(urlsplit(self.path).path.removeprefix("/api/"), error))
         else:
             try:
                 return json.loads(body)
@@ -118,19 +124,7 @@ class Handler(BaseHTTPRequestHandler):
             with self.standin.store.lock:
                 data = self.standin.procedures.call(procedure, values)
         except RefusedError as error:
-            self._answer(
-                error.status,
-                {
-                    "message": str(error),
-                    "code": error.code,
-                    "data": {
-                        "code": error.code,
-                        "httpStatus": error.status,
-                        "path": procedure,
-                        "zodError": None,
-                    },
-                },
-            )
+            self._answer(error.status, error_body(procedure, error))
         else:
             self._answer(200, None if data is EMPTY else data, empty=data is EMPTY)
 
@@ -142,18 +136,18 @@ class Handler(BaseHTTPRequestHandler):
                 self._answer(422, {"message": "User already exists. Use another email.", "code": code})
                 return
             if store.admin:
-                self._answer(400, {"message": "Admin is already created", "code": "ADMIN_IS_ALREADY_CREATED"})
+                self._answer(400, {"message": "Admin is already created"})
                 return
             if len(values["password"]) < SHORTEST_PASSWORD:
                 self._answer(400, {"message": "Password too short", "code": "PASSWORD_TOO_SHORT"})
                 return
             store.admin = {"email": values["email"], "password": values["password"]}
-            self._answer(200, {"user": {"email": values["email"]}}, session=True)
+            self._answer(200, {"token": "t" * 32, "user": _user(values)}, session=True)
             return
         moment = time.monotonic()
         recent = [at for at in self.standin.sign_ins if moment - at < SIGN_IN_WINDOW]
         self.standin.sign_ins = [*recent, moment]
-        if len(recent) >= SIGN_IN_LIMIT:
+        if len(recent) >= self.standin.sign_in_limit:
             self._answer(429, {"message": "Too many requests. Please try again later."})
         elif self.headers.get("cookie") and not self.headers.get("origin"):
             self._answer(403, {"message": "Missing or null Origin", "code": "MISSING_OR_NULL_ORIGIN"})
@@ -198,3 +192,13 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("set-cookie", f"better-auth.session={token}; Path=/; HttpOnly")
         self.end_headers()
         self.wfile.write(body)
+
+
+def _user(values: dict[str, str]) -> dict[str, Any]:
+    never = ("allowImpersonation", "banned", "emailVerified", "enableEnterpriseFeatures", "isValidEnterpriseLicense",
+             "twoFactorEnabled")  # fmt: skip
+    return {
+        **dict.fromkeys(never, False), **dict.fromkeys(("banExpires", "banReason", "image")), "createdAt": now(),
+        "updatedAt": now(), "id": "user", "email": values["email"], "name": values["name"], "role": "user",
+        "lastName": values["lastName"],
+    }  # fmt: skip

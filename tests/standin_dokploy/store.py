@@ -46,6 +46,17 @@ _DEPLOYMENT_NULLS = (
 OTHER_SERVICES = ("applications", "libsql", "mariadb", "mongo", "mysql", "postgres", "redis")
 
 
+# An answer without a body.
+EMPTY = object()
+TABLES = ("ssh_keys", "registries", "destinations", "backups", "volume_backups", "schedules", "notifications",
+          "channels", "mounts")  # fmt: skip
+
+
+def words() -> str:
+    """What the server makes up where it is given no name."""
+    return "bypass-neural-array-" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(6))
+
+
 def new_id() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(21))
 
@@ -70,11 +81,17 @@ class Store:
         self.domains: dict[str, Row] = {}
         self.deployments: dict[str, Row] = {}
         self.logs: dict[str, str] = {}
-        # Private keys by id.
-        self.ssh_keys: dict[str, str] = {}
+        self.tables: dict[str, dict[str, Row]] = {name: {} for name in TABLES}
         self.settings: Row = {
             "id": new_id(), "serverIp": None, "certificateType": "none", "https": False, "host": None,
-            "letsEncryptEmail": None, "enableDockerCleanup": True, "buildsConcurrency": 1,
+            "letsEncryptEmail": None, "enableDockerCleanup": True, "buildsConcurrency": 1, "sshPrivateKey": None,
+            "cleanupCacheApplications": False, "cleanupCacheOnCompose": False, "cleanupCacheOnPreviews": False,
+            "enforceSSO": False, "logCleanupCron": "0 0 * * *", "remoteServersOnly": False, "metricsConfig": {},
+            "createdAt": now(), "updatedAt": now(),
+            "whitelabelingConfig": dict.fromkeys(
+                ("appDescription", "appName", "customCss", "docsUrl", "errorPageDescription", "errorPageTitle",
+                 "faviconUrl", "footerText", "loginLogoUrl", "logoUrl", "metaTitle", "supportUrl")
+            ),
         }  # fmt: skip
 
     def make_key(self, limited: bool) -> str:
@@ -114,7 +131,7 @@ class Store:
         suffix = "".join(secrets.choice(string.ascii_lowercase) for _ in range(6))
         compose = {
             "composeId": new_id(),
-            "appName": f"{fields.get('appName') or fields['name']}-{suffix}",
+            "appName": f"{fields['appName']}-{suffix}" if fields.get("appName") else f"compose-{words()}",
             "refreshToken": new_id(),
             "createdAt": now(),
             **dict.fromkeys(_COMPOSE_NULLS),

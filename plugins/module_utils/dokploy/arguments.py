@@ -30,8 +30,10 @@ CONNECTION: dict[str, Any] = {
 
 PLACE: dict[str, Any] = {"project": {"type": "str"}, "environment": {"type": "str", "default": "production"}}
 
+STATE: dict[str, Any] = {"state": {"type": "str", "choices": ["present", "absent"], "default": "present"}}
+
 REMOVAL: dict[str, Any] = {
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    **STATE,
     "delete_volumes": {"type": "bool", "default": False},
 }
 

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
+from .interpolation import interpolate
 
 try:
     import yaml
@@ -38,19 +39,31 @@ class Finding:
 
 @dataclass(frozen=True)
 class ComposeFile:
-    """What was read from a file."""
+    """What was read from a file.
+
+    Attributes:
+        services: Their names.
+        findings: What Dokploy cannot run.
+        modes: `network_mode` by service, where one is set.
+    """
 
     services: tuple[str, ...]
     findings: tuple[Finding, ...] = field(default=())
+    modes: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_compose_file(text: str) -> ComposeFile:
+def read_compose_file(text: str, variables: Mapping[str, str] | None = None) -> ComposeFile:
     """The services of a file and everything in it that Dokploy cannot run.
+
+    Args:
+        text: The file.
+        variables: What its references stand for.
 
     Raises:
         UserError: It is not a Compose file.
     """
     root = _parse(text)
+    _fill_in(root, variables or {})
     top = {key: value for key, _line, value in _entries(root)}
     services = list(_entries(top.get("services")))
     if not services:
@@ -61,7 +74,11 @@ def read_compose_file(text: str) -> ComposeFile:
     for section in ("configs", "secrets"):
         for name, _line, entry in _entries(top.get(section)):
             findings += _check_file_entry(section, name, entry)
-    return ComposeFile(tuple(name for name, _, _ in services), tuple(sorted(findings, key=lambda f: f.line)))
+    return ComposeFile(
+        tuple(name for name, _, _ in services),
+        tuple(sorted(findings, key=lambda f: f.line)),
+        {name: mode for name, _, service in services if (mode := _network_mode(service))},
+    )
 
 
 def _parse(text: str) -> Node | None:
@@ -78,13 +95,43 @@ def _parse(text: str) -> Node | None:
     return node
 
 
-def check_compose_file(text: str) -> ComposeFile:
+def _fill_in(root: Node | None, variables: Mapping[str, str]) -> None:
+    """Replace references in all values, each once, however often the file points at it; keys have none."""
+    waiting: list[Node | None] = [root]
+    seen: set[int] = set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            waiting += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif "$" in node.value:
+            node.value = interpolate(node.value, variables)
+
+
+def check_isolated(compose: ComposeFile) -> None:
+    """Refuse a file whose services cannot be put on a network of their own.
+
+    Raises:
+        UserError: Compose takes either a network mode or networks.
+    """
+    for name, mode in compose.modes.items():
+        raise UserError(
+            f"service {name} has network_mode: {mode}, and cannot be put on a network of the service's own; "
+            "set isolated: false, or remove network_mode"
+        )
+
+
+def check_compose_file(text: str, variables: Mapping[str, str] | None = None) -> ComposeFile:
     """Read a file and refuse it unless Dokploy can run it.
 
     Raises:
         UserError: Names each line that stands in the way.
     """
-    compose = read_compose_file(text)
+    compose = read_compose_file(text, variables)
     if compose.findings:
         raise UserError("compose_file cannot run under Dokploy: " + "; ".join(map(str, compose.findings)))
     return compose
@@ -123,13 +170,12 @@ def _line(node: Node) -> int:
     return int(node.start_mark.line) + 1
 
 
+def _network_mode(service: Node) -> str:
+    return _scalar({key: value for key, _, value in _entries(service)}.get("network_mode"))
+
+
 def _check_service(name: str, line: int, service: Node) -> Iterator[Finding]:
     fields = {key: value for key, _, value in _entries(service)}
-    if _scalar(fields.get("network_mode")) == "host":
-        yield Finding(
-            _line(fields["network_mode"]),
-            f"service {name} uses the host's network, where Traefik cannot route to it; remove network_mode",
-        )
     for port in _items(fields.get("ports")):
         for number in sorted(published_ports(port) & set(TAKEN_PORTS)):
             yield Finding(

@@ -176,5 +176,5 @@ def health_gate(verdict: Verdict, count: int) -> GateResult:
         measured=f"{count} containers",
         limit="each up and healthy",
         evidence=verdict.broken + verdict.waiting,
-        advice=[] if verdict.good else ["read the containers' logs; the former version is not brought back"],
+        advice=[] if verdict.good else ["read the containers' logs"],
     )

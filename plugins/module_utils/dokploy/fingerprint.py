@@ -12,6 +12,8 @@ from typing import Any
 
 from .environment import parse_environment
 
+# Where what served is remembered, in a file of the service's own; no part of what is deployed.
+RECORD_FILE = "sluice/served.json"
 _MARK = re.compile(r"\s*\[deployed ([0-9a-f]{24})\]\s*$")
 
 # What a deployment is made of; anything else of a service may change without one.
@@ -19,7 +21,7 @@ _SERVICE_FIELDS = (
     "sourceType", "composeType", "command", "createEnvFile", "randomize", "suffix", "isolatedDeployment",
     "isolatedDeploymentsVolume", "serviceNetworks",
 )  # fmt: skip
-_SOURCE_FIELDS = {
+SOURCE_FIELDS = {
     "raw": ("composeFile",),
     "git": ("customGitUrl", "customGitBranch", "customGitSSHKeyId", "composePath", "enableSubmodules"),
 }
@@ -36,14 +38,16 @@ def fingerprint(compose: Mapping[str, Any]) -> str:
     environment = compose.get("environment") or {}
     content: dict[str, Any] = {
         "service": _pick(compose, _SERVICE_FIELDS),
-        "source": _pick(compose, _SOURCE_FIELDS.get(kind, ())),
+        "source": _pick(compose, SOURCE_FIELDS.get(kind, ())),
         "env": sorted(parse_environment(compose.get("env")).items()),
         "shared": [
             sorted(parse_environment(level.get("env")).items())
             for level in (environment, environment.get("project") or {})
         ],
         "domains": _rows(compose.get("domains"), _DOMAIN_FIELDS),
-        "mounts": _rows(compose.get("mounts"), _MOUNT_FIELDS),
+        "mounts": _rows(
+            [row for row in compose.get("mounts") or [] if row.get("filePath") != RECORD_FILE], _MOUNT_FIELDS
+        ),
     }
     # The service's own id as salt: equal secrets on two services are not to be seen as equal.
     content["salt"] = compose.get("composeId")

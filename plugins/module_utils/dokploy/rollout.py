@@ -5,18 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import DeploymentFailedError, DokployError, RolloutError, UserError
+from ..errors import DeploymentFailedError, RolloutError, UserError
 from ..results import worst_status
 from .client import Client
-from .composefile import check_compose_file, read_compose_file, routed_hosts
 from .containers import HealthWatch, Verdict, health_gate
-from .deployment import Deployer, Timeline, newest, reasons_to_deploy, revision_of, same_commit, watch_containers
+from .deployment import Deployer, Timeline, newest, reasons_to_deploy, revision_of, watch_containers
 from .fingerprint import fingerprint, join_description, split_description
-from .head import branch_head
 from .logscan import known_secrets, scan_logs
+from .preflight import preflight
+from .record import Source, read_record, remember, restore, source_of, target
 from .services import read_service
 
 LOG_LINES_SHOWN = 40
@@ -30,9 +30,13 @@ class Wish:
         secrets: Values to look for in logs and to hide.
         scan: What a secret in the build log means: `fail`, `warn` or `off`.
         services: Services that must have a container.
+        pending: Whether check mode held back changes that make a deployment due.
+        go_back: Whether what served before is deployed again when this is not to be trusted.
     """
 
     force: bool = False
+    pending: bool = False
+    go_back: bool = True
     revision: str = ""
     title: str = "Deployed by Ansible"
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -72,6 +76,8 @@ class Rollout:
             revision=self._wish.revision,
             force=self._wish.force,
         )
+        if self._wish.pending and not reasons:
+            reasons = ["source, environment or domains would change"]
         self._describe(newest(self._stored.get("deployments") or []), reasons)
         if reasons:
             # What is deployed has no text that could be shown; the mark is its digest.
@@ -81,13 +87,48 @@ class Rollout:
             }
         if reasons and check:
             return {**self._result, "changed": True}
-        if reasons:
-            self._preflight()
+        if not reasons:
+            self._check_health(fresh=False)
+            return self._result
+        preflight(self._client, self._stored, revision=self._wish.revision, check_file=self._wish.check_file)
+        try:
             self._deploy()
-        self._check_health(fresh=bool(reasons))
-        if reasons:
-            self._remember(wanted_mark)
+            self._check_health(fresh=True)
+        except RolloutError as error:
+            raise self._gone_back(error)
+        self._remember(wanted_mark)
         return self._result
+
+    def roll_back(self, *, check: bool) -> dict[str, Any]:
+        """What served before is deployed again, and judged as anything else.
+
+        Raises:
+            UserError: It is not known, or cannot be deployed.
+        """
+        source = target(self._stored)
+        self._describe(newest(self._stored.get("deployments") or []), ["asked for (rolled_back)"])
+        if check:
+            return {**self._result, "changed": True}
+        return self._again(source)
+
+    def _again(self, source: Source) -> dict[str, Any]:
+        restore(self._client, self._stored, source)
+        wish = replace(self._wish, force=True, go_back=False, revision=str(source.get("revision") or ""))
+        return Rollout(self._client, self._id, wish, self._timeline).run(check=False)
+
+    def _gone_back(self, error: RolloutError) -> RolloutError:
+        """The same failure, after what served before it was deployed again where that is another source."""
+        served = read_record(self._stored).served
+        tried = revision_of(newest(read_service(self._client, self._id).get("deployments") or []))
+        if not self._wish.go_back or served is None or served == source_of(self._stored, tried):
+            return error
+        try:
+            self._again(served)
+        except UserError as second:
+            return RolloutError(f"{error}\nWhat served before could not be brought back: {second}", error.result)
+        return RolloutError(
+            f"{error}\nWhat served before was deployed again, and serves.", {**error.result, "went_back": True}
+        )
 
     def stop(self, *, check: bool) -> dict[str, Any]:
         """The service's containers are stopped."""
@@ -109,50 +150,6 @@ class Rollout:
             "revision": revision_of(row),
         }
 
-    def _preflight(self) -> None:
-        """What would break the deployment, or leave it without its domains, found before it starts."""
-        raw = self._stored.get("sourceType") == "raw"
-        if not raw:
-            self._check_head()
-            # Has the server clone, so that the file to be deployed is seen before it is.
-            self._load_services()
-        text = str(self._client.get("compose.getConvertedCompose", composeId=self._id) or "")
-        compose = (check_compose_file if self._wish.check_file else read_compose_file)(text)
-        hosts = routed_hosts(text)
-        for domain in self._stored.get("domains") or []:
-            host, service = str(domain.get("host")), str(domain.get("serviceName"))
-            if domain.get("enabled", True) and host not in hosts.get(service, set()):
-                raise UserError(
-                    f"domain {host} would not reach service {service}: "
-                    + (
-                        "its labels in the Compose file must be a list for Dokploy to add to them"
-                        if service in compose.services
-                        else f"the Compose file has only {', '.join(compose.services)}"
-                    )
-                )
-
-    def _check_head(self) -> None:
-        """Dokploy deploys the branch's head: a revision that is another commit is refused while nothing has changed."""
-        wanted, branch = self._wish.revision, str(self._stored.get("customGitBranch") or "main")
-        head = branch_head(str(self._stored.get("customGitUrl")), branch) if wanted else ""
-        if head and not same_commit(head, wanted):
-            raise UserError(
-                f"revision {wanted[:12]} is not the head of branch {branch}, which is {head[:12]} and is what Dokploy "
-                "would deploy; push the revision, or set git_branch to a branch that ends with it"
-            )
-
-    def _load_services(self) -> None:
-        try:
-            self._client.get("compose.loadServices", composeId=self._id, type="fetch")
-        except DokployError as error:
-            if error.temporary or error.status not in (400, 404, 500):
-                raise
-            raise UserError(
-                f"Dokploy cannot take {self._stored.get('composePath')} from branch "
-                f"{self._stored.get('customGitBranch')} of {self._stored.get('customGitUrl')}: {error.said}; "
-                "look at git_url, git_branch, git_path and git_ssh_key_id"
-            )
-
     def _deploy(self) -> None:
         deployer = Deployer(self._client, self._id, timeout=self._wish.wait_timeout, timeline=self._timeline)
         try:
@@ -161,19 +158,22 @@ class Rollout:
             log = deployer.log(error.deployment_id) if error.deployment_id else ""
             self._result |= {"status": "failed", "deployment_id": error.deployment_id}
             self._scan(log)
-            raise self._failed(str(error), log)
+            leaks = self._leaks()
+            raise self._failed(f"{error}; and {leaks}" if leaks else str(error), log)
         self._result["changed"] = True
         self._describe(row, self._result["reasons"])
         if self._wish.revision and revision_of(row):
             self._check_revision(row)
         log = deployer.log(row["deploymentId"])
         self._scan(log)
-        if self._wish.scan == "fail" and worst_status(self._result["gates"]) == "fail":
-            raise self._failed(
-                "the build log holds secrets, and whoever reads it has them: rotate them; "
-                "the gate says which and where",
-                "",
-            )
+        if self._leaks():
+            raise self._failed(self._leaks(), "")
+
+    def _leaks(self) -> str:
+        """What the scan of the build log makes of it, where that is to fail."""
+        if self._wish.scan != "fail" or worst_status(self._result["gates"]) != "fail":
+            return ""
+        return "the build log holds secrets, and whoever reads it has them: rotate them; the gate says which and where"
 
     def _check_revision(self, row: Mapping[str, Any]) -> None:
         built = revision_of(row)
@@ -218,6 +218,7 @@ class Rollout:
 
     def _remember(self, mark: str) -> None:
         """Only now is what the server holds also what runs and serves."""
+        remember(self._client, self._stored, source_of(self._stored, str(self._result["revision"] or "")))
         text, _ = split_description(self._stored.get("description"))
         self._client.post("compose.update", composeId=self._id, description=join_description(text, mark))
 

@@ -413,7 +413,7 @@ def test_a_domain_whose_labels_the_server_left_out_is_told(dokploy, place, monke
     made = dokploy.run("dokploy_compose", **{**place, "compose_file": text})
     dokploy.run("dokploy_domain", compose_id=made["compose_id"], domains=[DOMAIN])
     result = deploy(dokploy, made["compose_id"])
-    assert result["failed"] and "labels in the Compose file must be a list" in result["msg"]
+    assert result["failed"] and "has no label for it" in result["msg"]
 
 
 def test_containers_on_another_server_are_asked_for_there(dokploy, service):
@@ -550,7 +550,7 @@ and the repository exists.
 
 def test_a_failed_clone_tells_what_git_said_and_not_the_deploy_key(dokploy, place):
     del place["compose_file"]
-    dokploy.standin.store.ssh_keys["key"] = PEM
+    dokploy.standin.store.tables["ssh_keys"]["key"] = {"privateKey": PEM}
     source = {"git_url": "git@git.example.com:crm.git", "git_ssh_key_id": "key"}
     made = dokploy.run("dokploy_compose", **place, **source)
     dokploy.engine.clone_failure = REFUSED

@@ -4,9 +4,11 @@ import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.composefile import (
     check_compose_file,
+    check_isolated,
     read_compose_file,
     routed_hosts,
 )
+from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.interpolation import interpolate
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 
 
@@ -95,7 +97,11 @@ def test_files_of_secrets_and_configs():
 
 
 def test_host_network_and_neither_image_nor_build():
-    assert "host's network" in findings("image: x\nnetwork_mode: host")[0]
+    assert findings("image: x\nnetwork_mode: host") == []
+    found = read_compose_file("services: {a: {image: x, network_mode: host}, b: {image: x}}")
+    assert found.modes == {"a": "host"}
+    with pytest.raises(UserError, match="service a has network_mode: host, and cannot be put"):
+        check_isolated(found)
     assert "neither image nor build" in findings("restart: always")[0]
 
 
@@ -105,8 +111,8 @@ def test_anchors_and_merges_are_seen_through():
 
 
 def test_every_finding_is_named_with_its_line_in_one_error():
-    text = 'services:\n  a:\n    network_mode: host\n    image: x\n    ports: ["80:80"]\n'
-    with pytest.raises(UserError, match=r"line 3: service a uses the host's network.*; line 5: service a publishes"):
+    text = 'services:\n  a:\n    volumes: [./a:/a]\n    image: x\n    ports: ["80:80"]\n'
+    with pytest.raises(UserError, match=r"line 3: service a mounts ./a.*; line 5: service a publishes"):
         check_compose_file(text)
 
 
@@ -131,3 +137,44 @@ def test_routed_hosts_of_both_label_forms():
         "  b: {labels: {t.rule: 'Host(`y.example`)'}}\n  c:\n"
     )
     assert routed_hosts(text) == {"a": {"x.example"}, "b": {"y.example"}, "c": set()}
+
+
+VALUES = {"A": "a", "EMPTY": "", "PORT": "80"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$A-${A}-$$A-$${A}", "a-a-$A-${A}"),
+        ("${NONE}${NONE:-d}${NONE-d}", "dd"),
+        ("${EMPTY:-d}${EMPTY-d}${A:-d}", "da"),
+        ("${A:+r}${A+r}${EMPTY:+r}${EMPTY+r}${NONE+r}", "rrr"),
+        ("${A:?gone}${NONE:?gone}", "a"),
+        ("${NONE:-${ALSO:-${A}}}-${NONE:-}}", "a-}"),
+        ("$1 $ 5$", "$1 $ 5$"),
+        ("${NONE:-a{b}c}", "a{b}c"),
+        ("${A", "${A"),
+        ("${A b}", "${A b}"),
+        ("${NONE:-x", "${NONE:-x"),
+    ],
+)
+def test_references_are_filled_in_as_compose_does_it(text, expected):
+    assert interpolate(text, VALUES) == expected
+
+
+def test_references_nested_without_end_are_left_alone():
+    assert interpolate("${N:-" * 5000 + "}" * 5000, {}).startswith("${N:-")
+
+
+@pytest.mark.parametrize(
+    "ports",
+    ['["${PORT}:80"]', '["${NONE:-443}:80"]', '[{target: 80, published: "$PORT"}]'],
+)
+def test_a_port_by_reference_is_found(ports):
+    found = read_compose_file(f"services: {{a: {{image: x, ports: {ports}}}}}", VALUES).findings
+    assert "publishes port" in str(found[0])
+
+
+def test_a_reference_in_a_merged_value_is_filled_in_once():
+    text = 'x-a: &a {ports: ["$$PORT:80", "${PORT}:80"]}\nservices: {a: {image: x, <<: *a}, b: {image: x, <<: *a}}\n'
+    assert len(read_compose_file(text, VALUES).findings) == 2
