@@ -38,6 +38,10 @@ options:
       - Beginning of a new service's Compose project name, to which Dokploy adds random letters.
       - By default the name of O(stack), or O(name), in lower-case letters, digits and hyphens.
     type: str
+  server_id:
+    description:
+      - Id of another server that Dokploy manages, on which a new service runs. A service stays where it was made.
+    type: str
   description:
     description: What the service is. Left as it is when not set.
     type: str
@@ -205,6 +209,7 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
         auto_deploy=params["auto_deploy"],
         isolated=params["isolated"],
         command=params["command"],
+        server_id=params["server_id"],
     )
     own = params["app_name"]
     app_name = check_app_name(own) if own else app_name_from(stack.name if stack else name)
@@ -219,6 +224,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "compose_id": {"type": "str"},
             "app_name": {"type": "str"},
+            "server_id": {"type": "str"},
             "description": {"type": "str"},
             "git_url": {"type": "str"},
             "git_branch": {"type": "str", "default": "main"},

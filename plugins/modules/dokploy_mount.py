@@ -83,8 +83,7 @@ def main() -> None:
         {
             **SERVICE,
             "file": {"type": "str", "required": True},
-            # It may hold secrets, but hiding all of its text would hide words in other output.
-            "content": {"type": "str", "no_log": False},
+            "content": {"type": "str", "no_log": True},
             **STATE,
         },
         act,

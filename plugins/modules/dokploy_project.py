@@ -28,6 +28,10 @@ options:
   description:
     description: What the project is for. Left as it is when not set.
     type: str
+  only_empty:
+    description: With O(state=absent), whether a project that holds anything stays.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -69,7 +73,13 @@ from ..module_utils.dokploy.projects import (
 def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
     params, check = module.params, module.check_mode
     if params["state"] == "absent":
-        outcome = remove_project(client, params["name"], delete_volumes=params["delete_volumes"], check=check)
+        outcome = remove_project(
+            client,
+            params["name"],
+            delete_volumes=params["delete_volumes"],
+            only_empty=params["only_empty"],
+            check=check,
+        )
     else:
         outcome = ensure_project(client, params["name"], params["description"], check=check)
     return outcome.result()
@@ -80,6 +90,7 @@ def main() -> None:
         {
             "name": {"type": "str", "required": True},
             "description": {"type": "str"},
+            "only_empty": {"type": "bool", "default": False},
             **REMOVAL,
         },
         act,

@@ -11,7 +11,7 @@ from ..secretvalues.redaction import mask_private_keys
 LONGEST = 300
 # How git, ssh and what they call begin the line that says why they gave up.
 _REASON = re.compile(
-    r"(?:fatal|error|remote|ssh|kex_exchange_identification|[\w.-]+@[\w.-]+): .*"
+    r"(?:fatal|error(?: response from daemon)?|remote|ssh|kex_exchange_identification|[\w.-]+@[\w.-]+): .*"
     r"|Host key verification failed\.|Permission denied \(.*",
     re.IGNORECASE,
 )

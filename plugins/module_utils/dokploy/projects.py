@@ -62,13 +62,16 @@ def ensure_project(client: Client, name: str, description: str | None, *, check:
     return outcome
 
 
-def remove_project(client: Client, name: str, *, delete_volumes: bool, check: bool) -> Change:
+def remove_project(client: Client, name: str, *, delete_volumes: bool, only_empty: bool, check: bool) -> Change:
     """The project is gone, and its containers first, which removing the project alone would leave running."""
     place = find(client, name)
     outcome = Change(values=_project_values(Place()))
     if place.project_id is None:
         return outcome
     environments = place.project.get("environments") or []
+    if only_empty and any(other_services(e) or _service_names(e) for e in environments):
+        outcome.values = _project_values(place)
+        return outcome
     _refuse_others(f"project {name!r}", environments)
     outcome.changed = True
     outcome.before = {"name": name, "services": [s for e in environments for s in _service_names(e)]}

@@ -37,6 +37,7 @@ class Service:
         variables: Its environment, secrets among them.
         purge: Whether variables that are not listed are removed.
         description: None to leave as it is, like the other optional ones.
+        server_id: Of another server that Dokploy manages.
         isolated: Whether its containers are on a network of their own instead of the one that all stacks share.
     """
 
@@ -47,6 +48,7 @@ class Service:
     auto_deploy: bool = False
     isolated: bool = True
     command: str | None = None
+    server_id: str | None = None
 
     def fields(self) -> dict[str, Any]:
         """As Dokploy names it, environment and description aside."""
@@ -115,6 +117,11 @@ def ensure_service(client: Client, place: Place, name: str, service: Service, *,
     else:
         compose_id, created = place.compose_id, False
     stored = read_service(client, compose_id, name)
+    if service.server_id and stored.get("serverId") != service.server_id:
+        raise UserError(
+            f"the service {name!r} is on {stored.get('serverId') or 'the server of Dokploy itself'}, not on server_id "
+            f"{service.server_id}, and Dokploy cannot move it; remove it first, or take another name"
+        )
     outcome = _configure(client, stored, service, check=check)
     if created:
         outcome.changed = True
@@ -128,6 +135,8 @@ def _create(client: Client, environment_id: str, name: str, service: Service, ap
     body: dict[str, Any] = {key: fields[key] for key in ("sourceType", "composeType", "composeFile") if key in fields}
     if app_name:
         body["appName"] = app_name
+    if service.server_id:
+        body["serverId"] = service.server_id
     answer = client.post("compose.create", name=name, environmentId=environment_id, **body)
     if not isinstance(answer, dict) or not answer.get("composeId"):
         raise UserError(f"Dokploy answered that it made the service {name!r}, but gave it no id")
