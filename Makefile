@@ -9,7 +9,7 @@ ROTATE ?=
 VAULT ?= $(if $(ANSIBLE_VAULT_PASSWORD_FILE)$(ANSIBLE_VAULT_IDENTITY_LIST),,--ask-vault-pass)
 BREAK ?= crash
 
-.PHONY: help venv engine demo demo-release demo-break secrets test lint unit sanity molecule bench docs clean
+.PHONY: help venv engine demo demo-release demo-break secrets test lint unit sanity molecule dokploy-conformance bench docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,11 @@ sanity: venv ## ansible-test sanity and units, docs, build and import of the col
 
 molecule: venv engine ## roles tried on disposable servers, in lanes; SCENARIO=docker_host for one; LANES=n
 	@tools/molecule $(SCENARIO)
+
+dokploy-conformance: venv engine ## a Dokploy server of yours, DOKPLOY_URL, against the record of one, and the scenario on it; NEW=1 signs its administrator up
+	@[ -n "$$DOKPLOY_URL$(DOKPLOY_URL)" ] && [ -n "$$DOKPLOY_EMAIL" ] && [ -n "$$DOKPLOY_PASSWORD" ] || { echo 'set DOKPLOY_URL, and export DOKPLOY_EMAIL and DOKPLOY_PASSWORD of its administrator; see docs/dokploy.md'; exit 2; }
+	@cd tests && python -m standin_dokploy.pairs $(DOKPLOY_URL) $(if $(NEW),--new)
+	@DOKPLOY_URL=$(DOKPLOY_URL) tools/molecule dokploy_api
 
 bench: venv engine ## timings beside a peer, measured in the same run; SCENARIO=word picks one
 	@tools/bench $(SCENARIO)

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The same requests, sent to a real server or to the stand-in, and what each answers, without ids and times.
 
-    python3 -m standin_dokploy.pairs URL EMAIL PASSWORD             compares a server with the record
-    python3 -m standin_dokploy.pairs URL EMAIL PASSWORD --new --record
+    python3 -m standin_dokploy.pairs URL                    compares a server with the record
+    python3 -m standin_dokploy.pairs URL --new --record     writes the record anew
 
+Who signs in is DOKPLOY_EMAIL and DOKPLOY_PASSWORD of the environment.
 With --new, the administrator is signed up first, of a server that has none; the record is made so.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 import time
@@ -27,7 +29,7 @@ RECORD = Path(__file__).with_name("pairs.json")
 LONGEST_WAIT = 60
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?")
 _SUFFIX = re.compile(r"(?<=pairs-app-)[a-z0-9]{6}\b")
-_WORDS = re.compile(r"\b(compose|backup|volumeBackup|schedule)-[a-z]+-[a-z-]+-[a-z0-9]{6}\b")
+_WORDS = re.compile(r"\b(compose|backup|volumeBackup|schedule)-[a-z0-9]+-[a-z0-9-]+-[a-z0-9]{6}\b")
 _UPTIME = re.compile(r"Up (?:Less than a|About an?|\d+) \w+(?: \(healthy\))?")
 _ROUTER = re.compile(r"(?<=<app>-)\d+(?=-web)")
 
@@ -178,12 +180,13 @@ def _short(value: Any) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Compares a Dokploy server with the record of a real one.")
     parser.add_argument("url")
-    parser.add_argument("email")
-    parser.add_argument("password")
     parser.add_argument("--record", action="store_true", help="write the record anew")
     parser.add_argument("--new", action="store_true", help="sign the administrator up first")
     arguments = parser.parse_args()
-    answers = Run(arguments.url.rstrip("/"), arguments.email, arguments.password, new=arguments.new).steps()
+    email, password = (os.environ.get(name, "") for name in ("DOKPLOY_EMAIL", "DOKPLOY_PASSWORD"))
+    if not email or not password:
+        parser.error("set DOKPLOY_EMAIL and DOKPLOY_PASSWORD to the administrator's, in the environment")
+    answers = Run(arguments.url.rstrip("/"), email, password, new=arguments.new).steps()
     if arguments.record:
         RECORD.write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
         print(f"{len(answers)} answers recorded")

@@ -85,6 +85,11 @@ def ours_in_order(rows: Any) -> Any:
     return ours(rows)
 
 
+def as_waiting(jobs: Any) -> Any:
+    """Jobs, whether they wait or have begun."""
+    return [{**job, "state": "waiting", "processedOn": None} for job in jobs]
+
+
 def read(text: Any) -> Any:
     """A Compose file as Compose reads it, however it is written."""
     return yaml.safe_load(text)
@@ -184,7 +189,7 @@ STEPS = [
 
     Step("deployments of an unknown service", "GET deployment.allByCompose", {"composeId": NOWHERE}),
     Step("deployed", "POST compose.deploy", {**OF, "title": "t"}),
-    Step("queue", "GET deployment.queueList", until=bool),
+    Step("queue", "GET deployment.queueList", until=bool, pick=as_waiting),
     Step("deployments", "GET deployment.allByCompose", OF, keep={"deployment": "0.deploymentId"}, until=ended),
     Step("log with a large tail", "GET deployment.readLogs", {"deploymentId": "<deployment>", "tail": "10001"}),
     Step("log of an unknown deployment", "GET deployment.readLogs", {"deploymentId": NOWHERE}),
