@@ -4,15 +4,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping, Sequence
-from html.parser import HTMLParser
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from ..errors import UserError
-from .model import Check, Found, Target, host_of
+from .markup import joined, scripts
+from .model import Check, Found, Once, Target, host_of
 from .wire import Answer, fetch
 
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -22,12 +22,17 @@ _SCRIPT_TYPES = ("text/javascript", "application/javascript", "application/x-jav
 
 
 def checks(
-    target: Target, health: Sequence[Mapping[str, Any]], front: Mapping[str, Any], api: str, max_ms: float
+    target: Target,
+    health: Sequence[Mapping[str, Any]],
+    front: Mapping[str, Any],
+    landed: Once[Landing],
+    api: str,
+    max_ms: float,
 ) -> list[Check]:
     """What the app answers; `api` is a path at which its server answers, empty for none."""
     found = [_health_check(target, wanted) for wanted in health]
     if front.get("path"):
-        found.append(Check("site.front", f"The app's page at {front['path']}", lambda: _front(target, front)))
+        found.append(Check("site.front", f"The app's page at {front['path']}", lambda: _front(target, front, landed())))
     if api:
         found.append(Check("site.origin", "The app knows the site's address", lambda: _origin(target, api)))
     found.append(Check("site.speed", "Time to the first byte", lambda: _speed(target, max_ms)))
@@ -95,59 +100,44 @@ def _origin(target: Target, path: str) -> Found:
     )
 
 
-def landing(target: Target, path: str) -> tuple[Answer, str]:
-    """The answer to which redirects within the site lead, and its path."""
-    answer = fetch(target, path, headers={"Accept": "text/html"})
-    for _ in range(_MOST_REDIRECTS):
+@dataclass(frozen=True)
+class Landing:
+    """The answer to which a path leads, where it is, and the cookies that were set on the way."""
+
+    answer: Answer
+    path: str
+    cookies: tuple[str, ...] = ()
+
+    @property
+    def is_page(self) -> bool:
+        return self.answer.status == 200 and self.answer.content_type == "text/html"
+
+    @property
+    def told(self) -> str:
+        return f"{self.answer.status}, {self.answer.content_type} at {self.path}"
+
+
+def landing(target: Target, path: str) -> Landing:
+    """Where redirects within the site lead from a path."""
+    cookies: list[str] = []
+    for hop in range(_MOST_REDIRECTS + 1):
+        answer = fetch(target, path, headers={"Accept": "text/html"})
+        cookies += [str(value) for value in answer.headers.get_all("Set-Cookie") or []]
         next_path = _path_within(target, joined(target.url + path, answer.headers.get("Location", "")))
-        if answer.status not in _REDIRECTS or not next_path:
+        if answer.status not in _REDIRECTS or not next_path or hop == _MOST_REDIRECTS:
             break
         path = next_path
-        answer = fetch(target, path, headers={"Accept": "text/html"})
-    return answer, path
+    return Landing(answer, path, tuple(cookies))
 
 
-class _Scripts(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.sources: list[str] = []
-        self.base = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        if tag == "script" and values.get("src"):
-            self.sources.append(values["src"] or "")
-        if tag == "base":
-            self.base = values.get("href") or ""
-
-
-def scripts(page: str, url: str) -> list[str]:
-    """The addresses of a page's scripts, made absolute."""
-    parser = _Scripts()
-    # What Python's parser cannot read ends the page; a browser reads on, and the scripts before it count.
-    with contextlib.suppress(AssertionError):
-        parser.feed(page)
-    base = joined(url, parser.base) or url
-    return [found for source in parser.sources if (found := joined(base, source))]
-
-
-def joined(base: str, address: str) -> str:
-    """An address on a page, made absolute; empty for a malformed one, which a browser does not load either."""
-    try:
-        return urljoin(base, address)
-    except ValueError:
-        return ""
-
-
-def _front(target: Target, front: Mapping[str, Any]) -> Found:
+def _front(target: Target, front: Mapping[str, Any], landed: Landing) -> Found:
     """The page to which the site leads, and its script: after a half release it asks for a script that is gone."""
-    path, pattern = str(front["path"]), str(front.get("script") or r"\.m?js")
-    answer, path = landing(target, path)
+    answer, path, pattern = landed.answer, landed.path, str(front.get("script") or r"\.m?js")
     location = joined(target.url + path, answer.headers.get("Location", ""))
     if answer.status in _REDIRECTS and not _path_within(target, location):
         return _no_front(f"{answer.status} to {location or 'nowhere'}, which is not of this site")
-    if answer.status != 200 or answer.content_type != "text/html":
-        return _no_front(f"{answer.status}, {answer.content_type} at {path}")
+    if not landed.is_page:
+        return _no_front(landed.told)
     text = front.get("text")
     if text and text not in answer.text:
         return _no_front(f"a page without {text!r}")
@@ -163,7 +153,8 @@ def _front(target: Target, front: Mapping[str, Any]) -> Found:
 def _script(target: Target, url: str) -> Found:
     path = _path_within(target, url)
     if not path:
-        return Found("pass", measured="page with script", limit="page with script", evidence=(f"{url} is elsewhere",))
+        evidence = (f"{url} is another host's, and was not asked for",)
+        return Found("pass", measured="page with a script from elsewhere", limit="page with script", evidence=evidence)
     script: Answer = fetch(target, path)
     if script.status != 200 or script.content_type not in _SCRIPT_TYPES:
         return _no_front(f"{path} answers {script.status}, {script.content_type}")
@@ -192,6 +183,8 @@ def _no_front(measured: str) -> Found:
 
 def _speed(target: Target, max_ms: float) -> Found:
     answer = fetch(target, "/")
+    if answer.status >= 500:
+        return Found("skip", evidence=(f"/ answers {answer.status}, and how fast an error comes says nothing",))
     total = sum(ms for _, ms in answer.timings)
     slow = bool(max_ms) and total > max_ms
     return Found(

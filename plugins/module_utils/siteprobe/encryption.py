@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from . import certificate
-from .model import Check, Found, Target, reason
+from .model import Check, Found, Once, Target, reason
 from .wire import (
     secure,
     strict_context,
@@ -32,18 +32,20 @@ _CIPHERS_TOLD = 40
 def checks(target: Target, min_days: float) -> list[Check]:
     """What a handshake tells."""
 
+    served = Once(lambda: certificate.read(_served(target)))
+
     def of_certificate(judge: Callable[[certificate.Facts], Found]) -> Callable[[], Found]:
-        return lambda: judge(certificate.read(_served(target)))
+        return lambda: judge(served())
 
     names = (target.domain, *target.aliases)
     return [
-        Check("tls.chain", "Certificate chain is trusted", lambda: _chain(target)),
+        Check("tls.chain", "Certificate chain is trusted", lambda: _chain(target, served)),
         Check(
             "tls.names",
             "Certificate covers the site's names",
             of_certificate(lambda facts: certificate.judge_names(facts, names)),
         ),
-        Check("tls.expiry", "Certificate's life", lambda: _life(target, min_days)),
+        Check("tls.expiry", "Certificate's life", lambda: _life(target, served(), min_days)),
         Check("tls.key", "Certificate's key", of_certificate(certificate.judge_key)),
         Check("tls.protocols", "Protocols offered", lambda: _protocols(target)),
         Check("tls.ciphers", "Ciphers offered", lambda: _ciphers(target)),
@@ -55,7 +57,7 @@ def _served(target: Target) -> bytes:
         return connection.getpeercert(binary_form=True) or b""
 
 
-def _chain(target: Target) -> Found:
+def _chain(target: Target, served: Once[certificate.Facts]) -> Found:
     """The chain alone: dates, names and keys are checks of their own."""
     trusted = target.ca_file or "the system's certificate authorities"
     context = strict_context(target, times=False, names=False)
@@ -70,7 +72,7 @@ def _chain(target: Target) -> Found:
             limit="trusted",
             evidence=(
                 f"judged by {trusted}",
-                f"issued by {certificate.read(_served(target)).issuer}",
+                f"issued by {served().issuer}",
             ),
             advice=(
                 "serve the full chain (fullchain.pem); for a private or test CA set verify_ca_file to its root",
@@ -79,8 +81,8 @@ def _chain(target: Target) -> Found:
         )
 
 
-def _life(target: Target, min_days: float) -> Found:
-    found = certificate.judge_life(certificate.read(_served(target)), datetime.now(timezone.utc), min_days)
+def _life(target: Target, facts: certificate.Facts, min_days: float) -> Found:
+    found = certificate.judge_life(facts, datetime.now(timezone.utc), min_days)
     if found.status == "fail":
         return found
     try:

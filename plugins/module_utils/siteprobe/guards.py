@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections import Counter
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from .wire import (
 )
 
 _PARALLEL = 8
+_SHUT = (errno.EHOSTUNREACH, errno.EACCES, errno.EPERM, errno.ECONNREFUSED)
 _PORT_TIMEOUT = 1.5
 MOST_REQUESTS = 1000
 
@@ -80,8 +82,11 @@ def _ports(target: Target, ports: list[int]) -> Found:
     def is_open(port: int) -> bool:
         try:
             dial(hasty, port).close()
-        except OSError:
-            return False
+        except OSError as error:
+            # Refused, dropped, or forbidden by a firewall; any other error has measured nothing.
+            if isinstance(error, (ConnectionError, TimeoutError)) or error.errno in _SHUT:
+                return False
+            raise
         return True
 
     with ThreadPoolExecutor(len(ports)) as pool:

@@ -7,13 +7,38 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from ..errors import UserError
 from ..results import GateResult, Status, gate_result
+
+T = TypeVar("T")
+
+
+class Once(Generic[T]):
+    """An answer that several checks need, asked for when the first of them does; its error is each one's error."""
+
+    def __init__(self, ask: Callable[[], T]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._answer: list[T] = []
+        self._error: Exception | None = None
+
+    def __call__(self) -> T:
+        with self._lock:
+            if self._error:
+                raise self._error
+            if not self._answer:
+                try:
+                    self._answer.append(self._ask())
+                except Exception as error:
+                    self._error = error
+                    raise
+            return self._answer[0]
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterable
-from html.parser import HTMLParser
 
-from .app import landing
-from .model import Check, Found, Target
+from .app import Landing
+from .markup import elements
+from .model import Check, Found, Once
 
 # Scripts of a page read many cookies on purpose; those of a session are no business of theirs.
 _SESSION = re.compile(r"(?i)sess|(^|[._-])sid$|auth|jwt")
@@ -21,22 +20,27 @@ _LOADED_LINKS = ("stylesheet", "modulepreload", "preload", "manifest")
 _TOLD = 10
 
 
-def checks(target: Target, path: str) -> list[Check]:
+def checks(path: str, landed: Once[Landing]) -> list[Check]:
     """What the page at the path brings along."""
     return [
-        Check("site.cookies", f"Cookies of {path}", lambda: _cookies(target, path)),
-        Check("site.mixed_content", f"{path} loads nothing without encryption", lambda: _mixed(target, path)),
+        Check("site.cookies", f"Cookies of {path}", lambda: _cookies(landed())),
+        Check("site.mixed_content", f"{path} loads nothing without encryption", lambda: _mixed(landed())),
     ]
 
 
-def _cookies(target: Target, path: str) -> Found:
-    answer, _ = landing(target, path)
-    cookies = [str(value) for value in answer.headers.get_all("Set-Cookie") or []]
+def _no_page(landed: Landing) -> Found:
+    return Found("skip", evidence=(f"there is no page to look at: {landed.told}",))
+
+
+def _cookies(landed: Landing) -> Found:
+    if landed.answer.status >= 400:
+        return _no_page(landed)
+    cookies = landed.cookies
     faults = cookie_faults(cookies)
     return Found(
         "warn" if faults else "pass",
         measured=f"{len(cookies)} set" + (f", {len(faults)} faults" if faults else ""),
-        limit="Secure; HttpOnly for sessions",
+        limit="Secure; HttpOnly and SameSite for sessions",
         evidence=tuple(faults[:_TOLD]),
         advice=("tell the app that it is behind HTTPS, so that it sets the flags itself",) if faults else (),
     )
@@ -48,43 +52,37 @@ def cookie_faults(cookies: Iterable[str]) -> list[str]:
     for cookie in cookies:
         head, *attributes = cookie.split(";")
         name = head.partition("=")[0].strip()[:80]
-        given = {text.partition("=")[0].strip().lower() for text in attributes}
+        given = {part[0].strip().lower(): part[2].strip().lower() for part in (t.partition("=") for t in attributes)}
         if "secure" not in given:
-            faults.append(f"{name}: without Secure it is sent over HTTP as well")
-        if "httponly" not in given and _SESSION.search(name):
-            faults.append(f"{name}: without HttpOnly any script of the page reads it")
+            refused = given.get("samesite") == "none"
+            told = "SameSite=None is refused" if refused else "it is sent over HTTP as well"
+            faults.append(f"{name}: without Secure {told}")
+        if _SESSION.search(name):
+            if "httponly" not in given:
+                faults.append(f"{name}: without HttpOnly any script of the page reads it")
+            if given.get("samesite") not in ("strict", "lax", "none"):
+                faults.append(f"{name}: without SameSite some browsers send it along from foreign pages")
     return faults
-
-
-class _Plain(HTMLParser):
-    """Addresses without encryption that a page loads."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.blocked: list[str] = []
-        self.tolerated: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        for kinds, found in ((_BLOCKED, self.blocked), (_TOLERATED, self.tolerated)):
-            address = (values.get(kinds.get(tag, "")) or "").strip()
-            if tag == "link" and not set((values.get("rel") or "").lower().split()) & set(_LOADED_LINKS):
-                continue
-            if address.lower().startswith("http:"):
-                found.append(f"{tag}: {address[:200]}")
 
 
 def plain_loads(page: str) -> tuple[list[str], list[str]]:
     """What browsers block of a page's loads without encryption, and what they tolerate."""
-    parser = _Plain()
-    # What Python's parser cannot read ends the page; what came before it counts.
-    with contextlib.suppress(AssertionError):
-        parser.feed(page)
-    return parser.blocked, parser.tolerated
+    blocked: list[str] = []
+    tolerated: list[str] = []
+    for tag, attributes in elements(page):
+        if tag == "link" and not set(attributes.get("rel", "").lower().split()) & set(_LOADED_LINKS):
+            continue
+        for kinds, found in ((_BLOCKED, blocked), (_TOLERATED, tolerated)):
+            address = attributes.get(kinds.get(tag, ""), "").strip()
+            if address.lower().startswith("http:"):
+                found.append(f"{tag}: {address[:200]}")
+    return blocked, tolerated
 
 
-def _mixed(target: Target, path: str) -> Found:
-    answer, _ = landing(target, path)
+def _mixed(landed: Landing) -> Found:
+    answer = landed.answer
+    if not landed.is_page:
+        return _no_page(landed)
     policies = ",".join(str(value) for value in answer.headers.get_all("Content-Security-Policy") or [])
     upgraded = "upgrade-insecure-requests" in policies.lower()
     blocked, tolerated = ([], []) if upgraded else plain_loads(answer.text)

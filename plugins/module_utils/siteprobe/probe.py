@@ -18,7 +18,7 @@ from ..results import GateResult
 from ..secretvalues.redaction import Redactor
 from . import app, encryption, guards, page, web
 from .login import Login
-from .model import Check, Target
+from .model import Check, Once, Target
 
 # Few enough for a small server, and below any sensible limit on connections.
 _PARALLEL = 6
@@ -119,12 +119,14 @@ def _look(wishes: Wishes) -> list[GateResult]:
     first = reach.result()
     dns, *further = web.checks(target, wishes.addresses, wishes.headers)
     api = str(wishes.login.steps[0]["path"]) if wishes.login.steps else ""
+    path = str(wishes.front.get("path") or "")
+    landed = Once(lambda: app.landing(target, path))
     checks = [
         # The longest wait first: a firewall lets connections run into their time-out.
         *guards.closed_ports(target, wishes.closed_ports),
         *further,
-        *app.checks(target, wishes.health, wishes.front, api, wishes.max_ms),
-        *(page.checks(target, str(wishes.front["path"])) if wishes.front.get("path") else ()),
+        *app.checks(target, wishes.health, wishes.front, landed, api, wishes.max_ms),
+        *(page.checks(path, landed) if path else ()),
         *wishes.login.check(target),
         *encryption.checks(target, wishes.min_days),
     ]

@@ -41,7 +41,7 @@ _POLICY = "Content-Security-Policy"
 def checks(target: Target, addresses: Sequence[str], headers: Mapping[str, str]) -> list[Check]:
     """What a visitor's browser meets before the app does anything."""
     return [
-        Check("site.dns", "DNS points here", lambda: _dns(target, addresses)),
+        Check("site.dns", "DNS points here" if addresses else "The names resolve", lambda: _dns(target, addresses)),
         *_addresses_check(target),
         Check("site.redirect", "HTTP leads to HTTPS, path and query kept", lambda: _redirect(target)),
         Check("site.headers", "Security headers", lambda: _headers(target, headers)),
@@ -144,11 +144,11 @@ def _host_of_http(target: Target) -> str:
 
 def _headers(target: Target, wanted: Mapping[str, str]) -> Found:
     """On a page and on an error alike: nginx drops inherited headers where one forgets."""
-    faults: list[str] = []
-    for path in ("/", _NOT_THERE):
-        answer = fetch(target, path)
-        faults += [f"{path}: {fault}" for fault in header_faults(answer, wanted)]
-    headers = fetch(target, "/").headers
+    if not wanted:
+        return Found("skip", evidence=("no header is asked for: verify_headers is empty",))
+    answers = {path: fetch(target, path) for path in ("/", _NOT_THERE)}
+    faults = [f"{path}: {fault}" for path, answer in answers.items() for fault in header_faults(answer, wanted)]
+    headers = answers["/"].headers
     tried = all(_POLICY in fault and headers.get(f"{_POLICY}-Report-Only") for fault in faults)
     server, transport = headers.get("Server", ""), headers.get("Strict-Transport-Security", "")
     telling = bool(re.search(r"\d", server))

@@ -10,9 +10,9 @@ import socket
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import page, web, wire
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import guards, page, web, wire
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.login import Login
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Target
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Once, Target
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.probe import Wishes, probe
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.siteprobe_server import (
     DOMAIN,
@@ -293,10 +293,14 @@ def test_an_address_that_does_not_lead_to_https_is_named(authority, certificate,
 
 def test_cookies_are_judged_by_their_flags_and_told_by_their_names():
     value = "the-session-of-someone"
-    assert page.cookie_faults([f"sid={value}; Path=/; Secure; HttpOnly", f"theme={value}; secure"]) == []
-    assert page.cookie_faults([f"sid={value}; Path=/secure; HttpOnly", f"PHPSESSID={value}; Secure"]) == [
-        "sid: without Secure it is sent over HTTP as well",
+    good = [f"sid={value}; Path=/; Secure; HttpOnly; SameSite=Lax", f"theme={value}; secure"]
+    assert page.cookie_faults(good) == []
+    bad = [f"sid={value}; Path=/secure; HttpOnly; samesite=none", f"PHPSESSID={value}; Secure", f"a={value}"]
+    assert page.cookie_faults(bad) == [
+        "sid: without Secure SameSite=None is refused",
         "PHPSESSID: without HttpOnly any script of the page reads it",
+        "PHPSESSID: without SameSite some browsers send it along from foreign pages",
+        "a: without Secure it is sent over HTTP as well",
     ]
 
 
@@ -351,3 +355,34 @@ def test_a_policy_that_is_only_tried_out_is_on_its_way(monkeypatch, sent, status
         headers[name] = value
     monkeypatch.setattr(web, "fetch", lambda *_: wire.Answer(200, headers, b""))
     assert web._headers(Target("shop.test"), {"Content-Security-Policy": "default-src"}).status == status
+
+
+def test_what_was_not_measured_is_not_green(authority, certificate):
+    with served(Site("down"), certificate) as site:
+        results = statuses(probe(wishes(site, authority, headers={})))
+    unmeasured = ("site.speed", "site.cookies", "site.mixed_content", "site.headers")
+    assert {results[id] for id in unmeasured} == {"skip"}
+
+
+def test_a_port_that_cannot_be_asked_is_not_closed(authority, certificate, monkeypatch):
+    def dial(target, port):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with served(Site(), certificate) as site:
+        monkeypatch.setattr(guards, "dial", dial)
+        results = probe(wishes(site, authority))
+    assert "site.ports" in all_of("fail", results)
+
+
+def test_what_several_checks_need_is_asked_once_and_fails_for_each():
+    asked = []
+
+    def ask():
+        asked.append(1)
+        raise ConnectionResetError
+
+    once = Once(ask)
+    for _ in range(2):
+        with pytest.raises(ConnectionResetError):
+            once()
+    assert asked == [1]

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import app, certificate, web, wire
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import app, certificate, markup, web, wire
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.login import Login
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Check, Target
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.probe import Wishes, probe
@@ -102,10 +102,14 @@ def test_an_answer_without_end_is_cut(authority):
     [
         (lambda t: app._health(t, "/", {"a": 1}), b"application/json", b"[" * 200_000),
         (lambda t: app._health(t, "/", {"a.b": 1}), b"application/json", b'{"a":' * 200_000),
-        (lambda t: app._front(t, {"path": "/"}), b"text/html", b"<script src='//[x'></script>"),
-        (lambda t: app._front(t, {"path": "/"}), b"text/html", b"<![9"),
-        (lambda t: app._front(t, {"path": "/"}), b"text/html", b"<base href='http://['><script src='a.js'></script>"),
-        (lambda t: app._front(t, {"path": "/"}), b"text/html", "<script src='/app-é.js'></script>".encode()),
+        (lambda t: app._front(t, {}, app.landing(t, "/")), b"text/html", b"<script src='//[x'></script>"),
+        (lambda t: app._front(t, {}, app.landing(t, "/")), b"text/html", b"<![9"),
+        (
+            lambda t: app._front(t, {}, app.landing(t, "/")),
+            b"text/html",
+            b"<base href='http://['><script src='a.js'></script>",
+        ),
+        (lambda t: app._front(t, {}, app.landing(t, "/")), b"text/html", "<script src='/app-é.js'></script>".encode()),
     ],
 )
 def test_an_odd_answer_is_a_failed_check(look, head, body, authority):
@@ -199,5 +203,33 @@ def test_a_front_that_redirects_is_judged_by_where_it_leads(location, status, me
         return wire.Answer(200, headers, b"<script src='app.js'></script>")
 
     monkeypatch.setattr(app, "fetch", fetch)
-    found = app._front(Target(DOMAIN), {"path": "/"})
+    target = Target(DOMAIN)
+    found = app._front(target, {"path": "/"}, app.landing(target, "/"))
     assert (found.status, found.measured) == (status, measured)
+
+
+@pytest.mark.parametrize("piece", ["<a ", "<a x=", "<a/", "<!--", "<![", "</", "<a x='", "<a x=\"'", "<script>", "= "])
+def test_a_page_is_read_in_time_that_grows_with_its_length_alone(piece):
+    def seconds(length):
+        began = time.process_time()
+        list(markup.elements("<a b" + (piece * length)[:length]))
+        return time.process_time() - began
+
+    # html.parser takes some ten seconds for the smaller of the two, and sixteen times as long for the larger.
+    assert seconds(20_000) < 0.5
+    assert seconds(320_000) < 4
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("<SCRIPT Src = 'a&amp;b.js' src=c>x<img></scripT ><img alt='>' src=d>", ["a&b.js", "d"]),
+        ("<!-- <img src=a> --><!--><img src=b><textarea><img src=c></textarea>", ["b"]),
+        ("<div title='<script src=a>'><img/src=b/c.png />", ["b/c.png"]),
+        ("<a x='<img src=a>", []),
+        ("1 < 2 <img src=a", ["a"]),
+        ("<img src='&#" + "9" * 5000 + ";'>", ["\ufffd"]),
+    ],
+)
+def test_elements_are_found_as_a_browser_finds_them(text, found):
+    assert [given["src"] for _, given in markup.elements(text) if "src" in given] == found
