@@ -163,6 +163,15 @@ options:
     description: Values for O(login), which appear nowhere else.
     type: dict
     default: {}
+  browser:
+    description:
+      - Whether the page at C(front.path) is opened in a Chromium where the probe runs, V(auto) if one is installed,
+        V(never), or the path or command of one that must be there.
+      - What is blocked, what fails, exceptions, console errors and a page with nothing to see are findings. Root's
+        Chromium runs as nobody.
+    type: str
+    default: never
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -247,9 +256,10 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "closed_ports": {"type": "list", "elements": "int", "default": []},
     "login": {"type": "list", "elements": "dict", "default": [], "options": _STEP},
     "login_secrets": {"type": "dict", "default": {}, "no_log": True},
+    "browser": {"type": "str", "default": "never"},
 }
 _TARGET = ("domain", "resolve_to", "https_port", "http_port", "ca_file", "timeout")
-_WISHES = ("addresses", "headers", "health", "front", "max_ms", "min_days", "rate_limit", "closed_ports")
+_WISHES = ("addresses", "headers", "health", "front", "max_ms", "min_days", "rate_limit", "closed_ports", "browser")
 
 
 def wishes(params: dict[str, Any]) -> Wishes:

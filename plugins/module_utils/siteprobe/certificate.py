@@ -74,6 +74,15 @@ def _read(der: bytes) -> Facts:
     )
 
 
+def public_key(der: bytes) -> bytes:
+    """The public key of a certificate in DER, as a browser's lists of keys hold it."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key = x509.load_der_x509_certificate(der).public_key()
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
 def _names(certificate: Any, x509: Any) -> tuple[str, ...]:
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)

@@ -32,7 +32,7 @@ _CIPHERS_TOLD = 40
 def checks(target: Target, min_days: float) -> list[Check]:
     """What a handshake tells."""
 
-    served = Once(lambda: certificate.read(_served(target)))
+    served = Once(lambda: certificate.read(certificate_served(target)))
 
     def of_certificate(judge: Callable[[certificate.Facts], Found]) -> Callable[[], Found]:
         return lambda: judge(served())
@@ -52,7 +52,8 @@ def checks(target: Target, min_days: float) -> list[Check]:
     ]
 
 
-def _served(target: Target) -> bytes:
+def certificate_served(target: Target) -> bytes:
+    """The site's certificate in DER, whoever signed it."""
     with secure(target, trusting_context()) as connection:
         return connection.getpeercert(binary_form=True) or b""
 

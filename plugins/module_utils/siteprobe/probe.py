@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import UserError
 from ..results import GateResult
 from ..secretvalues.redaction import Redactor
-from . import app, encryption, guards, page, web
+from . import app, browser, encryption, guards, page, web
 from .login import Login
 from .model import Check, Once, Target
 
@@ -41,6 +41,7 @@ class Wishes:
     min_days: float = 0
     rate_limit: Mapping[str, Any] = field(default_factory=dict)
     closed_ports: Sequence[int] = ()
+    browser: str = browser.NEVER
 
 
 def check_input(wishes: Wishes) -> None:
@@ -89,7 +90,14 @@ def probe(wishes: Wishes) -> list[GateResult]:
     check_input(wishes)
     results = _look(wishes)
     redact = Redactor([*wishes.login.hidden, *_credentials(wishes.target)])
-    return [_told(result, lambda text: redact(wishes.login.redacted(text))) for result in results]
+    told: list[GateResult] = []
+    for result in results:
+        # A picture is no text.
+        picture = (result.get("details") or {}).pop("picture", "")
+        told.append(_told(result, lambda text: redact(wishes.login.redacted(text))))
+        if picture:
+            told[-1].setdefault("details", {})["picture"] = picture
+    return told
 
 
 def _credentials(target: Target) -> list[str]:
@@ -122,6 +130,7 @@ def _look(wishes: Wishes) -> list[GateResult]:
     path = str(wishes.front.get("path") or "")
     landed = Once(lambda: app.landing(target, path))
     checks = [
+        *(browser.check(target, path, wishes.browser) if path else ()),
         # The longest wait first: a firewall lets connections run into their time-out.
         *guards.closed_ports(target, wishes.closed_ports),
         *further,

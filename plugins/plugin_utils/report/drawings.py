@@ -3,12 +3,13 @@
 """Figures of a result turned into bars: positions in percent, so that the page draws at any width.
 
 A result's `details` may hold `layers` with `limit` in bytes, `certificate` with `not_before`, `not_after` and
-`now`, or `timings` with `limit_ms`. What has another form is not drawn.
+`now`, `timings` with `limit_ms`, or `picture`, a JPEG in base64. What has another form is not drawn.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from ...module_utils.results import GateResult
 from ...module_utils.sizes import format_size
 
 _NAMED_LAYERS = 4
+_BASE64 = re.compile(r"[A-Za-z0-9+/=]{1,4000000}")
 _SHADES = 4
 
 
@@ -55,6 +57,12 @@ def bars(result: GateResult) -> list[Bar]:
             with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError):
                 drawn.append(draw(details))
     return drawn
+
+
+def picture(result: GateResult) -> str:
+    """The picture that a result brings along, in base64; empty for none."""
+    found = (result.get("details") or {}).get("picture")
+    return found if isinstance(found, str) and _BASE64.fullmatch(found) else ""
 
 
 def with_layers(results: Iterable[GateResult], images: Iterable[Mapping[str, Any]]) -> list[GateResult]:

@@ -28,7 +28,16 @@ def as_data(report: VerificationReport) -> dict[str, Any]:
         "verdict": report.verdict,
         "counts": report.counts,
         "waived": list(report.waived),
-        "results": [dict(result) for result in report.results],
+        "results": [_unpictured(result) for result in report.results],
+    }
+
+
+def _unpictured(result: GateResult) -> dict[str, Any]:
+    """Pictures are for people, and stand in the page."""
+    details = {key: value for key, value in (result.get("details") or {}).items() if key != "picture"}
+    return {
+        **{key: value for key, value in result.items() if key != "details"},
+        **({"details": details} if details else {}),
     }
 
 

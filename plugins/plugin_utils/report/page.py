@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...module_utils.results import SEVERITY, GateResult
-from .drawings import bars
+from .drawings import bars, picture
 from .model import VerificationReport, shown
 
 _HERE = Path(__file__).parent
@@ -29,6 +29,7 @@ def as_page(report: VerificationReport) -> str:
         words=WORDS,
         signs=SIGNS,
         bars=bars,
+        picture=picture,
         concerns=_concerns(report),
         link=report.url if report.url.startswith(("https://", "http://")) else "",
     )

@@ -201,3 +201,15 @@ def test_a_waiver_needs_a_reason():
 )
 def test_groups(id, group):
     assert group_of(id) == group
+
+
+def test_a_picture_stands_in_the_page_and_not_in_the_json():
+    def told(picture):
+        result = gate_result("site.browser", "A page", "pass", details={"picture": picture})
+        report = VerificationReport("crm", (result,), "2026-11-24T10:00:00Z")
+        return as_page(report), as_json(report)
+
+    page, data = told("/9j/AAAA")
+    assert 'src="data:image/jpeg;base64,/9j/AAAA"' in page and "/9j/" not in data
+    page, _ = told('x" onerror="alert(1)')
+    assert "<img" not in page
