@@ -8,7 +8,8 @@ module: host_probe
 short_description: Check a deployment on its host
 version_added: 0.1.0
 description:
-  - Reads containers, release record, renewal timer, disk and backups in one call, and judges each.
+  - Reads containers, release record, renewal timer, disk, backups and the upkeep of the host in one call, and judges
+    each.
   - Works on deployments that something else made; what only this collection writes is then skipped.
   - A failed check is a result and does not fail the task; M(sluice.deploy.verify_report) fails by all results.
 author:
@@ -60,6 +61,13 @@ options:
     description: Age from which the newest backup is a warning, such as V(36h) or V(7d); not looked at when empty.
     type: str
     default: ""
+  max_image_age:
+    description:
+      - Age from which an image that runs is a warning, such as V(90d); not looked at when empty. Images that do not
+        tell when they were made are named.
+    type: str
+    default: ""
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -118,6 +126,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "min_disk": {"type": "str", "default": "2GB"},
     "renewal_timer": {"type": "str", "default": ""},
     "backup_max_age": {"type": "str", "default": ""},
+    "max_image_age": {"type": "str", "default": ""},
 }
 
 

@@ -16,7 +16,7 @@ from ..errors import UserError
 
 _PROJECT = "com.docker.compose.project"
 _SECONDS = 20
-_GONE = re.compile(r"(?i)no such (container|object)")
+_GONE = re.compile(r"(?i)no such (container|object|image)")
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,18 @@ def parse_container(item: dict[str, Any]) -> Container | None:
         since=state.get("StartedAt", "")[:19],
         restarted=(item.get("HostConfig") or {}).get("RestartPolicy", {}).get("Name") not in ("", "no"),
     )
+
+
+def image_times(images: Sequence[str]) -> dict[str, str]:
+    """When images were made, by their ids; one that is gone is left out.
+
+    Raises:
+        UserError: The engine does not answer.
+    """
+    if not images:
+        return {}
+    told = run(["docker", "image", "inspect", "--format", "{{.Id}} {{.Created}}", *images], _GONE)
+    return dict(line.split(" ", 1) for line in told.splitlines() if " " in line)
 
 
 def engine_directory() -> str:

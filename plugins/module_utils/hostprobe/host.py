@@ -69,6 +69,7 @@ def judge_disk(spaces: Iterable[Space], least: int) -> GateResult:
             f"{s.path}: {format_size(s.free)} of {format_size(s.size)} free, {s.free_inodes:.0f} % of inodes"
             for s in spaces
         ],
+        details={"figure": {"value": tightest.free, "unit": "bytes", "better": "more"}},
         advice=["docker system df shows what fills it; docker image prune and docker builder prune make room"]
         if scarce
         else [],
@@ -90,7 +91,7 @@ def newest_backup(directory: Path) -> tuple[str, float] | None:
 def judge_backup(found: tuple[str, float] | None, most: int, now: float | None = None) -> GateResult:
     """A warning and no failure: an old backup endangers the data, and not this release."""
     title = "Newest backup"
-    limit = f"{_age(most)} old at most"
+    limit = f"{told_age(most)} old at most"
     if found is None:
         advice = ["run playbooks/backup.yml, and let a timer on the controller repeat it"]
         return gate_result("host.backup", title, "warn", measured="none", limit=limit, advice=advice)
@@ -100,14 +101,15 @@ def judge_backup(found: tuple[str, float] | None, most: int, now: float | None =
         "host.backup",
         title,
         "warn" if age > most else "pass",
-        measured=f"{_age(age)} old",
+        measured=f"{told_age(age)} old",
         limit=limit,
         evidence=[name],
         advice=["run playbooks/backup.yml"] if age > most else [],
     )
 
 
-def _age(seconds: float) -> str:
+def told_age(seconds: float) -> str:
+    """An age for people."""
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

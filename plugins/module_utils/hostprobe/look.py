@@ -14,7 +14,7 @@ from ..errors import UserError
 from ..results import GateResult, gate_result
 from ..sizes import parse_size
 from ..stack.directory import StackState
-from . import facts, host, policy, record, services
+from . import facts, host, policy, record, services, upkeep
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Wishes:
     min_disk: str = "0"
     renewal_timer: str = ""
     backup_max_age: str = ""
+    max_image_age: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def look(wishes: Wishes) -> Seen:
     """
     least = parse_size(wishes.min_disk, "min_disk")
     most = host.parse_age(wishes.backup_max_age, "backup_max_age") if wishes.backup_max_age else 0
+    oldest = host.parse_age(wishes.max_image_age, "max_image_age") if wishes.max_image_age else 0
     found: list[facts.Container] = []
     results: list[GateResult] = []
     known: record.Record | None = None
@@ -71,8 +73,12 @@ def look(wishes: Wishes) -> Seen:
         projects = {*record.projects_of(wishes.stack, known), *wishes.projects}
         found = [container for container in everything if container.project in projects]
         results += services.judge_services(found, wishes.services, wishes.max_restarts)
+        own = () if wishes.services else record.projects_of(wishes.stack, known)
+        results += services.judge_presence(found, own, wishes.projects)
         others = [c for c in everything if c.project in record.other_colours(wishes.stack, known)]
         results.append(record.judge_drift(wishes.stack, known, found, others, _edge(wishes, known)))
+        if oldest and found:
+            results.append(upkeep.judge_images(upkeep.images_of(found), oldest))
     except UserError as error:
         advice = ["systemctl status docker; the play needs become: true"]
         results.append(
@@ -83,6 +89,7 @@ def look(wishes: Wishes) -> Seen:
     results.append(
         host.judge_disk([facts.space(path) for path in dict.fromkeys(directories) if os.path.isdir(path)], least)
     )
+    results += upkeep.look()
     if most:
         results.append(host.judge_backup(host.newest_backup(StackState(wishes.root, wishes.stack).backups), most))
     return Seen(results, found, list(known.build_logs) if known else [])

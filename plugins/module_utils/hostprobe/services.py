@@ -27,6 +27,16 @@ def judge_services(
     return [_judge(name, members, services.get(name), max_restarts) for name, members in by_service.items()]
 
 
+def judge_presence(found: Iterable[Container], own: Iterable[str], further: Iterable[str]) -> list[GateResult]:
+    """A failure for the stack, and for each further project, of which there is no container to judge."""
+    seen = {container.project for container in found}
+    own = set(own)
+    away = [("container.stack", "The stack has containers")] if own and not seen & own else []
+    away += [(f"container.project.{name}", f"Project {name} has containers") for name in further if name not in seen]
+    advice = ["see docker compose ls --all, and deploy again; a project of another name belongs into verify_projects"]
+    return [gate_result(id, title, "fail", measured="none", limit="1 or more", advice=advice) for id, title in away]
+
+
 def _judge(name: str, members: list[Container], service: Mapping[str, Any] | None, max_restarts: int) -> GateResult:
     port = service is None or service.get("port") or service.get("stateful") or service.get("role") == "internal"
     worker = not port

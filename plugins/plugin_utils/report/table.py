@@ -33,7 +33,7 @@ def as_table(report: VerificationReport, width: int = 110, paint: Paint = plain)
         ]
         lines += [line for result in results for line in _row(result, columns, paint)]
     for result in report.results:
-        if result["status"] in ("fail", "warn"):
+        if result["status"] in ("fail", "warn") or result["advice"]:
             lines += ["", *_explained(result, width, paint)]
     counts = ", ".join(f"{count} {status}" for status, count in report.counts.items() if count)
     seconds = f" in {report.seconds:.1f} s" if report.seconds is not None else ""
@@ -71,7 +71,8 @@ def _row(result: GateResult, columns: tuple[int, int, int], paint: Paint) -> lis
 
 def _explained(result: GateResult, width: int, paint: Paint) -> list[str]:
     status = result["status"]
-    lines = [f"{paint(MARKS[status].strip(), status)} {line_of(result['title'])} [{line_of(result['id'])}]"]
+    mark = MARKS[status].strip() if status in ("fail", "warn") else "tip"
+    lines = [f"{paint(mark, status)} {line_of(result['title'])} [{line_of(result['id'])}]"]
     lines += _items(result["evidence"], "     ", width)
     lines += _items(result["advice"], "  →  ", width)
     return lines

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe import facts, look, policy
+from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe import facts, look, policy, upkeep
 from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.facts import Container, Space
 from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.host import (
     judge_backup,
@@ -16,7 +16,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.host impor
     parse_age,
 )
 from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.record import Record, judge_drift, read_record
-from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.services import judge_services
+from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.services import judge_presence, judge_services
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.directory import (
     Deployed,
     Journal,
@@ -212,6 +212,7 @@ def test_the_look_at_a_foreign_deployment(monkeypatch, tmp_path):
         return str(tmp_path)
 
     monkeypatch.setattr(facts, "run", answer)
+    monkeypatch.setattr(upkeep, "look", list)
     seen = look.look(look.Wishes("crm", SERVICES, root=str(tmp_path)))
     statuses = {r["id"]: r["status"] for r in seen.results}
     assert statuses.pop("release.drift") == "skip"
@@ -230,7 +231,9 @@ def test_an_engine_that_does_not_answer_is_one_failure(monkeypatch, tmp_path):
 
     monkeypatch.setattr(facts, "run", answer)
     results = look.look(look.Wishes("crm", SERVICES, root=str(tmp_path))).results
-    assert [(r["id"], r["status"]) for r in results] == [("container.engine", "fail"), ("host.disk", "pass")]
+    assert [(r["id"], r["status"]) for r in results[:2]] == [("container.engine", "fail"), ("host.disk", "pass")]
+    # What asks no engine still tells; what has nothing to ask says so.
+    assert {r["id"] for r in results[2:]} == {"host.ssh", "host.updates", "host.reboot", "host.clock"}
 
 
 def test_a_container_that_goes_away_meanwhile_is_as_good_as_gone(monkeypatch, tmp_path):
@@ -288,3 +291,87 @@ def test_an_edge_that_knows_of_no_reports_is_not_judged(monkeypatch, answer):
 
     monkeypatch.setattr(facts, "run", run)
     assert look._policy(look.Wishes("crm", edge_switch=["edge-switch"])) == []
+
+
+@pytest.mark.parametrize(
+    ("projects", "own", "further", "missing"),
+    [
+        (["crm-blue", "sluice-edge"], ["crm-data", "crm-blue"], ["sluice-edge"], []),
+        (["crm-blue"], ["crm-data", "crm-blue"], ["sluice-edge"], ["container.project.sluice-edge"]),
+        ([], ["crm"], [], ["container.stack"]),
+        ([], [], [], []),
+    ],
+)
+def test_a_project_without_a_container_to_judge_is_a_failure(projects, own, further, missing):
+    results = judge_presence([changed(SERVER, project=name) for name in projects], own, further)
+    assert [r["id"] for r in results if r["status"] == "fail"] == missing
+
+
+@pytest.mark.parametrize(
+    ("settings", "measured"),
+    [
+        ({"passwordauthentication": "no", "kbdinteractiveauthentication": "no", "usepam": "yes"}, "keys"),
+        ({"passwordauthentication": "yes", "kbdinteractiveauthentication": "no"}, "keys and passwords"),
+        (
+            {"passwordauthentication": "no", "kbdinteractiveauthentication": "yes", "usepam": "yes"},
+            "keys and passwords",
+        ),
+        (
+            {"passwordauthentication": "no", "challengeresponseauthentication": "yes", "usepam": "yes"},
+            "keys and passwords",
+        ),
+    ],
+)
+def test_logins_over_ssh_are_advice(settings, measured):
+    result = upkeep.judge_ssh(settings)
+    assert (result["status"], result["measured"], bool(result["advice"])) == ("pass", measured, measured != "keys")
+
+
+@pytest.mark.parametrize(
+    ("told", "installed", "measured"),
+    [
+        ('APT::Periodic "";\nAPT::Periodic::Unattended-Upgrade "1";\n', True, "by themselves"),
+        ('APT::Periodic::Unattended-Upgrade "1";\n', False, "by hand"),
+        ('APT::Periodic::Unattended-Upgrade "0";\n', True, "by hand"),
+        ("", True, "by hand"),
+    ],
+)
+def test_updates_are_advice(told, installed, measured):
+    result = upkeep.judge_updates(told, installed)
+    assert (result["status"], result["measured"]) == ("pass", measured)
+
+
+@pytest.mark.parametrize(
+    ("noted", "kernels", "running", "status"),
+    [
+        (False, ["6.12.9-amd64", "6.12.10-amd64"], "6.12.10-amd64", "pass"),
+        (False, ["6.12.9-amd64", "6.12.10-amd64"], "6.12.9-amd64", "warn"),
+        (False, ["6.12.99-cloud-amd64"], "6.12.9-generic", "skip"),
+        (True, [], "6.12.9-amd64", "warn"),
+        (False, [], "6.12.9-amd64", "skip"),
+    ],
+)
+def test_a_pending_reboot(noted, kernels, running, status):
+    assert upkeep.judge_reboot(noted, ["libc6"], kernels, running)["status"] == status
+
+
+def test_old_images_are_named_and_dates_from_before_containers_are_none():
+    made = {"web": "2026-01-01T00:00:00.5Z", "db": "2026-03-01T00:00:00Z", "odd": "1970-01-01T00:00:01Z", "x": "?"}
+    now = 1775001600.0  # 1 April 2026
+    result = upkeep.judge_images(made, 60 * 86400, now)
+    assert (result["status"], result["measured"]) == ("warn", "90 d at most")
+    assert result["evidence"] == ["web: 90 d", "odd does not tell when it was made", "x does not tell when it was made"]
+    assert upkeep.judge_images(made, 90 * 86400, now)["status"] == "pass"
+    assert upkeep.judge_images({"odd": "1970-01-01T00:00:01Z"}, 1, now)["status"] == "skip"
+
+
+def test_a_command_that_is_not_there_or_fails_is_said_and_is_no_pass(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(upkeep, "_SBIN", str(tmp_path))
+    assert {r["status"] for r in upkeep.look(tmp_path)} == {"skip"}
+    for name in ("sshd", "apt-config", "timedatectl"):
+        (tmp_path / name).write_text("#!/bin/sh\necho no hostkeys available >&2; exit 1\n")
+        (tmp_path / name).chmod(0o755)
+    results = upkeep.look(tmp_path)
+    assert {r["status"] for r in results} == {"skip"}
+    assert "no hostkeys available" in results[0]["evidence"][0]
