@@ -10,6 +10,7 @@ version_added: 0.1.0
 description:
   - Prints a table on the terminal, and writes JSON, JUnit XML and one self-contained HTML page on the controller.
   - The page has no script and loads nothing.
+  - Fails when nothing was measured, as that is no pass.
 author:
   - The sluice.deploy maintainers (@sluice)
 attributes:
@@ -68,6 +69,14 @@ options:
     type: str
     choices: [fail, warn, never]
     default: fail
+  history:
+    description:
+      - How many runs are kept beside the report, as JSON lines in O(name) with C(.runs.jsonl); V(0) for none.
+      - With them the report tells what got worse or better since the last run, and draws how timings, sizes,
+        certificate and disk have moved.
+    type: int
+    default: 0
+    version_added: 0.2.0
   started:
     description: When the checks began, in seconds since the epoch.
     type: float
@@ -93,6 +102,10 @@ counts:
   description: How many results have each status.
   returned: always
   type: dict
+changes:
+  description: What got worse and better since the run before, in one line; empty for the first.
+  returned: always
+  type: str
 files:
   description: The files that were written, by kind.
   returned: always

@@ -173,6 +173,6 @@ def test_a_fat_image_fails_the_play_and_no_secret_is_told(host):
     assert done.returncode != 0
     assert "1 check failed: image_size.front" in told, told[-4000:]
     pages = [path.read_text() for path in (MADE / "report").iterdir()]
-    assert len(pages) == 3
+    assert len(pages) == 4
     for name in ("admin_password", "app_secret", "pg_password"):
         assert not [text for text in (told, *pages) if secret(name) in text], name

@@ -12,13 +12,17 @@ from xml.etree import ElementTree
 from ...module_utils.results import GateResult
 from .model import VerificationReport, shown
 
+# Counts up when a key goes or changes its meaning; docs/verify.md tells each.
+SCHEMA = 1
 # What XML 1.0 cannot hold, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def as_data(report: VerificationReport) -> dict[str, Any]:
     """The report as plain data."""
+    changes = report.changes
     return {
+        "schema": SCHEMA,
         "title": report.title,
         "url": report.url,
         "host": report.host,
@@ -28,6 +32,9 @@ def as_data(report: VerificationReport) -> dict[str, Any]:
         "verdict": report.verdict,
         "counts": report.counts,
         "waived": list(report.waived),
+        "changes": {"since": changes.since, "worse": list(changes.worse), "better": list(changes.better)}
+        if changes
+        else None,
         "results": [_unpictured(result) for result in report.results],
     }
 

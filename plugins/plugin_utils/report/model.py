@@ -12,6 +12,7 @@ from typing import Any
 
 from ...module_utils.errors import UserError
 from ...module_utils.results import SEVERITY, GateResult, Status, gate_result, worst_status
+from .history import Changes, Run, Trend, compare, run_of, trends
 
 # Where a check's id begins so, it stands under that heading; the first match counts.
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -42,6 +43,22 @@ class VerificationReport:
     host: str = ""
     seconds: float | None = None
     waived: tuple[str, ...] = field(default=())
+    before: tuple[Run, ...] = ()
+    """Earlier runs, oldest first."""
+
+    @property
+    def run(self) -> Run:
+        """What is kept of this run."""
+        return run_of(self.results, self.at, self.status)
+
+    @property
+    def changes(self) -> Changes | None:
+        """What is different from the run before; None for the first."""
+        return compare(self.before[-1], self.run) if self.before else None
+
+    @property
+    def trends(self) -> list[Trend]:
+        return trends([*self.before, self.run])
 
     @property
     def status(self) -> Status:

@@ -12,6 +12,7 @@ from .model import VerificationReport, shown
 
 _HERE = Path(__file__).parent
 WORDS = {"pass": "passed", "warn": "warning", "fail": "failed", "skip": "skipped"}
+_SHOWN_RUNS = 59
 SIGNS = {"pass": "✓", "warn": "!", "fail": "✕", "skip": "·"}
 
 
@@ -31,6 +32,9 @@ def as_page(report: VerificationReport) -> str:
         bars=bars,
         picture=picture,
         concerns=_concerns(report),
+        changes=report.changes,
+        runs=[*report.before[-_SHOWN_RUNS:], report.run],
+        trends=report.trends,
         link=report.url if report.url.startswith(("https://", "http://")) else "",
     )
 

@@ -39,6 +39,8 @@ def as_table(report: VerificationReport, width: int = 110, paint: Paint = plain)
     seconds = f" in {report.seconds:.1f} s" if report.seconds is not None else ""
     verdict = f"{report.verdict[:1].upper()}{report.verdict[1:]}"
     lines += ["", paint(f"{verdict}{seconds} ({counts or 'no checks'})", report.status)]
+    if report.changes:
+        lines += _wrap(line_of(report.changes.line), width)
     return "\n".join(line.rstrip() for line in lines)
 
 
