@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..results import Status
 from .model import Found, host_of
 
 _TOLD = 20
@@ -133,7 +134,7 @@ class Visit:
         dead = [*(["nothing is to be seen"] if blank else []), *self.dead]
         if not self.loaded:
             dead.append("it did not load to its end in time")
-        status = "fail" if dead else "warn" if self.faults else "pass"
+        status: Status = "fail" if dead else "warn" if self.faults else "pass"
         advice = []
         if any(line.startswith("blocked") for line in (*dead, *self.faults)):
             advice.append("let the policy allow it (nginx_certbot_csp), or let the app set its own")

@@ -136,7 +136,7 @@ def compare(before: Run, now: Run) -> Changes:
             # A new check that fails is news; one that passes is none.
             if status in ("fail", "warn"):
                 worse.append(f"{title} ({'new' if past is None else past} → {status})")
-        elif status == "skip" or SEVERITY.index(status) > SEVERITY.index(past):  # type: ignore[arg-type]
+        elif status == "skip" or SEVERITY.index(status) > SEVERITY.index(past):
             worse.append(f"{title} ({past} → {status})")
         else:
             better.append(f"{title} ({past} → {status})")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.results import gate_result
 from ansible_collections.sluice.deploy.plugins.plugin_utils.report.drawings import bars, with_layers
-from ansible_collections.sluice.deploy.plugins.plugin_utils.report.machine import as_json, as_junit
+from ansible_collections.sluice.deploy.plugins.plugin_utils.report.machine import as_data, as_json, as_junit
 from ansible_collections.sluice.deploy.plugins.plugin_utils.report.model import (
     VerificationReport,
     group_of,
@@ -213,3 +214,13 @@ def test_a_picture_stands_in_the_page_and_not_in_the_json():
     assert 'src="data:image/jpeg;base64,/9j/AAAA"' in page and "/9j/" not in data
     page, _ = told('x" onerror="alert(1)')
     assert "<img" not in page
+
+
+def test_the_keys_of_the_json_are_documented():
+    page = Path(__file__).resolve().parents[4] / "docs/verify.md"
+    if not page.exists():
+        pytest.skip("needs a checkout")
+    told = page.read_text(encoding="utf-8")
+    data = as_data(REPORT)
+    assert data["schema"] == 1
+    assert [key for key in (*data, *data["results"][0]) if f"`{key}`" not in told] == []
