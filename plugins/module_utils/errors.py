@@ -127,6 +127,10 @@ class NotUnpackedError(SluiceError):
     """A log is packed in a way that cannot be undone here."""
 
 
+class BrowserError(SluiceError):
+    """The browser does not start, does not answer, or refuses; the message is its own."""
+
+
 @contextlib.contextmanager
 def one_message(module: Any) -> Iterator[None]:
     """Whatever trouble is expected inside ends the module with one message, without a traceback."""

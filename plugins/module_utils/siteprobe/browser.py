@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..errors import BrowserError
 from .certificate import public_key
-from .devtools import Browser, BrowserError, find
+from .devtools import Browser, find
 from .encryption import certificate_served, trusted_for_secrets
 from .model import Check, Found, Target, host_of
 from .visit import Visit

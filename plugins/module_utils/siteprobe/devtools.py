@@ -22,6 +22,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from ..errors import BrowserError
+
 COMMANDS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 _FLAGS = (
     "--headless",
@@ -51,10 +53,6 @@ os.execv(argv[0], argv)
 """
 _NOBODY = 65534
 _MOST_BYTES = 64 << 20
-
-
-class BrowserError(Exception):
-    """The browser does not start, does not answer, or refuses; the message is its own."""
 
 
 def find(command: str = "") -> str:

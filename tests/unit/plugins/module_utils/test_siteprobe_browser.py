@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import BrowserError
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import browser, devtools
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.login import Login
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Target
@@ -180,7 +181,7 @@ def test_a_browser_that_ends_by_itself_is_no_verdict_on_the_site(authority, tmp_
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o755)
     tmp_path.chmod(0o755)
-    with site(authority, {"/": HELLO}) as target, pytest.raises(devtools.BrowserError):
+    with site(authority, {"/": HELLO}) as target, pytest.raises(BrowserError):
         browser._visit(target, "/", str(broken))
 
 
