@@ -36,6 +36,11 @@ def check_secrets(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, 
     return {name: values[name] for name in wanted}
 
 
+def is_placeholder(value: str) -> bool:
+    """Whether a value only says that a secret belongs in its place."""
+    return bool(_PLACEHOLDER.fullmatch(value.strip()))
+
+
 def _mistake(name: str, values: Mapping[str, Any]) -> str:
     """What is wrong with a secret, in a sentence without its value; empty when nothing is."""
     where = f"stack_secrets.{name}"
@@ -48,7 +53,7 @@ def _mistake(name: str, values: Mapping[str, Any]) -> str:
         return f"{where}: expected text, not {type(value).__name__}; quote it in the vault file."
     if not value.strip():
         return f"{where} is blank: give it a value, or take it out of the services' secrets."
-    if _PLACEHOLDER.fullmatch(value.strip()):
+    if is_placeholder(value):
         return f"{where} is a placeholder: generate a value, for example with openssl rand -hex 32."
     if value.count("\n") == 1 and value.endswith("\n"):
         return f"{where} is one line that ends with a line feed: write it as |- or in quotes without it."

@@ -1,0 +1,169 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A project's files resolved by Compose, with a token for each secret and every want of theirs put down at once."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import EngineError
+from ..files import write_whole
+from ..secretvalues.values import dotenv_quote
+from .cli import Compose
+from .findings import Findings
+from .scan import variables
+from .sources import compose_files, env_profiles, example_of, texts
+from .variables import Variables, read_variables, stand_in
+
+_NO_ENV_FILE = re.compile(r"env file (\S+) not found")
+_REQUIRED = re.compile(r"required variable (\S+) is missing a value")
+_UNDEFINED = re.compile(r'service "([^"]+)" depends on undefined service "?([^":]+)"?')
+_UNSET = "%UNSET%"
+_TRIES = 60
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the settings say of the files."""
+
+    directory: Path
+    """The project's own, in a copy."""
+    files: Sequence[str] = ()
+    profiles: Sequence[str] = ()
+    project: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """stack_compose_env."""
+    secrets: Sequence[str] = ()
+    """Names of the secrets that there are."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A project as Compose resolves it."""
+
+    compose: Mapping[str, Any] | None = field(repr=False)
+    """None where Compose refuses the files; a finding says why."""
+    variables: Variables
+    files: tuple[str, ...] = ()
+
+
+def resolve(given: Given, compose: Compose, findings: Findings) -> Resolved:
+    """What the files say; all that they lack is among the findings."""
+    files = compose_files(given.directory, given.files, findings)
+    raw = texts(given.directory, files)
+    scanned = variables(raw)
+    if not files:
+        return Resolved(None, Variables())
+    with tempfile.TemporaryDirectory(prefix="sluice-compose-") as scratch:
+        work = _Work(given, compose, findings, files, Path(scratch))
+        try:
+            names = {v.name for v in scanned}
+            own, example = work.values(names), work.example(names)
+            found = read_variables(scanned, own, given.env, given.secrets, example, findings)
+            return Resolved(work.resolve(found), found, tuple(raw))
+        except EngineError as error:
+            findings.refuse(", ".join(files), _said(str(error), given.directory))
+            return Resolved(None, Variables(), tuple(raw))
+        finally:
+            work.clean()
+
+
+@dataclass
+class _Work:
+    given: Given
+    compose: Compose
+    findings: Findings
+    files: list[str]
+    scratch: Path
+    made: list[Path] = field(default_factory=list)
+
+    def values(self, names: set[str]) -> dict[str, str]:
+        """What Compose fills in for each variable by the project's own .env; only those that are set."""
+        return self._ask(names, self.given.directory / ".env")
+
+    def example(self, names: set[str]) -> dict[str, str]:
+        """What the example says where there is no .env: none of it counts, but the rest can be read with it."""
+        own = self.given.directory / ".env"
+        found = None if own.exists() else example_of(own)
+        try:
+            return self._ask(names, found) if found else {}
+        except EngineError:
+            return {}
+
+    def _ask(self, names: set[str], path: Path) -> dict[str, str]:
+        if not names or not path.is_file():
+            return {}
+        lines = "".join(f'      {name}: "${{{name}-{_UNSET}}}"\n' for name in sorted(names))
+        text = f"services:\n  ask:\n    image: ask\n    environment:\n{lines}"
+        answer = self.compose.config(str(self.given.directory), ["-"], [str(path)], project="ask", text=text)
+        return {k: v for k, v in answer["services"]["ask"]["environment"].items() if v is not None and v != _UNSET}
+
+    def resolve(self, found: Variables) -> dict[str, Any]:
+        """The project, after as many tries as it wants of things that can be stood in for."""
+        fill, stood_in = dict(found.fill), False
+        for _ in range(_TRIES):
+            try:
+                return self._once(fill)
+            except EngineError as error:
+                text = str(error)
+                if missing := _NO_ENV_FILE.search(text):
+                    self._env_file(Path(missing[1]))
+                elif (required := _REQUIRED.search(text)) and required[1] not in fill:
+                    name = required[1].rstrip(":")
+                    self.findings.decide(f"${{{name}}}", "has no value", f"stack_compose_env: {{{name}: …}}")
+                    fill[name] = stand_in(name)
+                elif found.blank and not stood_in:
+                    # What is blank may be what Compose cannot read: a port, an image.
+                    self.findings.decide(", ".join(self.files), _said(text, self.given.directory), found.line)
+                    fill |= {name: stand_in(name, found.uses[name]) for name in found.blank}
+                    stood_in = True
+                else:
+                    raise EngineError(self._with_advice(text))
+        raise EngineError("more env files are missing than can be told at once")
+
+    def _once(self, fill: Mapping[str, str]) -> dict[str, Any]:
+        path = self.scratch / "variables"
+        write_whole(path, "".join(f"{name}={dotenv_quote(value)}\n" for name, value in fill.items()))
+        own = self.given.directory / ".env"
+        return self.compose.config(
+            str(self.given.directory),
+            [str(self.given.directory / name) for name in self.files],
+            [*([str(own)] if own.is_file() else []), str(path)],
+            project=self.given.project,
+            profiles=[*self.given.profiles, *env_profiles(self.given.directory)],
+        )
+
+    def _env_file(self, path: Path) -> None:
+        """An env file that is not there, stood in for by its example."""
+        if path.exists() or not path.resolve().is_relative_to(self.given.directory.resolve()):
+            raise EngineError(f"env file {path} not found")
+        example = example_of(path)
+        shown = os.path.relpath(path, self.given.directory)
+        advice = f"copy {example.name} to it and fill it in" if example else "the file, as the project's own guide says"
+        self.findings.decide(f"env_file {shown}", "is not in the project", advice)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, example.read_bytes() if example else b"")
+        self.made.append(path)
+
+    def clean(self) -> None:
+        """What stood in for a file is gone again."""
+        for path in self.made:
+            path.unlink(missing_ok=True)
+
+    def _with_advice(self, text: str) -> str:
+        undefined = _UNDEFINED.search(text)
+        if undefined:
+            return f"{text}: it is of a profile that is not asked for, or of a file that is not in stack_compose.files"
+        return text
+
+
+def _said(text: str, directory: Path) -> str:
+    """Compose's own words, with paths as the project has them."""
+    lines = [line.strip() for line in text.replace(f"{directory}/", "").strip().splitlines() if line.strip()]
+    return "Docker Compose says: " + "; ".join(lines[-6:]).rstrip(".")
