@@ -31,8 +31,8 @@ class Apart:
     """Where each of them stands."""
     composed: dict[str, str] = field(default_factory=dict)
     """Secrets that are texts around others, with tokens in their places."""
-    needed: list[str] = field(default_factory=list)
-    """Secrets that nobody has given yet, and that can be made."""
+    needed: dict[str, str] = field(default_factory=dict)
+    """Secrets that nobody has given yet, and that can be made, and where they stand."""
     asked: list[str] = field(default_factory=list)
     """Secrets that nobody has given yet, and that only the user knows."""
     clear: dict[str, str] = field(default_factory=dict, repr=False)
@@ -60,10 +60,7 @@ class Apart:
 
     def want(self, name: str, place: str) -> None:
         """A secret of which the files say nothing but that there is one."""
-        if name not in self.needed:
-            self.needed.append(name)
-            line = f"run playbooks/secrets.yml (make secrets), or stack_secrets: {{{name}: …}}"
-            self.findings.decide(place, "the value of this secret is not in the project", line)
+        self.needed.setdefault(name, place)
 
     def settle(self) -> None:
         """After the last service: what is one secret under several names, and what has no value yet."""
@@ -86,10 +83,11 @@ class Apart:
         if owner and owner != name:
             self.composed[name] = value.replace(f":{password}@", f":{token(owner)}@")
         elif is_placeholder(password or value):
-            own = not foreign_secret(name) and not password
-            (self.needed if own else self.asked).append(name)
-            way = "run playbooks/secrets.yml (make secrets), or " if own else ""
-            self.findings.decide(place, "stands there as a placeholder", f"{way}stack_secrets: {{{name}: …}}")
+            if password or foreign_secret(name):
+                self.asked.append(name)
+                self.findings.decide(place, "stands there as a placeholder", f"stack_secrets: {{{name}: …}}")
+            else:
+                self.needed[name] = f"{place} (a placeholder)"
         else:
             self.clear[name] = value
             self.findings.note(
@@ -116,6 +114,8 @@ class Apart:
 
     def _named(self, service: str, variable: str, value: str, room: dict[str, str], place: str) -> str:
         """A secret's name of its own: that of the variable, with the service's before it where another has that."""
+        if identifier(variable) in self.needed:
+            return identifier(variable)
         other = self.literals if room is self.composed else self.composed
         name, count = identifier(variable), 0
         while name in other or name in self.given or room.get(name, value) != value:
@@ -124,3 +124,11 @@ class Apart:
         room[name] = value
         self.places.setdefault(name, place)
         return name
+
+
+def tell_needed(needed: Mapping[str, str], findings: Findings) -> None:
+    """Secrets that are still to be made, in one finding: one command makes them all."""
+    if needed:
+        names = ", ".join(f"{name}: …" for name in needed)
+        line = f"run playbooks/secrets.yml (make secrets), or stack_secrets: {{{names}}}"
+        findings.decide("; ".join(needed.values()), "secrets without a value yet", line)

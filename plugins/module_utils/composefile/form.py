@@ -108,7 +108,7 @@ def _unknown(name: str, service: Mapping[str, Any], findings: Findings) -> None:
         if str(service.get(key) or "").startswith(("service:", "container:")):
             findings.refuse(f"services.{name}.{key}", f"{service[key]!r}: which colour's is meant", "leave it out")
     if service.get("restart") and service["restart"] != "no":
-        findings.drop(name, "restart", "")
+        findings.drop(name, "restart", "every service is restarted unless it is stopped")
     deploy = service.get("deploy") or {}
     for key in sorted(deploy.keys() & DEPLOY_DROPPED.keys()):
         if deploy[key]:

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .dockerfiles import built_from
 from .tables import (
     DATA_CLIENTS,
     DATA_IMAGES,
+    DATABASE_PLACES,
     EDGE_IMAGES,
     EDGE_PORTS,
     PROXY_IMAGES,
@@ -49,8 +51,10 @@ def kind_of(name: str, services: Services, routed: Mapping[str, str], passes_on:
         return found
     if found := _job(name, service, image, services):
         return found
-    if DATA_IMAGES.fullmatch(image) and "build" not in service:
-        return Decided("data", f"its image is {image}")
+    if DATA_IMAGES.fullmatch(image):
+        return Decided("data", f"it is built from {image}" if service.get("build") else f"its image is {image}")
+    if place := _database_place(service):
+        return Decided("data", f"it keeps a database at {place}")
     asked = [n for n, other in services.items() if n != name and _asks(name, service, other)]
     schedules = _schedules(name, service)
     if asked and not schedules:
@@ -61,8 +65,9 @@ def kind_of(name: str, services: Services, routed: Mapping[str, str], passes_on:
 
 
 def repository(service: Mapping[str, Any]) -> str:
-    """The last part of the repository of a service's image, in lower case."""
-    return str(service.get("image") or "").partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
+    """The last part of the repository of a service's image, or of what that is built from, in lower case."""
+    image = built_from(service["build"]).base if service.get("build") else str(service.get("image") or "")
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
 
 
 def targets(service: Mapping[str, Any]) -> list[int]:
@@ -72,6 +77,8 @@ def targets(service: Mapping[str, Any]) -> list[int]:
         first, _, protocol = str(entry).partition("/")
         if protocol in ("", "tcp") and first.isdigit():
             ports.append(int(first))
+    if not ports and service.get("build"):
+        ports += built_from(service["build"]).ports
     return list(dict.fromkeys(ports))
 
 
@@ -90,7 +97,7 @@ def _edge(service: Mapping[str, Any], image: str, passes_on: bool | None) -> Dec
         return Decided("edge", "it looks after containers, which a release does")
     if EDGE_IMAGES.fullmatch(image):
         return Decided("edge", f"its image is {image}")
-    if not PROXY_IMAGES.fullmatch(image) or "build" in service or passes_on is False:
+    if not PROXY_IMAGES.fullmatch(image) or service.get("build") or passes_on is False:
         return None
     if passes_on and published(service):
         return Decided("edge", "its configuration only passes on")
@@ -118,6 +125,12 @@ def _job(name: str, service: Mapping[str, Any], image: str, services: Services) 
 def _keeps(service: Mapping[str, Any]) -> bool:
     mounts = service.get("volumes") or []
     return any(m["type"] == "volume" and not m.get("read_only") for m in mounts)
+
+
+def _database_place(service: Mapping[str, Any]) -> str:
+    """Where it keeps files that only a database makes."""
+    writable = [str(m["target"]).rstrip("/") for m in service.get("volumes") or [] if not m.get("read_only")]
+    return next((target for target in writable if DATABASE_PLACES.fullmatch(target)), "")
 
 
 def _asks(name: str, service: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .findings import Findings, correction
-from .kinds import Kind, targets
-from .tables import DATABASE_PORTS, EDGE_PORTS, OTHER_PORTS
+from .kinds import Kind, repository, targets
+from .tables import DATABASE_PORTS, EDGE_PORTS, OTHER_PORTS, PROXY_IMAGES, WEB_IMAGES
 
 _LOOPBACK = ("127.0.0.1", "::1")
 
@@ -22,7 +22,7 @@ def web_port(name: str, service: Mapping[str, Any], asked: int | None, findings:
     """
     if asked:
         return asked
-    found = targets(service)
+    found = targets(service) or ([80] if WEB_IMAGES.fullmatch(repository(service)) else [])
     likely = [p for p in found if p not in OTHER_PORTS and p not in DATABASE_PORTS] or found
     if len(likely) == 1:
         return likely[0]
@@ -67,6 +67,29 @@ def publish(
             correction(name, "order: stop_first"),
         )
     return kept
+
+
+def edge_ports(name: str, service: Mapping[str, Any], findings: Findings) -> None:
+    """What a proxy that is not started passes on beside HTTP."""
+    own = [_shown(p) for p in service.get("ports") or [] if _protocol_of_its_own(p)]
+    if own:
+        findings.decide(
+            f"services.{name}.ports",
+            f"{name} is a proxy, which the edge takes the place of, but for {', '.join(own)}",
+            f"{correction(name, 'kind: edge')} to do without, or {correction(name, 'kind: worker, order: stop_first')}",
+        )
+
+
+def ends_tls(name: str, service: Mapping[str, Any], findings: Findings) -> None:
+    """A proxy that stays a part of the app, and that ends TLS: the edge speaks plain HTTP to it."""
+    ports = [int(p["target"]) for p in service.get("ports") or []]
+    if PROXY_IMAGES.fullmatch(repository(service)) and 443 in ports:
+        findings.decide(
+            f"services.{name}.ports",
+            f"{name} serves files of its own and ends TLS; the edge does that, and asks by plain HTTP",
+            f"its configuration without TLS and redirects, then {correction(name, 'kind: web, port: 80')};"
+            f" or {correction(name, 'kind: edge')} to do without it",
+        )
 
 
 def _protocol_of_its_own(port: Mapping[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .apart import tell_needed
 from .cli import Compose
 from .findings import Findings
 from .mounts import Tree
@@ -70,6 +71,7 @@ def read(settings: Settings, compose: Compose) -> Read:
     )
     resolved = resolve(given, compose, findings)
     if resolved.compose is None:
+        tell_needed(resolved.variables.needed, findings)
         return Read(Reading((), (), findings, {}, {}), resolved)
     builds = [(s.get("build") or {}).get("context") for s in (resolved.compose.get("services") or {}).values()]
     tree = Tree(

@@ -19,9 +19,16 @@ _OTHER_CALL = re.compile(
     r"(HostRegexp|HostSNI|HeadersRegexp|Headers?|Method|Query|ClientIP|PathRegexp)\(", re.IGNORECASE
 )
 _NEGATED = re.compile(r"!\s*[A-Z]")
-_STRIP = re.compile(
-    r"traefik\.http\.middlewares\.[^.]+\.(stripprefix|replacepath|redirect|addprefix|headers|basicauth)"
+_MIDDLEWARE = re.compile(
+    r"traefik\.http\.middlewares\.[^.]+\.(stripprefix|replacepath|redirect|addprefix|headers|basicauth|forwardauth)"
 )
+_LOST = {
+    "stripprefix": "the service is asked with the whole path",
+    "replacepath": "the service is asked with the path as it is",
+    "addprefix": "the service is asked with the path as it is",
+    "basicauth": "nginx_certbot_basic_auth asks for a password, for the whole site",
+    "forwardauth": "nobody is asked who they are",
+}
 # What serves files or speaks to an interpreter is part of the app.
 _SERVES = re.compile(
     r"^\s*(root|alias|fastcgi_pass|uwsgi_pass|scgi_pass|try_files|index|file_server|php_fastcgi|grpc_pass|sub_filter"
@@ -61,12 +68,15 @@ def offered_routes(services: Mapping[str, Mapping[str, Any]], findings: Findings
 
 def _traefik(name: str, labels: Mapping[str, str], findings: Findings) -> Iterable[Offered]:
     ports = {match[1]: int(v) for k, v in labels.items() if (match := _PORT.fullmatch(k)) and v.isdigit()}
-    for key, rule in labels.items():
+    for key, told in labels.items():
         match = _RULE.fullmatch(key)
         if not match:
             continue
+        # A longer path has its own route, which comes first.
+        rule = re.sub(r"&&\s*!\s*PathPrefix\([^)]*\)", "", told)
         if _OTHER_CALL.search(rule) or _NEGATED.search(rule):
-            findings.note(f"services.{name}.labels.{key}", f"no route was made of {rule!r}", "stack_routes: […]")
+            text = f"no route can be made of {rule!r}"
+            findings.decide(f"services.{name}.labels.{key}", text, "stack_routes: […], all of them by hand")
             continue
         target = labels.get(f"traefik.http.routers.{match[1]}.service", match[1])
         port = ports.get(target) or (next(iter(ports.values())) if len(ports) == 1 else None)
@@ -77,13 +87,20 @@ def _traefik(name: str, labels: Mapping[str, str], findings: Findings) -> Iterab
         for path in dict.fromkeys(paths):
             yield Offered(name, hosts, path, port, f"traefik's router {match[1]}")
     for key in labels:
-        if found := _STRIP.match(key):
-            findings.note(f"services.{name}.labels.{key}", f"traefik's {found[1]} is not carried over")
+        found = _MIDDLEWARE.match(key)
+        if found and found[1] in ("redirect", "headers"):
+            findings.note(
+                f"services.{name}.labels.{key}", f"traefik's {found[1]} is not carried over, the edge has its own"
+            )
+        elif found:
+            text = f"traefik's {found[1]} is not carried over: {_LOST[found[1]]}"
+            findings.decide(f"services.{name}.labels.{key}", text, "stack_routes: […], by hand")
 
 
 def _nginx_proxy(name: str, environment: Mapping[str, Any]) -> Iterable[Offered]:
     hosts = tuple(h.strip().lower() for h in str(environment.get("VIRTUAL_HOST") or "").split(",") if h.strip())
-    if hosts and environment.get("VIRTUAL_PROTO", "http") in ("http", "https", None):
+    # Blank in an example, which asks for it to be filled in.
+    if "VIRTUAL_HOST" in environment and environment.get("VIRTUAL_PROTO", "http") in ("http", "https", None):
         port = str(environment.get("VIRTUAL_PORT") or "")
         path = str(environment.get("VIRTUAL_PATH") or "/")
         yield Offered(name, hosts, path, int(port) if port.isdigit() else None, "nginx-proxy's VIRTUAL_HOST")
@@ -95,15 +112,26 @@ def _quoted(arguments: str) -> list[str]:
 
 def passes_on(service: Mapping[str, Any], configs: Mapping[str, Any]) -> bool | None:
     """Whether what is mounted into a proxy as its configuration does nothing but pass on; None where none is there."""
+    told = _told(service, configs)
+    if not told.strip():
+        return None
+    return bool(_PASSES.search(told)) and not _SERVES.search(told)
+
+
+def upstreams(service: Mapping[str, Any], services: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """The services that a proxy's configuration passes on to, with a port of each."""
+    names = "|".join(re.escape(name) for name in services)
+    told = _told(service, {})
+    return [(name, int(port)) for name, port in re.findall(rf"(?<![\w.-])({names}):(\d{{2,5}})(?![\w.])", told)]
+
+
+def _told(service: Mapping[str, Any], configs: Mapping[str, Any]) -> str:
+    """The text of what is mounted as a proxy's configuration."""
     texts = [_text(p) for m in service.get("volumes") or [] if _CONFIG_PLACE.search(m["target"]) for p in _files(m)]
     for entry in service.get("configs") or []:
         config = configs.get(entry["source"]) or {}
         texts.append(str(config.get("content") or "") or _text(Path(str(config.get("file") or ""))))
-    told = "\n".join(texts)
-    told = _ERROR_PAGE.sub("", _CHALLENGE.sub("", told))
-    if not told.strip():
-        return None
-    return bool(_PASSES.search(told)) and not _SERVES.search(told)
+    return _ERROR_PAGE.sub("", _CHALLENGE.sub("", "\n".join(texts)))
 
 
 def _files(mount: Mapping[str, Any]) -> list[Path]:

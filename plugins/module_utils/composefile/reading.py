@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import nearest
-from .apart import Apart
+from .apart import Apart, tell_needed
 from .findings import Findings, correction
 from .form import conditions, plain_keys, replicas
 from .kinds import KINDS, Decided, Kind, kind_of, repository
@@ -17,7 +17,7 @@ from .mounts import Mounted, Reader, Tree, project_files
 from .names import service_key
 from .networks import aliases_of, read_networks
 from .order import Orders
-from .ports import collisions, publish, web_port
+from .ports import collisions, edge_ports, ends_tls, publish, web_port
 from .proxies import offered_routes, passes_on
 from .routes import Routes, candidates, read_routes
 from .secretfiles import build_secrets, secret_files
@@ -103,18 +103,19 @@ def read_project(resolved: Mapping[str, Any], asked: Asked, findings: Findings |
     if asked.routes is None and not offered:
         asked = _with_only_route(asked, services, decided, findings)
     _data_before_release(services, decided, findings)
+    _one_writer(services, decided, asked.corrections, findings)
     read = _Project(resolved, asked, services, decided, findings)
     keys = read.keys
     routes = read_routes(Routes(services, decided, keys, asked.routes, offered, asked.domain), findings)
-    apart = Apart(asked.secrets, findings)
+    apart = Apart(asked.secrets, findings, needed=dict(asked.variables.needed))
     for secret, (value, place) in asked.variables.literals.items():
         apart.note(secret, value, place)
     collisions({n: s for n, s in services.items() if decided[n].kind != "edge"}, findings)
     found = tuple(read.service(name, routes, apart) for name in services)
     apart.settle()
-    needed = [*asked.variables.needed, *apart.needed]
+    tell_needed(apart.needed, findings)
     outside = [*asked.variables.asked, *apart.asked]
-    return Reading(found, tuple(routes), findings, apart.clear, apart.composed, needed, outside)
+    return Reading(found, tuple(routes), findings, apart.clear, apart.composed, list(apart.needed), outside)
 
 
 def _wanted(name: str, service: Mapping[str, Any], asked: Asked, findings: Findings) -> bool:
@@ -185,6 +186,25 @@ def _data_before_release(services: Mapping[str, Any], decided: dict[str, Decided
                 )
 
 
+def _one_writer(
+    services: Mapping[str, Any], decided: Mapping[str, Decided], corrections: Mapping[str, Any], findings: Findings
+) -> None:
+    """Two databases on one volume are none: one of them is likely what prepares it."""
+    writers: dict[str, list[str]] = {}
+    for name, service in services.items():
+        for mount in service.get("volumes") or []:
+            if decided[name].kind == "data" and mount["type"] == "volume" and not mount.get("read_only"):
+                writers.setdefault(str(mount.get("source") or ""), []).append(name)
+    for source, names in writers.items():
+        unsaid = [n for n in names if not (corrections.get(n) or {}).get("kind")]
+        if source and len(names) > 1 and unsaid:
+            findings.decide(
+                f"volumes.{source}",
+                f"{', '.join(names)} are read as data and write to one volume: which of them only prepare it",
+                "; ".join(correction(n, "kind: job") for n in unsaid),
+            )
+
+
 @dataclass(frozen=True)
 class _Project:
     resolved: Mapping[str, Any]
@@ -205,8 +225,12 @@ class _Project:
         """One service as the description has it."""
         service, decided, keys = self.services[name], self.decided[name], self.keys
         if decided.kind == "edge":
+            if not (self.asked.corrections.get(name) or {}).get("kind"):
+                edge_ports(name, service, self.findings)
             return ReadService(name, keys[name], decided, {})
         told = self.asked.corrections.get(name) or {}
+        if decided.kind != "data" and not told.get("kind"):
+            ends_tls(name, service, self.findings)
         form = plain_keys(name, service, self.findings)
         self._allow(name, service, told)
         web = {int(r["port"]) for r in routes if r["service"] == keys[name] and r.get("port")}

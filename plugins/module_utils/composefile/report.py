@@ -44,8 +44,7 @@ def as_table(reading: Reading, variables: Variables) -> list[str]:
     """Lines: a table of the services, then what is to be known of them."""
     rows = [_row(s, reading) for s in reading.services]
     lines = _columns([("SERVICE", "KIND", "WHY", "IMAGE", "PORT", "ROUTE", "VOLUMES", "ORDER"), *rows])
-    for name, keys in reading.findings.dropped.items():
-        lines.append(f"{name}: dropped {', '.join(keys)}")
+    lines += _dropped(reading.findings.dropped)
     lines += _variables(variables)
     for level, title in _TITLES.items():
         found = [f for f in reading.findings.all if f.level == level]
@@ -114,6 +113,22 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
     cut = [[c if len(c) <= _WIDEST else f"{c[: _WIDEST - 1]}…" for c in row] for row in rows]
     widths = [max(len(row[i]) for row in cut) for i in range(len(cut[0]))]
     return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cut]
+
+
+def _dropped(dropped: Mapping[str, Sequence[str]]) -> list[str]:
+    """What nothing is left of; what several services share is said once."""
+    by_key: dict[str, list[str]] = {}
+    for name, keys in dropped.items():
+        for key in keys:
+            by_key.setdefault(key, []).append(name)
+    alone: dict[str, list[str]] = {}
+    lines = []
+    for key, names in by_key.items():
+        if len(names) > 1:
+            lines.append(f"Dropped: {key}, of {', '.join(names)}")
+        else:
+            alone.setdefault(names[0], []).append(key)
+    return ["", *lines, *(f"Dropped: of {name}: {', '.join(keys)}" for name, keys in alone.items())] if by_key else []
 
 
 def _variables(variables: Variables) -> list[str]:

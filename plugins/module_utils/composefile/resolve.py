@@ -24,6 +24,7 @@ from .variables import Variables, read_variables, stand_in
 _NO_ENV_FILE = re.compile(r"env file (\S+) not found")
 _REQUIRED = re.compile(r"required variable (\S+) is missing a value")
 _UNDEFINED = re.compile(r'service "([^"]+)" depends on undefined service "?([^":]+)"?')
+_PROFILES = re.compile(r"^\s+profiles\s*:", re.MULTILINE)
 _UNSET = "%UNSET%"
 _TRIES = 60
 
@@ -66,12 +67,30 @@ def resolve(given: Given, compose: Compose, findings: Findings) -> Resolved:
             names = {v.name for v in scanned}
             own, example = work.values(names), work.example(names)
             found = read_variables(scanned, own, given.env, given.secrets, example, findings)
-            return Resolved(work.resolve(found), found, tuple(raw))
+            answer = work.resolve(found)
+            if any(_PROFILES.search(text) for text in raw.values()):
+                answer = _left_out(answer, work.resolve(found, ["*"]), findings)
+            return Resolved(answer, found, tuple(raw))
         except EngineError as error:
             findings.refuse(", ".join(files), _said(str(error), given.directory))
             return Resolved(None, Variables(), tuple(raw))
         finally:
             work.clean()
+
+
+def _left_out(answer: dict[str, Any], whole: dict[str, Any], findings: Findings) -> dict[str, Any]:
+    """Services of profiles that are not asked for are told; where nothing else is left, they are what is meant."""
+    out = {n: s for n, s in (whole.get("services") or {}).items() if n not in (answer.get("services") or {})}
+    if not out:
+        return answer
+    profiles = list(dict.fromkeys(p for s in out.values() for p in s.get("profiles") or []))
+    line = f"profiles: [{', '.join(profiles)}] in stack_compose"
+    text = f"{', '.join(out)} are of profiles that are not asked for"
+    if answer.get("services"):
+        findings.note("profiles", text, line)
+        return answer
+    findings.decide("profiles", f"{text}, and nothing else is there", line)
+    return whole
 
 
 @dataclass
@@ -104,12 +123,15 @@ class _Work:
         answer = self.compose.config(str(self.given.directory), ["-"], [str(path)], project="ask", text=text)
         return {k: v for k, v in answer["services"]["ask"]["environment"].items() if v is not None and v != _UNSET}
 
-    def resolve(self, found: Variables) -> dict[str, Any]:
+    def resolve(self, found: Variables, profiles: Sequence[str] = ()) -> dict[str, Any]:
         """The project, after as many tries as it wants of things that can be stood in for."""
-        fill, stood_in = dict(found.fill), False
+        fill, blank = dict(found.fill), ""
         for _ in range(_TRIES):
             try:
-                return self._once(fill)
+                answer = self._once(fill, profiles)
+                if blank:
+                    self.findings.decide(", ".join(self.files), _said(blank, self.given.directory), found.line)
+                return answer
             except EngineError as error:
                 text = str(error)
                 if missing := _NO_ENV_FILE.search(text):
@@ -118,25 +140,24 @@ class _Work:
                     name = required[1].rstrip(":")
                     self.findings.decide(f"${{{name}}}", "has no value", f"stack_compose_env: {{{name}: …}}")
                     fill[name] = stand_in(name)
-                elif found.blank and not stood_in:
+                elif found.blank and not blank:
                     # What is blank may be what Compose cannot read: a port, an image.
-                    self.findings.decide(", ".join(self.files), _said(text, self.given.directory), found.line)
+                    blank = text
                     fill |= {name: stand_in(name, found.uses[name]) for name in found.blank}
-                    stood_in = True
                 else:
                     raise EngineError(self._with_advice(text))
         raise EngineError("more env files are missing than can be told at once")
 
-    def _once(self, fill: Mapping[str, str]) -> dict[str, Any]:
+    def _once(self, fill: Mapping[str, str], profiles: Sequence[str] = ()) -> dict[str, Any]:
         path = self.scratch / "variables"
         write_whole(path, "".join(f"{name}={dotenv_quote(value)}\n" for name, value in fill.items()))
         own = self.given.directory / ".env"
         return self.compose.config(
             str(self.given.directory),
             [str(self.given.directory / name) for name in self.files],
-            [*([str(own)] if own.is_file() else []), str(path)],
+            [*([str(own)] if own.is_file() and own not in self.made else []), str(path)],
             project=self.given.project,
-            profiles=[*self.given.profiles, *env_profiles(self.given.directory)],
+            profiles=profiles or [*self.given.profiles, *env_profiles(self.given.directory)],
         )
 
     def _env_file(self, path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import nearest
 from .findings import Findings
 from .kinds import Decided, targets
-from .proxies import Offered
+from .proxies import Offered, upstreams
 from .tables import DATABASE_PORTS, OTHER_PORTS
 
 
@@ -68,15 +68,20 @@ def _kind(given: Routes, service: str) -> str:
 
 def _offered(given: Routes, findings: Findings) -> list[dict[str, Any]]:
     hosts = list(dict.fromkeys(h for o in given.offered for h in o.hosts))
-    # Where all routes have one host, the stack's domain is what is meant, whatever the file's own default.
-    own = {given.domain, f"www.{given.domain}", ""} | ({hosts[0]} if len(hosts) == 1 else set())
-    if len(hosts) == 1 and given.domain and hosts[0] != given.domain:
+    own = {given.domain, f"www.{given.domain}", ""}
+    base = _base(hosts)
+    if base and given.domain and not own.intersection(hosts):
         findings.note(
-            f"services.{given.offered[0].service}.labels", f"{hosts[0]} is taken for stack_domain, {given.domain}"
+            f"services.{given.offered[0].service}.labels", f"{base} is taken for stack_domain, {given.domain}"
         )
+        own |= {base, f"www.{base}"}
+    else:
+        base = ""
     routes: dict[tuple[str, str], dict[str, Any]] = {}
     for offer in given.offered:
-        for host in offer.hosts or ("",):
+        for said in offer.hosts or ("",):
+            # Names below the file's own domain are names below the stack's.
+            host = said.removesuffix(base) + given.domain if base and said.endswith(f".{base}") else said
             if host not in own and not _is_host(host):
                 findings.decide(
                     f"services.{offer.service}.labels", f"{host!r} is no host name", "stack_routes: […], by hand"
@@ -97,6 +102,12 @@ def _offered(given: Routes, findings: Findings) -> list[dict[str, Any]]:
     return list(routes.values())
 
 
+def _base(hosts: Sequence[str]) -> str:
+    """The one of several names that all others lie below."""
+    shortest = min(hosts, key=len, default="")
+    return shortest if all(h == shortest or h.endswith(f".{shortest}") for h in hosts) else ""
+
+
 def _is_host(host: str) -> bool:
     return "." in host and all(c.isalnum() or c in ".-" for c in host)
 
@@ -104,16 +115,15 @@ def _is_host(host: str) -> bool:
 def candidates(services: Mapping[str, Mapping[str, Any]], decided: Mapping[str, Decided]) -> list[tuple[str, int]]:
     """Services that may answer requests and a port of each, the likeliest first."""
     found = []
-    asked_by_edge = {
-        name
-        for other, service in services.items()
-        if decided[other].kind == "edge"
-        for name in service.get("depends_on") or {}
-    }
+    edges = [service for name, service in services.items() if decided[name].kind == "edge"]
+    passed_on = dict(pair for service in edges for pair in upstreams(service, services))
+    asked_by_edge = {*passed_on, *(name for service in edges for name in service.get("depends_on") or {})}
     for name, service in services.items():
         if decided[name].kind in ("data", "edge", "job"):
             continue
         ports = [p for p in targets(service) if p not in OTHER_PORTS and p not in DATABASE_PORTS]
+        if name in passed_on:
+            ports = [passed_on[name], *ports]
         if ports:
             found.append((name not in asked_by_edge, not service.get("ports"), name, ports[0]))
     return [(name, port) for *_, name, port in sorted(found, key=lambda c: c[:2])]

@@ -35,6 +35,7 @@ _OTHER_EXAMPLES = (
         ".env.prod.example",
         ".env.docker.example",
         ".env-example",
+        ".env.docker",
         "env-example",
         "env.template",
     ),

@@ -19,7 +19,18 @@ DATA_IMAGES = re.compile(
     r"|qdrant|weaviate|milvus|chroma|chromadb|etcd|consul|vault|openldap|lldap|beanstalkd|gearmand|orientdb"
     r"|documentdb|libsql-server|sqld|snuba-clickhouse|redict|kvrocks|temporal-postgres|immudb|ravendb|edgedb|gel"
 )
-DATABASE_PORTS = frozenset((5432, 3306, 6379, 27017, 1433, 1521, 9042, 11211, 8123, 9200, 5984, 28015, 26257, 50000))
+# Where databases keep their files; whoever writes there is one, whatever its image is called.
+DATABASE_PLACES = re.compile(
+    r"/var/lib/(postgresql(/.*)?|mysql|mariadb|mongodb|clickhouse|rabbitmq(/.*)?|kafka(/.*)?|influxdb2?|neo4j|cassandra"
+    r"|meilisearch|redis|scylla|couchdb|etcd)|/data/db|/meili_data|/qdrant/storage|/usr/share/elasticsearch/data"
+    r"|/usr/share/opensearch/data|/bitnami/(postgresql|mysql|mariadb|mongodb|redis|kafka|rabbitmq)(/.*)?"
+)
+DATABASE_PORTS = frozenset(
+    (
+        *(1433, 1521, 2181, 3306, 4222, 5432, 5671, 5672, 5984, 6379, 8123, 9042, 9092, 9200, 11211, 26257, 27017),
+        *(28015, 50000, 61616),
+    )
+)
 # A database's own client, run in its image: a job that prepares it, not the database.
 DATA_CLIENTS = re.compile(
     r"(^|[\s/;&|])(psql|mysql|mariadb|mongo|mongosh|redis-cli|valkey-cli|clickhouse-client|pg_dump|pg_restore"
@@ -34,6 +45,8 @@ EDGE_IMAGES = re.compile(
 PROXY_IMAGES = re.compile(
     r"nginx|nginx-unprivileged|caddy|caddy-l4|haproxy|haproxy-alpine|httpd|apache|envoy|openresty|angie|tengine"
 )
+# Images that listen on 80 where nothing else is said.
+WEB_IMAGES = re.compile(r"nginx|httpd|caddy|wordpress|nextcloud|matomo|phpmyadmin|drupal|joomla|moodle|mediawiki|php")
 # Does something to the engine's other containers, which are a release's own business here.
 WATCHER_IMAGES = re.compile(r"watchtower|autoheal|ouroboros|diun|docker-socket-proxy|socket-proxy")
 SCHEDULER = re.compile(r"(^|[^a-z])(beat|cron(tab)?s?|crond|scheduler?s?|clock|ofelia|supercronic|schedule)([^a-z]|$)")
@@ -42,8 +55,8 @@ EDGE_PORTS = frozenset((80, 443))
 OTHER_PORTS = frozenset(
     (
         *(21, 22, 23, 25, 53, 69, 110, 123, 139, 143, 161, 389, 445, 465, 514, 554, 587, 636, 853, 873, 989, 990, 993),
-        *(995, 1194, 1812, 1883, 1935, 2049, 2222, 2525, 3478, 3479, 4190, 4222, 5060, 5061, 5222, 5269, 5349, 5350),
-        *(5514, 5671, 5672, 6667, 6697, 8554, 8883, 9092, 12345, 25565, 51820),
+        *(995, 1194, 1812, 1883, 1935, 2049, 2222, 2525, 3478, 3479, 4190, 5060, 5061, 5222, 5269, 5349, 5350),
+        *(5514, 6667, 6697, 8554, 8883, 12345, 25565, 51820),
     )
 )
 # Mounts to which several writers at once are nothing new: what people upload, what is served, what is logged.

@@ -23,8 +23,8 @@ class Variables:
     """What Compose is told, beside the project's own .env."""
     literals: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False)
     """Secrets whose values stand in .env, or as defaults in the files, and where."""
-    needed: list[str] = field(default_factory=list)
-    """Secrets that nobody has given yet, and that can be made."""
+    needed: dict[str, str] = field(default_factory=dict)
+    """Secrets that nobody has given yet, and that can be made, and where they stand."""
     asked: list[str] = field(default_factory=list)
     """Secrets that nobody has given yet, and that only the user knows."""
     blank: list[str] = field(default_factory=list)
@@ -117,7 +117,7 @@ def _one(
 
 def _missing_secret(found: Variables, name: str, uses: Sequence[Variable]) -> bool:
     if not foreign_secret(name):
-        found.needed.append(name)
+        found.needed[name] = f"${{{name}}} ({uses[0].place})"
         found.fill[name] = token(name)
     elif any(u.required for u in uses):
         found.asked.append(name)
@@ -131,34 +131,30 @@ def _missing_secret(found: Variables, name: str, uses: Sequence[Variable]) -> bo
 def _tell(
     found: Variables, places: Mapping[str, Sequence[Variable]], example: Mapping[str, str], findings: Findings
 ) -> None:
-    for name in found.needed:
-        findings.decide(
-            f"${{{name}}} ({places[name][0].place})",
-            "is a secret, and has no value yet",
-            f"run playbooks/secrets.yml (make secrets), or stack_secrets: {{{name}: …}}",
-        )
     for name in found.asked:
         say = findings.decide if name in found.fill else findings.note
         blank = "" if name in found.fill else "; it is blank until then"
-        findings_text = f"is a secret that only you know{blank}"
-        say(f"${{{name}}} ({places[name][0].place})", findings_text, f"stack_secrets: {{{name}: …}}")
-    for name in found.blank:
-        uses = places[name]
-        if any(u.required for u in uses):
-            why = next(u.argument for u in uses if u.required)
-            text = f"has no value{': ' + why if why else ''}"
-            findings.decide(f"${{{name}}} ({uses[0].place})", text, f"stack_compose_env: {{{name}: …}}")
-            found.fill[name] = example.get(name) or stand_in(name, uses)
-        elif not all(u.kind == "variable" for u in uses):
-            place = next(u for u in uses if u.kind != "variable").place
-            findings.decide(f"${{{name}}} ({place})", "has no value", f"stack_compose_env: {{{name}: …}}")
-            found.fill[name] = example.get(name) or stand_in(name, uses)
-    found.blank = [name for name in found.blank if name not in found.fill]
+        text = f"is a secret that only you know{blank}"
+        say(f"${{{name}}} ({places[name][0].place})", text, f"stack_secrets: {{{name}: …}}")
+    wanted = {name: place for name in found.blank if (place := _wanted(places[name]))}
+    if wanted:
+        line = f"stack_compose_env: {{{', '.join(f'{name}: …' for name in wanted)}}}"
+        findings.decide(", ".join(f"${{{n}}} ({place})" for n, place in wanted.items()), "without a value", line)
+    for name in wanted:
+        found.fill[name] = example.get(name) or stand_in(name, places[name])
+    found.blank = [name for name in found.blank if name not in wanted]
     if found.blank:
         first = places[found.blank[0]][0].place
-        findings.note(
-            f"${{{'}, ${'.join(found.blank)}}} ({first})", "have no value and are blank, as Compose has it", found.line
-        )
+        names = ", ".join(f"${{{name}}}" for name in found.blank)
+        findings.note(f"{names} ({first})", "not set, and so blank, as Compose has it", found.line)
+
+
+def _wanted(uses: Sequence[Variable]) -> str:
+    """Where a variable must not be blank, with what the file says of that; empty where it may be."""
+    required = next((u for u in uses if u.required), None)
+    if required:
+        return f"{required.place}: {required.argument}" if required.argument else required.place
+    return next((u.place for u in uses if u.kind != "variable"), "")
 
 
 _BY_KEY = {
@@ -179,6 +175,8 @@ def stand_in(name: str, uses: Sequence[Variable] = ()) -> str:
         if use.kind == "mount":
             return f"./unset-{name.lower()}"
     words = set(re.findall(r"[A-Z0-9]+", name.upper()))
+    if words & {"PATH", "DIR", "LOCATION", "VOLUME", "FOLDER", "ROOT", "DATA"}:
+        return f"./unset-{name.lower()}"
     if words & {"PORT", "PORTS"}:
         return "8080"
     if words & {"DOMAIN", "HOST", "HOSTNAME", "FQDN"}:
