@@ -24,7 +24,7 @@ from .variables import Variables, read_variables, stand_in
 _NO_ENV_FILE = re.compile(r"env file (\S+) not found")
 _REQUIRED = re.compile(r"required variable (\S+) is missing a value")
 _UNDEFINED = re.compile(r'service "([^"]+)" depends on undefined service "?([^":]+)"?')
-_PROFILES = re.compile(r"^\s+profiles\s*:", re.MULTILINE)
+_PROFILES = re.compile(r"\bprofiles\s*:")
 _UNSET = "%UNSET%"
 _TRIES = 60
 
@@ -69,7 +69,7 @@ def resolve(given: Given, compose: Compose, findings: Findings) -> Resolved:
             found = read_variables(scanned, own, given.env, given.secrets, example, findings)
             answer = work.resolve(found)
             if any(_PROFILES.search(text) for text in raw.values()):
-                answer = _left_out(answer, work.resolve(found, ["*"]), findings)
+                _left_out(answer, work.resolve(found, ["*"]), findings)
             return Resolved(answer, found, tuple(raw))
         except EngineError as error:
             findings.refuse(", ".join(files), _said(str(error), given.directory))
@@ -78,19 +78,18 @@ def resolve(given: Given, compose: Compose, findings: Findings) -> Resolved:
             work.clean()
 
 
-def _left_out(answer: dict[str, Any], whole: dict[str, Any], findings: Findings) -> dict[str, Any]:
-    """Services of profiles that are not asked for are told; where nothing else is left, they are what is meant."""
+def _left_out(answer: Mapping[str, Any], whole: Mapping[str, Any], findings: Findings) -> None:
+    """Services of profiles that are not asked for are told."""
     out = {n: s for n, s in (whole.get("services") or {}).items() if n not in (answer.get("services") or {})}
     if not out:
-        return answer
+        return
     profiles = list(dict.fromkeys(p for s in out.values() for p in s.get("profiles") or []))
-    line = f"profiles: [{', '.join(profiles)}] in stack_compose"
+    line = f"profiles: [{', '.join(profiles)}], or those of them that are wanted, in stack_compose"
     text = f"{', '.join(out)} are of profiles that are not asked for"
     if answer.get("services"):
         findings.note("profiles", text, line)
-        return answer
-    findings.decide("profiles", f"{text}, and nothing else is there", line)
-    return whole
+    else:
+        findings.decide("profiles", f"{text}, and nothing else is there", line)
 
 
 @dataclass

@@ -14,6 +14,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ENVIRONMENT = re.compile(r"\s*(-\s+)?[\"']?[A-Z_][A-Z0-9_.-]*[\"']?\s*[=:]")
 _KEY = re.compile(r"\s*(?:-\s+)?[\"']?([\w.-]+)[\"']?\s*:(?:\s|$)")
 _MOUNT = re.compile(r"\s*(-\s+[\"']?[^\s:]*\$.*:/|(-\s+)?(source|device):)")
+# Longer ones are texts of their own; what is shown of them is their beginning.
+_LONGEST = 1000
 Kind = Literal["", "variable", "mount"]
 _OPERATORS = (":-", "-", ":?", "?", ":+", "+")
 
@@ -74,7 +76,7 @@ def _without_comment(line: str) -> str:
 
 def _of_line(line: str, file: str, number: int) -> Iterable[Variable]:
     key, kind, at = _KEY.match(line), _kind(line), 0
-    about = key[1] if key else ""
+    about, closing = key[1] if key else "", _closing(line)
     while (at := line.find("$", at)) >= 0:
         following = line[at + 1 : at + 2]
         if following == "$":
@@ -88,9 +90,9 @@ def _of_line(line: str, file: str, number: int) -> Iterable[Variable]:
         if following != "{":
             yield Variable(name[0], file, number, "", "", about, kind)
             continue
-        rest = _within(line, at)
-        operator = next((o for o in _OPERATORS if rest.startswith(o)), "")
-        argument = rest[len(operator) :]
+        operator = next((o for o in _OPERATORS if line.startswith(o, at)), "")
+        begin = at + len(operator)
+        argument = line[begin : min(closing.get(start - 1, len(line)), begin + _LONGEST)]
         yield Variable(name[0], file, number, operator, argument, about, kind)
         # What stands in a default is found as the search goes on.
         at += len(operator)
@@ -102,11 +104,13 @@ def _kind(line: str) -> Kind:
     return "mount" if _MOUNT.match(line) else ""
 
 
-def _within(line: str, start: int) -> str:
-    """Up to the brace that closes the one before `start`."""
-    depth = 1
-    for index in range(start, len(line)):
-        depth += {"{": 1, "}": -1}.get(line[index], 0)
-        if not depth:
-            return line[start:index]
-    return line[start:]
+def _closing(line: str) -> dict[int, int]:
+    """Where the brace closes that each `${` opens; in one pass, whatever the depth."""
+    found: dict[int, int] = {}
+    opened: list[int] = []
+    for index, char in enumerate(line):
+        if char == "{":
+            opened.append(index)
+        elif char == "}" and opened:
+            found[opened.pop()] = index
+    return found

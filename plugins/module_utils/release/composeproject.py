@@ -1,0 +1,136 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A project with Compose files of its own: brought onto this machine, and read there into the description."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..composefile.cli import Compose
+from ..composefile.project import Read, Settings, read
+from ..composefile.tokens import TOKEN
+from ..errors import StepError, UserError
+from ..files import write_whole
+from ..stack import Build
+from ..stack.fields import Fields
+from .sources import fetch
+
+KEYS = ("git", "ref", "known_hosts", "directory", "path", "files", "profiles", "project")
+_DIGEST = ".sluice-archive"
+
+
+def read_compose_project(params: Mapping[str, Any], look: bool) -> dict[str, Any]:
+    """What the module answers.
+
+    Args:
+        params: Its options.
+        look: Whether nothing is to be left on this machine.
+
+    Raises:
+        UserError: The project cannot be had, Compose is not there, or a setting is wrong.
+    """
+    told = _settings(params["project"])
+    compose = Compose(params["timeout"])
+    version = compose.demand()
+    with _place(params, told, look) as place:
+        if params["digest"] and not params["archive"] and not _is_there(place, params["digest"]):
+            return {"wants_archive": True}
+        _bring(params, told, place)
+        done = _read(params, told, place, compose)
+    findings = done.reading.findings.all
+    verdict = "refused" if any(f.level == "refused" for f in findings) else ""
+    verdict = verdict or ("decide" if any(f.level == "decide" for f in findings) else "as_is")
+    return {
+        "services": done.reading.stack_services,
+        "routes": [dict(r) for r in done.reading.routes],
+        "reading": done.data(),
+        "clear": dict(done.reading.clear),
+        "composed": dict(done.reading.composed),
+        "verdict": verdict,
+        "wants": [str(f) for f in findings if f.level != "note"],
+        "compose_version": version,
+    }
+
+
+def _settings(project: Mapping[str, Any]) -> Fields:
+    told = Fields(project, "stack_compose", KEYS)
+    if bool(told.text("git")) == bool(told.text("directory")):
+        raise UserError("stack_compose needs one of git (a repository's URL) and directory (of the controller).")
+    path = told.text("path")
+    if path.startswith("/") or ".." in path.split("/"):
+        raise UserError(f"stack_compose.path: {path!r} is a directory within the project, without a / before it.")
+    return told
+
+
+@contextlib.contextmanager
+def _place(params: Mapping[str, Any], told: Fields, look: bool) -> Iterator[Path]:
+    """Where the project lies; its own name is kept, since Compose makes names of it."""
+    address = told.text("directory") or told.text("git").rstrip("/").removesuffix(".git")
+    name = os.path.basename(address.rstrip("/")) or "project"
+    with tempfile.TemporaryDirectory(prefix="sluice-project-") as scratch:
+        root = Path(scratch if look else params["root"]) / params["name"] / "project"
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        yield root / name
+
+
+def _is_there(place: Path, digest: str) -> bool:
+    note = place.with_name(_DIGEST)
+    return place.is_dir() and note.is_file() and note.read_text(encoding="utf-8") == digest
+
+
+def _bring(params: Mapping[str, Any], told: Fields, place: Path) -> None:
+    if told.text("git"):
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        build = Build(git=told.text("git"), ref=told.text("ref"), known_hosts=told.text("known_hosts"))
+        try:
+            fetch("stack_compose.git", place, build, {})
+        except StepError as error:
+            raise UserError(f"{error.cause}. {error.advice}".strip())
+    elif params["archive"]:
+        note = place.with_name(_DIGEST)
+        note.unlink(missing_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(mode=0o700)
+        with tarfile.open(params["archive"]) as archive:
+            archive.extractall(place, filter="tar")
+        write_whole(note, params["digest"])
+
+
+def _read(params: Mapping[str, Any], told: Fields, place: Path, compose: Compose) -> Read:
+    directory = place / told.text("path")
+    if not directory.is_dir():
+        raise UserError(f"stack_compose.path: the project has no directory {told.text('path')!r}.")
+    routes = params["routes"]
+    return read(
+        Settings(
+            directory=directory,
+            root=place,
+            data=f"{params['root']}/{params['name']}/binds",
+            files=told.texts("files"),
+            profiles=told.texts("profiles"),
+            name=told.text("project"),
+            domain=params["domain"],
+            env={str(k): _text(k, v) for k, v in params["env"].items()},
+            secrets=params["secret_names"],
+            routes=routes if routes else None,
+            corrections=params["corrections"],
+        ),
+        compose,
+    )
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise UserError(f"stack_compose_env.{name}: expected text, not {type(value).__name__}; quote it.")
+    if TOKEN.search(str(value)):
+        raise UserError(f"stack_compose_env.{name}: %SECRET. is what stands for a secret; write another text.")
+    return str(value)
+
+

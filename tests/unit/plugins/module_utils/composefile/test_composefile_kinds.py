@@ -1,0 +1,177 @@
+"""What each service of a project is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Read = Callable[..., Any]
+
+SHOP = """
+services:
+  proxy:
+    image: traefik:v3.1
+    ports: ["80:80", "443:443"]
+    volumes: ["/var/run/docker.sock:/var/run/docker.sock:ro"]
+  db:
+    image: postgres:16
+    restart: "no"
+    volumes: [data:/var/lib/postgresql/data]
+    healthcheck: {test: [CMD, pg_isready]}
+  migrate:
+    image: shop
+    command: migrate
+    depends_on: {db: {condition: service_healthy}}
+  app:
+    image: shop
+    ports: ["3000:3000"]
+    depends_on: {migrate: {condition: service_completed_successfully}}
+  pdf: {image: gotenberg/gotenberg:8}
+  worker: {image: shop, command: work, environment: {PDF: "http://pdf:3000/"}}
+  beat: {image: shop, command: celery -A shop beat}
+volumes: {data: }
+"""
+
+
+def test_kinds(project: Read) -> None:
+    read = project(SHOP)
+    assert read.kinds() == {
+        "proxy": "edge",
+        "db": "data",
+        "migrate": "job",
+        "app": "web",
+        "pdf": "internal",
+        "worker": "worker",
+        "beat": "worker",
+    }
+    assert read.routes == [{"path": "/", "service": "app", "port": 3000}]
+    assert read.services["app"]["depends_on"] == {"migrate": "completed"}
+    assert read.services["migrate"]["depends_on"] == {"db": "healthy"}
+    assert read.services["beat"]["order"] == "stop_first"
+    assert read.services["db"] | {"stateful": True, "backup": "postgres"} == read.services["db"]
+    assert "proxy" not in read.services
+    assert not read.found("decide") and not read.found("refused")
+
+
+@pytest.mark.parametrize(
+    ("image", "kind"),
+    [
+        ("infisical/infisical:latest-postgres", "worker"),
+        ("registry:5000/library/postgres", "data"),
+        ("ghcr.io/immich-app/postgres:14@sha256:" + 64 * "0", "data"),
+        ("bitnami/redis", "data"),
+        ("prometheuscommunity/postgres-exporter", "worker"),
+    ],
+)
+def test_the_repository_says_what_is_data_never_the_tag(project: Read, image: str, kind: str) -> None:
+    assert project(f"services: {{it: {{image: '{image}'}}}}").kinds() == {"it": kind}
+
+
+def test_a_database_is_known_by_where_it_keeps_its_files(project: Read) -> None:
+    read = project("services: {it: {image: acme/store, volumes: ['v:/var/lib/mysql']}}\nvolumes: {v: }")
+    assert read.kinds() == {"it": "data"}
+
+
+def test_a_database_is_known_by_what_its_image_is_built_from(project: Read) -> None:
+    dockerfile = "ARG V=16\nFROM alpine AS tools\nFROM postgres:${V} AS db\nCOPY --from=tools /x /x\nEXPOSE 5432\n"
+    read = project("services: {it: {build: ./db}}", {"db/Dockerfile": dockerfile})
+    assert read.kinds() == {"it": "data"}
+
+
+def test_a_databases_own_client_is_a_job(project: Read) -> None:
+    text = """
+services:
+  mongo: {image: "mongo:7", command: [--replSet, rs0]}
+  init: {image: "mongo:7", depends_on: [mongo], command: [mongosh, --host, mongo, --eval, rs.initiate()]}
+"""
+    assert project(text).kinds() == {"mongo": "data", "init": "job"}
+
+
+def test_two_databases_on_one_volume_are_asked_about(project: Read) -> None:
+    text = """
+services:
+  mongo: {image: "mongo:7", volumes: ["d:/data/db"]}
+  chown: {image: "mongo:7", entrypoint: chown -R 1001 /data/db, volumes: ["d:/data/db"]}
+volumes: {d: }
+"""
+    read = project(text)
+    assert "mongo, chown" in read.said("decide")
+    told = project(text, corrections={"chown": {"kind": "job"}, "mongo": {"kind": "data"}})
+    assert told.kinds() == {"mongo": "data", "chown": "job"} and not told.found("decide")
+
+
+NGINX = """
+services:
+  app: {image: shop, expose: [8000]}
+  nginx:
+    image: nginx:1.27
+    ports: ["80:80"]
+    volumes: ["./nginx.conf:/etc/nginx/nginx.conf:ro"]
+    depends_on: [app]
+"""
+
+
+def test_a_proxy_that_only_passes_on_is_the_edge(project: Read) -> None:
+    conf = "upstream app { server app:8000; }\nserver {\n  listen 80;\n  location / {\n    proxy_pass http://app;\n  }\n}\n"
+    read = project(NGINX, {"nginx.conf": conf})
+    assert read.kinds() == {"app": "web", "nginx": "edge"}
+
+
+def test_a_proxy_that_serves_files_is_a_part_of_the_app(project: Read) -> None:
+    conf = "server {\n  root /srv;\n  location ~ \\.php$ {\n    fastcgi_pass app:9000;\n  }\n}\n"
+    read = project(NGINX, {"nginx.conf": conf}, routes=[{"path": "/", "service": "nginx"}])
+    assert read.kinds() == {"app": "internal", "nginx": "web"}
+    assert read.services["nginx"]["port"] == 80
+    assert [f["path"] for f in read.services["nginx"]["files"]] == ["/etc/nginx/nginx.conf"]
+
+
+def test_one_that_also_ends_tls_is_asked_about(project: Read) -> None:
+    conf = "server {\n  root /srv;\n}\n"
+    text = NGINX.replace('["80:80"]', '["80:80", "443:443"]')
+    read = project(text, {"nginx.conf": conf}, routes=[{"path": "/", "service": "nginx"}])
+    assert "ends TLS" in read.said("decide")
+
+
+def test_what_a_dropped_proxy_also_passes_on_is_told(project: Read) -> None:
+    text = 'services: {caddy: {image: "caddy:2", ports: ["80:80", "25:25"]}, app: {image: a, expose: [80]}}'
+    assert "25:25" in project(text).said("decide")
+
+
+def test_data_that_waits_for_the_release_is_asked_about(project: Read) -> None:
+    text = """
+services:
+  app: {image: a, ports: ["80:80"]}
+  db: {image: "postgres:16", depends_on: {app: {condition: service_started}}}
+"""
+    assert "services.db.depends_on.app" in project(text).said("decide")
+
+
+def test_corrections(project: Read) -> None:
+    told = {
+        "app": {"kind": "internal"},
+        "pdf": {"kind": "web", "port": 3000, "order": "stop_first"},
+        "gone": {"kind": "x"},
+    }
+    read = project(SHOP, corrections=told, routes=[{"path": "/", "service": "pdf"}])
+    assert read.kinds()["app"] == "internal"
+    assert read.services["pdf"]["role"] == "web" and read.services["pdf"]["order"] == "stop_first"
+    assert "kind" not in read.services["pdf"]
+    refused = read.said("refused")
+    assert "stack_compose_services.gone: the project has no such service" in refused
+    assert "'x' is none of" in refused
+
+
+def test_names_that_are_no_names_of_the_description_stay_names(project: Read) -> None:
+    text = """
+services:
+  my_App.v2: {image: a, container_name: the-app, hostname: app.local, networks: {n: {aliases: [shop]}}}
+  a_service_with_a_very_long_name: {image: b, links: ["my_App.v2:backend"]}
+networks: {n: }
+"""
+    read = project(text)
+    long, short = read.services
+    assert short == "my-app-v2" and len(long) == 24
+    assert read.services[short]["aliases"] == ["my_App.v2", "the-app", "app.local", "shop", "backend"]
+    assert read.services[long]["aliases"] == ["a_service_with_a_very_long_name"]
