@@ -64,27 +64,29 @@ def pack(directory: Path, archive: Path) -> str:
     """
     total = 0
     # Times and owners are left out: a fresh clone of the same files is no other project.
-    with archive.open("wb") as stream, gzip.GzipFile("", "wb", 6, stream, 0) as packed:
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            for path in _files(directory):
-                info = tar.gettarinfo(str(path), str(path.relative_to(directory)))
-                if not (info.isreg() or info.isdir() or info.issym()):
-                    continue
-                info.uid = info.gid = info.mtime = 0
-                info.uname = info.gname = ""
-                total += info.size
-                if total > _LARGEST:
-                    raise AnsibleActionFail(
-                        f"stack_compose.directory: {directory} holds more than {_LARGEST // 1_000_000} MB;"
-                        " keep data out of it, or let the server fetch it with git"
-                    )
-                if info.isreg():
-                    with path.open("rb") as content:
-                        tar.addfile(info, content)
-                else:
-                    tar.addfile(info)
-    with archive.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    with (
+        archive.open("wb") as stream,
+        gzip.GzipFile("", "wb", 6, stream, 0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
+        for path in _files(directory):
+            info = tar.gettarinfo(str(path), str(path.relative_to(directory)))
+            if not (info.isreg() or info.isdir() or info.issym()):
+                continue
+            info.uid = info.gid = info.mtime = 0
+            info.uname = info.gname = ""
+            total += info.size
+            if total > _LARGEST:
+                raise AnsibleActionFail(
+                    f"stack_compose.directory: {directory} holds more than {_LARGEST // 1_000_000} MB;"
+                    " keep data out of it, or let the server fetch it with git"
+                )
+            if info.isreg():
+                with path.open("rb") as content:
+                    tar.addfile(info, content)
+            else:
+                tar.addfile(info)
+    return hashlib.sha256(archive.read_bytes()).hexdigest()
 
 
 def _files(directory: Path) -> list[Path]:

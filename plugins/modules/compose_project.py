@@ -15,6 +15,7 @@ description:
   - Brings a project onto the machine, has Docker Compose resolve its files there, and makes of them what
     C(stack_services) and C(stack_routes) would say.
   - Nothing is started, pulled or built. Everything that the files lack is said in one answer.
+  - What goes wrong is said in RV(trouble) and RV(wants) rather than by failing, since the task wants C(no_log).
   - Values of secrets take no part in it. Compose is given a token in the place of each.
   - It needs Docker Compose 2.24 or later where it runs.
 attributes:
@@ -62,7 +63,7 @@ options:
     type: path
     default: /var/lib/sluice/stacks
   look:
-    description: Read a copy that is gone afterwards, and report what the files lack instead of failing.
+    description: Read a copy that is gone afterwards, as check mode does.
     type: bool
     default: false
   timeout:
@@ -90,6 +91,11 @@ EXAMPLES = r"""
   register: project
   no_log: true
 
+- name: It lacks nothing
+  ansible.builtin.assert:
+    that: project.trouble == "" and project.wants == []
+    fail_msg: "{{ [project.trouble] + project.wants }}"
+
 - name: How it was read is shown
   ansible.builtin.debug:
     msg: "{{ project.reading.table }}"
@@ -98,46 +104,50 @@ EXAMPLES = r"""
 RETURN = r"""
 services:
   description: What C(stack_services) would say.
-  returned: success
+  returned: when it could be read
   type: dict
 routes:
   description: What C(stack_routes) would say.
-  returned: success
+  returned: when it could be read
   type: list
   elements: dict
 reading:
   description:
     - Everything for people and programs, without values of secrets. RV(reading.table) is text, RV(reading.findings) has
       each remark with Compose's own key and the line to add.
-  returned: success
+  returned: when it could be read
   type: dict
 composed:
   description: Secrets that are texts around others, with tokens in their places.
-  returned: success
+  returned: when it could be read
   type: dict
 clear:
   description: Secrets that stand in the project's own files. The task wants no_log.
-  returned: success
+  returned: when it could be read
   type: dict
+trouble:
+  description: Why it could not be read, such as Docker Compose that is not there; empty otherwise.
+  returned: always
+  type: str
 verdict:
   description: V(as_is), V(decide) where a word of the user's is missing, or V(refused).
-  returned: success
+  returned: when it could be read
   type: str
 wants:
   description: What has to be decided or changed, a sentence each.
-  returned: success
+  returned: when it could be read
   type: list
   elements: str
 compose_version:
   description: The version of Docker Compose that read it.
-  returned: success
+  returned: when it could be read
   type: str
 """
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.errors import one_message  # noqa: E402
-from ..module_utils.release.composeproject import read_compose_project  # noqa: E402
+from ..module_utils.errors import UserError
+from ..module_utils.release.composeproject import read_compose_project
 
 
 def main() -> None:
@@ -158,12 +168,13 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    with one_message(module):
-        look = module.params["look"] or module.check_mode
-        answer = read_compose_project(module.params, look)
-        if answer.get("wants") and not module.params["look"]:
-            module.fail_json(msg="\n".join(answer["wants"]))
-        module.exit_json(changed=False, **answer)
+    try:
+        answer = read_compose_project(module.params, module.params["look"] or module.check_mode)
+    except UserError as error:
+        module.exit_json(changed=False, trouble=str(error), wants=[])
+    except OSError as error:
+        module.exit_json(changed=False, trouble=f"{error.filename or 'disk'}: {error.strerror}", wants=[])
+    module.exit_json(changed=False, trouble="", **answer)
 
 
 if __name__ == "__main__":

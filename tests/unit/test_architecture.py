@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dockerhost": FOUNDATION,
     "edge": FOUNDATION | {"stack"},
     # Both judge logs by the scanner, which is the only wing that others lean on.
-    "release": FOUNDATION | {"secretvalues", "docker", "stack", "databases", "secretscan", "imagegate"},
+    "release": FOUNDATION | {"composefile", "secretvalues", "docker", "stack", "databases", "secretscan", "imagegate"},
     "dokploy": FOUNDATION | {"secretvalues", "stack", "secretscan"},
 }
 

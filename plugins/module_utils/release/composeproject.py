@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import tarfile
@@ -41,14 +42,17 @@ def read_compose_project(params: Mapping[str, Any], look: bool) -> dict[str, Any
     version = compose.demand()
     with _place(params, told, look) as place:
         if params["digest"] and not params["archive"] and not _is_there(place, params["digest"]):
-            return {"wants_archive": True}
+            return {"wants_archive": True, "wants": []}
         _bring(params, told, place)
         done = _read(params, told, place, compose)
+        # A copy that is only looked at speaks of where the project will lie.
+        stays = f"{params['root']}/{params['name']}/project/{place.name}"
+        services = json.loads(json.dumps(done.reading.stack_services).replace(str(place), stays))
     findings = done.reading.findings.all
     verdict = "refused" if any(f.level == "refused" for f in findings) else ""
     verdict = verdict or ("decide" if any(f.level == "decide" for f in findings) else "as_is")
     return {
-        "services": done.reading.stack_services,
+        "services": services,
         "routes": [dict(r) for r in done.reading.routes],
         "reading": done.data(),
         "clear": dict(done.reading.clear),
@@ -99,7 +103,8 @@ def _bring(params: Mapping[str, Any], told: Fields, place: Path) -> None:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(mode=0o700)
         with tarfile.open(params["archive"]) as archive:
-            archive.extractall(place, filter="tar")
+            # It is the controller's own; older Pythons know no filters.
+            archive.extractall(place, **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}))
         write_whole(note, params["digest"])
 
 
@@ -132,5 +137,3 @@ def _text(name: str, value: Any) -> str:
     if TOKEN.search(str(value)):
         raise UserError(f"stack_compose_env.{name}: %SECRET. is what stands for a secret; write another text.")
     return str(value)
-
-

@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..errors import StepError
@@ -53,7 +53,20 @@ def checkout(run: Run, service: Service, build: Build) -> Path:
     where = f"stack_services.{service.name}.build.git"
     place = run.state.sources / context.relative_to(run.state.sources).parts[0]
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _identity(run, build) as ssh:
+    fetch(where, place, build, run.secrets)
+    return context
+
+
+def fetch(where: str, place: Path, build: Build, secrets: Mapping[str, str]) -> None:
+    """A repository's files as they are at its ref, in a directory that is there.
+
+    Args:
+        where: The setting, for messages.
+
+    Raises:
+        StepError: The repository, or a part of it, cannot be fetched.
+    """
+    with _identity(build, secrets) as ssh:
         for argv in (
             ["init", "--quiet"],
             ["fetch", "--quiet", "--depth", "1", "--force", build.git, build.ref or "HEAD"],
@@ -63,11 +76,10 @@ def checkout(run: Run, service: Service, build: Build) -> Path:
             _git(where, place, argv, ssh)
         if (place / ".gitmodules").is_file():
             _submodules(where, place, build.git, ssh)
-    return context
 
 
 @contextlib.contextmanager
-def _identity(run: Run, build: Build) -> Iterator[str]:
+def _identity(build: Build, secrets: Mapping[str, str]) -> Iterator[str]:
     """The command by which git reaches an SSH server, with the key of the vault where the build names one.
 
     The key lies in memory alone, in a file without a name: it is gone with this process, whatever ends it.
@@ -76,7 +88,7 @@ def _identity(run: Run, build: Build) -> Iterator[str]:
     with contextlib.ExitStack() as held:
         if build.key:
             options += ["IdentitiesOnly=yes", "IdentityAgent=none"]
-            options.append(f"IdentityFile={_in_memory(held, run.secrets[build.key])}")
+            options.append(f"IdentityFile={_in_memory(held, secrets[build.key])}")
         if build.known_hosts:
             options.append(f"UserKnownHostsFile={_in_memory(held, build.known_hosts)}")
         yield " ".join([_SSH, *(f"-o {option}" for option in options)])

@@ -66,9 +66,7 @@ volumes:
 
 
 def test_everything_arrives(project: Read) -> None:
-    read = project(
-        EVERYTHING, routes=[{"path": "/", "service": "app"}], corrections={"app": {"order": "overlap"}}
-    )
+    read = project(EVERYTHING, routes=[{"path": "/", "service": "app"}], corrections={"app": {"order": "overlap"}})
     assert not read.found("refused") and not read.found("decide")
     app = dict(read.services["app"])
     assert app.pop("runtime") == {

@@ -70,7 +70,7 @@ def test_the_repository_says_what_is_data_never_the_tag(project: Read, image: st
 
 
 def test_a_database_is_known_by_where_it_keeps_its_files(project: Read) -> None:
-    read = project("services: {it: {image: acme/store, volumes: ['v:/var/lib/mysql']}}\nvolumes: {v: }")
+    read = project("services: {it: {image: acme/store, volumes: ['files:/var/lib/mysql']}}\nvolumes: {files: }")
     assert read.kinds() == {"it": "data"}
 
 
@@ -92,12 +92,12 @@ services:
 def test_two_databases_on_one_volume_are_asked_about(project: Read) -> None:
     text = """
 services:
-  mongo: {image: "mongo:7", volumes: ["d:/data/db"]}
-  chown: {image: "mongo:7", entrypoint: chown -R 1001 /data/db, volumes: ["d:/data/db"]}
-volumes: {d: }
+  mongo: {image: "mongo:7", volumes: ["files:/data/db"]}
+  chown: {image: "mongo:7", entrypoint: chown -R 1001 /data/db, volumes: ["files:/data/db"]}
+volumes: {files: }
 """
     read = project(text)
-    assert "mongo, chown" in read.said("decide")
+    assert "chown, mongo" in read.said("decide")
     told = project(text, corrections={"chown": {"kind": "job"}, "mongo": {"kind": "data"}})
     assert told.kinds() == {"mongo": "data", "chown": "job"} and not told.found("decide")
 
