@@ -98,7 +98,7 @@ volumes: {files: }
 """
     read = project(text)
     assert "chown, mongo" in read.said("decide")
-    told = project(text, corrections={"chown": {"kind": "job"}, "mongo": {"kind": "data"}})
+    told = project(text, routes=[], corrections={"chown": {"kind": "job"}, "mongo": {"kind": "data"}})
     assert told.kinds() == {"mongo": "data", "chown": "job"} and not told.found("decide")
 
 
