@@ -12,8 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+
+from ..module_utils.errors import UserError
 
 _LARGEST = 300_000_000
 _LEFT_OUT = {".git", "node_modules"}
@@ -31,10 +32,13 @@ class ActionModule(ActionBase):
         directory = project.get("directory") if isinstance(project, dict) else None
         if not directory or project.get("git"):
             return {**result, **self._execute_module(module_args=args, task_vars=task_vars)}
-        place = self._place(str(directory), task_vars or {})
         with tempfile.TemporaryDirectory(prefix="sluice-") as scratch:
             archive = Path(scratch) / "project.tar.gz"
-            args["digest"] = pack(place, archive)
+            try:
+                args["digest"] = pack(self._place(str(directory), task_vars or {}), archive)
+            except UserError as error:
+                # As the module does: a failure under no_log would say nothing.
+                return {**result, "changed": False, "trouble": str(error), "bare": False, "wants": []}
             answer = self._execute_module(module_args=args, task_vars=task_vars)
             if answer.get("wants_archive"):
                 target = self._connection._shell.join_path(self._connection._shell.tmpdir, archive.name)
@@ -49,7 +53,7 @@ class ActionModule(ActionBase):
         beside = Path(task_vars.get("inventory_dir") or self._loader.get_basedir())
         place = (beside / Path(directory).expanduser()).resolve()
         if not place.is_dir():
-            raise AnsibleActionFail(f"stack_compose.directory: {place} is no directory of the controller")
+            raise UserError(f"stack_compose.directory: {place} is no directory of the controller")
         return place
 
 
@@ -60,7 +64,7 @@ def pack(directory: Path, archive: Path) -> str:
         The archive's digest.
 
     Raises:
-        AnsibleActionFail: It is larger than what is worth sending.
+        UserError: It is larger than what is worth sending.
     """
     total = 0
     # Times and owners are left out: a fresh clone of the same files is no other project.
@@ -77,7 +81,7 @@ def pack(directory: Path, archive: Path) -> str:
             info.uname = info.gname = ""
             total += info.size
             if total > _LARGEST:
-                raise AnsibleActionFail(
+                raise UserError(
                     f"stack_compose.directory: {directory} holds more than {_LARGEST // 1_000_000} MB;"
                     " keep data out of it, or let the server fetch it with git"
                 )

@@ -129,6 +129,10 @@ trouble:
   description: Why it could not be read, such as Docker Compose that is not there; empty otherwise.
   returned: always
   type: str
+bare:
+  description: Whether Docker Compose is not there, or too old.
+  returned: always
+  type: bool
 verdict:
   description: V(as_is), V(decide) where a word of the user's is missing, or V(refused).
   returned: when it could be read
@@ -171,10 +175,10 @@ def main() -> None:
     try:
         answer = read_compose_project(module.params, module.params["look"] or module.check_mode)
     except UserError as error:
-        module.exit_json(changed=False, trouble=str(error), wants=[])
+        module.exit_json(changed=False, trouble=str(error), bare=False, wants=[])
     except OSError as error:
-        module.exit_json(changed=False, trouble=f"{error.filename or 'disk'}: {error.strerror}", wants=[])
-    module.exit_json(changed=False, trouble="", **answer)
+        module.exit_json(changed=False, trouble=f"{error.filename or 'disk'}: {error.strerror}", bare=False, wants=[])
+    module.exit_json(changed=False, **{"trouble": "", "bare": False, **answer})
 
 
 if __name__ == "__main__":

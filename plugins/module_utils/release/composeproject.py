@@ -39,7 +39,10 @@ def read_compose_project(params: Mapping[str, Any], look: bool) -> dict[str, Any
     """
     told = _settings(params["project"])
     compose = Compose(params["timeout"])
-    version = compose.demand()
+    try:
+        version = compose.demand()
+    except UserError as error:
+        return {"trouble": str(error), "bare": True, "wants": []}
     with _place(params, told, look) as place:
         if params["digest"] and not params["archive"] and not _is_there(place, params["digest"]):
             return {"wants_archive": True, "wants": []}
