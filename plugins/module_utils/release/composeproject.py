@@ -107,7 +107,9 @@ def _bring(params: Mapping[str, Any], told: Fields, place: Path) -> None:
         place.mkdir(mode=0o700)
         with tarfile.open(params["archive"]) as archive:
             # It is the controller's own; older Pythons know no filters.
-            archive.extractall(place, **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}))
+            if hasattr(tarfile, "tar_filter"):
+                archive.extraction_filter = staticmethod(tarfile.tar_filter)
+            archive.extractall(place)
         write_whole(note, params["digest"])
 
 
