@@ -115,7 +115,21 @@ def read_project(resolved: Mapping[str, Any], asked: Asked, findings: Findings |
     apart.settle()
     tell_needed(apart.needed, findings)
     outside = [*asked.variables.asked, *apart.asked]
-    return Reading(found, tuple(routes), findings, apart.clear, apart.composed, list(apart.needed), outside)
+    return Reading(
+        found,
+        tuple(_short(r, found) for r in routes),
+        findings,
+        apart.clear,
+        apart.composed,
+        list(apart.needed),
+        outside,
+    )
+
+
+def _short(route: Mapping[str, Any], services: Sequence[ReadService]) -> dict[str, Any]:
+    """A route without the port, where that is the service's own."""
+    own = next((s.form.get("port") for s in services if s.key == route["service"]), None)
+    return {key: value for key, value in route.items() if key != "port" or value != own}
 
 
 def _wanted(name: str, service: Mapping[str, Any], asked: Asked, findings: Findings) -> bool:

@@ -46,7 +46,7 @@ def test_kinds(project: Read) -> None:
         "worker": "worker",
         "beat": "worker",
     }
-    assert read.routes == [{"path": "/", "service": "app", "port": 3000}]
+    assert read.routes == [{"path": "/", "service": "app"}] and read.services["app"]["port"] == 3000
     assert read.services["app"]["depends_on"] == {"migrate": "completed"}
     assert read.services["migrate"]["depends_on"] == {"db": "healthy"}
     assert read.services["beat"]["order"] == "stop_first"
