@@ -1,6 +1,6 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One service of a project in the description's form."""
+"""Every key of a service that is the same in the description, or refused."""
 
 from __future__ import annotations
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from .apart import tell_needed
+from .asked import Asked
 from .cli import Compose
 from .findings import Findings
 from .mounts import Tree
-from .reading import Asked, Reading, read_project
+from .reading import Reading, read_project
 from .report import as_data, as_table
 from .resolve import Given, Resolved, resolve
 

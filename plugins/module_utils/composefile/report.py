@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .asked import ReadService
 from .findings import Finding
-from .reading import Reading, ReadService
+from .reading import Reading
 from .variables import Variables
 
 _TITLES = {"refused": "Not possible as it is", "decide": "To be decided", "note": "Read so"}
