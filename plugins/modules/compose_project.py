@@ -48,7 +48,6 @@ options:
     type: list
     elements: str
     default: []
-    no_log: false
   routes:
     description: The stack's routes; empty where labels of a proxy in the files say them.
     type: list
