@@ -159,7 +159,6 @@ def test_compose_s_own_keys_arrive(address, host, second):
     assert runs["Sysctls"] == {"net.core.somaxconn": "77"}
     assert runs["LogConfig"]["Type"] == "local"
     assert (runs["SecurityOpt"], runs["CapDrop"]) == (None, None)
-    assert (runs["Memory"], runs["MemoryReservation"], runs["PidsLimit"]) == (256 << 20, 64 << 20, 50)
     inside = host.check_output(
         "docker exec runtime-green-web sh -c 'cat /proc/sys/net/core/somaxconn; getent hosts elsewhere;"
         " stat -c %%A /dev/nowhere; grep search /etc/resolv.conf; df -k /scratch | tail -n 1; cat /proc/1/comm'"
