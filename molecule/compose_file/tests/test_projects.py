@@ -31,8 +31,8 @@ def play(**settings: str) -> subprocess.CompletedProcess:
     return subprocess.run(argv, capture_output=True, text=True, cwd=PROJECT, check=False)
 
 
-def get(address: str, stack: str, path: str = "/", port: int = 80) -> dict:
-    connection = http.client.HTTPConnection(address, port, timeout=10)
+def get(address: str, stack: str, path: str = "/") -> dict:
+    connection = http.client.HTTPConnection(address, 80, timeout=10)
     connection.request("GET", path, headers={"Host": f"{stack}.example.com"})
     answer = connection.getresponse()
     content = answer.read()
@@ -89,7 +89,7 @@ def container(host, name: str) -> dict:
     return json.loads(host.check_output(f"docker inspect {name}"))[0]
 
 
-def test_a_second_release_of_each_project_loses_no_request(second):
+def test_a_second_release_of_each_project_loses_no_request(host, second):
     asked = sum(second.versions.values())
     print(f"four releases in {second.seconds:.0f} s under {asked} requests, {len(second.failures)} lost")
     assert second.failures == []
@@ -120,14 +120,14 @@ def test_services_started_in_their_order(host, second):
 
 
 @pytest.mark.parametrize("name", ["api", "order_api", "api.internal"])
-def test_every_name_of_a_sibling_means_the_same_release(address, second, name):
+def test_every_name_of_a_sibling_means_the_same_release(address, host, second, name):
     answers = [get(address, "order", f"/?ask={name}:8000/") for _ in range(20)]
     assert {a["version"] for a in answers} == {"2"}
     assert len({a["host"] for a in answers}) == 2, "both of its containers answer"
 
 
 @pytest.mark.parametrize("name", ["db", "order_db", "cache"])
-def test_the_stateful_services_are_reached_by_all_their_names(address, second, name):
+def test_the_stateful_services_are_reached_by_all_their_names(address, host, second, name):
     assert get(address, "order", f"/?ask={name}:8000/")["version"] == "1"
 
 
@@ -161,7 +161,7 @@ def test_compose_s_own_keys_arrive(address, host, second):
     assert (runs["SecurityOpt"], runs["CapDrop"]) == (None, None)
     inside = host.check_output(
         "docker exec runtime-green-web sh -c 'cat /proc/sys/net/core/somaxconn; getent hosts elsewhere;"
-        " stat -c %%A /dev/nowhere; grep search /etc/resolv.conf; df -k /scratch | tail -n 1; cat /proc/1/comm'"
+        " stat -c %A /dev/nowhere; grep search /etc/resolv.conf; df -k /scratch | tail -n 1; cat /proc/1/comm'"
     )
     for expected in ("77", "192.0.2.7", "crw", "example.net", "1024"):
         assert expected in inside
@@ -191,20 +191,20 @@ def test_ports_of_a_service_and_of_the_server(address, host, second):
         assert client.recv(100) == b"2 hello"
     for port in (18000, 15432):
         assert host.run(f"curl -fsS http://127.0.0.1:{port}/").rc == 0
-        with pytest.raises(OSError, match="refused"):
-            get(address, "ports", port=port)
+        with pytest.raises(OSError):
+            socket.create_connection((address, port), 2)
 
 
 def test_volumes_by_their_own_names(host, second):
     read = "docker exec ports-green-web"
     assert host.check_output(f"{read} cat /data/part/old /part/old").split() == ["kept", "kept"]
     assert host.check_output(f"{read} df -k /sized | tail -n 1").split()[1] == "1024"
-    assert host.check_output("stat -c %%u /var/lib/docker/volumes/project_uploads/_data") == "1234"
+    assert host.check_output("stat -c %u /var/lib/docker/volumes/project_uploads/_data") == "1234"
     assert "/anonymous" in {m["Destination"] for m in container(host, "ports-green-web")["Mounts"]}
 
 
-def test_what_was_trusted_is_told(second):
-    assert "Service web has no health check: it passed because it stayed up and listens on its port" in second.output
+def test_what_was_trusted_is_told(host, second):
+    assert "Service beat has no health check: it passed because it stayed up." in " ".join(second.output.split())
 
 
 def test_a_job_that_fails_leaves_what_serves(address, host, second):
