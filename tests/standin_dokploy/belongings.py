@@ -217,6 +217,8 @@ class Belongings:
         """Both rows, told by both ids."""
         row = self._row("notifications", values["notificationId"], "Notification")
         made = self._row("channels", values[f"{channel}Id"], "Notification")
+        if not set(values) - {*EVENTS, "name", "notificationId", f"{channel}Id"}:
+            raise RefusedError(500, "INTERNAL_SERVER_ERROR", "No values to set")
         for name, value in values.items():
             (row if name in (*EVENTS, "name") else made)[name] = value
         made.pop("notificationId", None)

@@ -270,6 +270,8 @@ STEPS = [
     Step("notifications", "GET notification.all", pick=ours, keep={"notification": "0.notificationId", "slack": "0.slackId"}),
     Step("Slack changed", "POST notification.updateSlack",
          {"notificationId": "<notification>", "slackId": "<slack>", "channel": "c"}),
+    Step("Slack changed without a field of its own", "POST notification.updateSlack",
+         {"notificationId": "<notification>", "slackId": "<slack>", "appDeploy": False}),
     Step("notification removed", "POST notification.remove", {"notificationId": "<notification>"}),
     Step("e-mail without an address", "POST notification.createEmail", {**EVENTS, "name": "pairs"}),
 

@@ -47,11 +47,16 @@ EVENTS = {
 
 
 def notification(channel: str) -> Kind:
-    """The kind of notifications through a channel such as `slack`; each has procedures of its own."""
+    """The kind of notifications through a channel such as `slack`; each has procedures of its own.
+
+    An update without any of the channel's own fields fails.
+    """
     name = channel.capitalize()
     hidden = frozenset({"webhookUrl", "botToken", "password", "endpoint", "headers"})
     create, update = f"notification.create{name}", f"notification.update{name}"
-    return Kind(f"{channel} notification", "notificationId", create, update, "notification.remove", hidden=hidden)
+    return Kind(
+        f"{channel} notification", "notificationId", create, update, "notification.remove", hidden=hidden, whole=True
+    )
 
 
 def notifications(client: Client) -> list[Row]:
