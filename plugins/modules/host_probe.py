@@ -68,6 +68,10 @@ options:
     type: str
     default: ""
     version_added: 0.2.0
+  backup_proof_max_age:
+    description: Age from which the newest proof that a backup comes back is a warning; not looked at when empty.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -127,6 +131,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "renewal_timer": {"type": "str", "default": ""},
     "backup_max_age": {"type": "str", "default": ""},
     "max_image_age": {"type": "str", "default": ""},
+    "backup_proof_max_age": {"type": "str", "default": ""},
 }
 
 

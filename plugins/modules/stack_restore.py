@@ -17,6 +17,7 @@ description:
   - A damaged, empty or cut-off backup is refused while everything runs on untouched.
 extends_documentation_fragment:
   - sluice.deploy.stack
+  - sluice.deploy.keeping
 options:
   backup:
     description:
@@ -24,6 +25,11 @@ options:
       - A dump of the databases alone, as releases and restores make, is restored when it is named.
     type: str
     default: ""
+  where:
+    description: Where to look for it, on the server, in the repository, or in both.
+    type: str
+    choices: [any, local, repository]
+    default: any
 attributes:
   check_mode:
     support: full
@@ -45,11 +51,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-path:
-  description: Directory of the backup that was restored.
+backup:
+  description: Name of the backup that was restored.
   returned: success, except in check mode
   type: str
-  sample: /var/lib/sluice/stacks/crm/backups/20260102T030405Z
+  sample: 20260102T030405Z
 seconds:
   description: How long each step took.
   returned: success
@@ -69,21 +75,33 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.release.keeping import OPTIONS, keeping
 from ..module_utils.release.module import COMMON_OPTIONS, conduct
 from ..module_utils.release.restore import restore_from
 from ..module_utils.release.run import Run, Settings
+from ..module_utils.stack.parse import parse_stack
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule({**COMMON_OPTIONS, "backup": {"type": "str", "default": ""}}, supports_check_mode=True)
+    options = {
+        **COMMON_OPTIONS,
+        "backup": {"type": "str", "default": ""},
+        "where": {"type": "str", "choices": ["any", "local", "repository"], "default": "any"},
+        "keeping": OPTIONS,
+    }
+    module = AnsibleModule(options, supports_check_mode=True)
+    params = module.params
 
     def action(run: Run) -> dict[str, Any]:
         if module.check_mode:
             return {"changed": True}
-        return {"changed": True, "path": str(restore_from(run, module.params["backup"]))}
+        return {"changed": True, "backup": restore_from(run, params["backup"], params["where"])}
 
-    conduct(module, "restore", lambda: Settings(by=module.params["by"]), action)
+    def settings() -> Settings:
+        return Settings(by=params["by"], keeping=keeping(params["keeping"], parse_stack(params["stack"])))
+
+    conduct(module, "restore", settings, action)
 
 
 if __name__ == "__main__":

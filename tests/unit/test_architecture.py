@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
-FOUNDATION = {"commands", "errors", "files", "listeners", "lock", "results", "sizes"}
+FOUNDATION = {"application", "commands", "errors", "files", "listeners", "lock", "results", "sizes"}
 # What each room may import; a room that is not named here belongs nowhere yet.
 MAY_IMPORT: dict[str, set[str]] = {
+    "application": set(),
     "commands": {"errors"},
     "errors": set(),
     "files": set(),

@@ -15,7 +15,7 @@ DAMAGES = (
 
 # Puts the dump of another database, one that cannot be restored, in a backup's place, digest and all.
 FORGE = """
-import hashlib, json, pathlib, subprocess, sys
+import gzip, hashlib, json, pathlib, subprocess, sys
 place = pathlib.Path(sys.argv[1])
 run = ["docker", "exec", "crm-postgres"]
 sql = (
@@ -25,11 +25,11 @@ sql = (
 )
 subprocess.run([*run, "createdb", "-U", "twenty", "broken"], check=True)
 subprocess.run([*run, "psql", "-U", "twenty", "-d", "broken", "-c", sql], check=True)
-data = subprocess.check_output([*run, "pg_dump", "-Fc", "-U", "twenty", "-d", "broken"])
+data = gzip.compress(subprocess.check_output([*run, "pg_dump", "-U", "twenty", "-d", "broken"]))
 subprocess.run([*run, "dropdb", "-U", "twenty", "broken"], check=True)
-(place / "postgres.pgdump").write_bytes(data)
+(place / "postgres.database-twenty.sql.gz").write_bytes(data)
 manifest = json.loads((place / "manifest.json").read_text())
-manifest["files"]["postgres.pgdump"] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+manifest["files"]["postgres.database-twenty.sql.gz"] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 (place / "manifest.json").write_text(json.dumps(manifest))
 """
 
@@ -78,7 +78,8 @@ def test_a_restore_brings_back_what_was_deleted(host, play, whole, sql, upload, 
     assert "changed=1" in played.output
     assert set(host.check_output(f"ls {newest(host)}").split()) == {
         "manifest.json",
-        "postgres.pgdump",
+        "postgres.database-twenty.sql.gz",
+        "postgres.roles.sql.gz",
         "sessions.tar.gz",
         "storage.tar.gz",
     }
@@ -101,7 +102,7 @@ def test_a_damaged_dump_is_refused_and_the_database_untouched(host, play, whole,
     started = host.check_output("docker inspect --format '{{.State.StartedAt}}' crm-postgres")
     for damage in DAMAGES:
         host.check_output(f"cp -a {good} {STATE}/backups/99991231T000000Z")
-        host.check_output(damage.format(dump=f"{STATE}/backups/99991231T000000Z/postgres.pgdump"))
+        host.check_output(damage.format(dump=f"{STATE}/backups/99991231T000000Z/postgres.database-twenty.sql.gz"))
         played = play(state="restore")
         host.check_output(f"rm -r {STATE}/backups/99991231T000000Z")
         assert played.status != 0

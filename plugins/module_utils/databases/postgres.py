@@ -1,19 +1,23 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""PostgreSQL in a container: dumped as a stream, proved in a scratch container, swapped in at once."""
+"""PostgreSQL: every database and role as SQL, proved in a scratch container, each database swapped in at once."""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Mapping
+from urllib.parse import quote, unquote
 
 from ..errors import StepError
-from .access import Access
+from . import access as a
+from . import scram
+from .access import Access, Opener
+from .kind import Passwords
+from .rows import Copied, Counter, Rows, Text
 
-_SCRATCH_START = 60
-# Docker's status for a command that it failed to start, as an engine under load does now and then.
-_NOT_STARTED = 128
+# Backups of version 0.1 hold one database, in this form.
+_OLD = "pgdump"
+_ROLES = "roles.sql"
+_DATABASE = "database-"
 
 # The container knows its own user and database; local connections need no password in the images in use.
 _SETTINGS = """\
@@ -21,142 +25,210 @@ set -eu
 if [ -n "${POSTGRES_USER_FILE:-}" ]; then POSTGRES_USER=$(cat "$POSTGRES_USER_FILE"); fi
 if [ -n "${POSTGRES_DB_FILE:-}" ]; then POSTGRES_DB=$(cat "$POSTGRES_DB_FILE"); fi
 export PGUSER="${POSTGRES_USER:-postgres}"
-db="${POSTGRES_DB:-$PGUSER}"
+main="${POSTGRES_DB:-$PGUSER}"
+db="${1:-$main}"
+psql() { command psql --no-psqlrc --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 "$@"; }
 """
-_DUMP = 'exec pg_dump --format=custom --dbname="$db"'
-_READ = "exec pg_restore --file=/dev/null"
-_RESTORE_SCRATCH = 'exec pg_restore --exit-on-error --no-owner --no-privileges --dbname="$db"'
-# Into a database beside the live one; the swap is one transaction, so that an app sees the old or the new.
-_SWAP = """\
-dropdb --if-exists --force "${db}_restored"
-createdb --template=template0 "${db}_restored"
-pg_restore --exit-on-error --dbname="${db}_restored"
-psql --quiet --set=ON_ERROR_STOP=1 --dbname=template1 --set=db="$db" <<'SQL' >/dev/null
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :'db' AND pid <> pg_backend_pid();
-BEGIN;
-SELECT format('ALTER DATABASE %I RENAME TO %I', :'db', :'db' || '_replaced') \\gexec
-SELECT format('ALTER DATABASE %I RENAME TO %I', :'db' || '_restored', :'db') \\gexec
-COMMIT;
-SELECT format('DROP DATABASE %I', :'db' || '_replaced') \\gexec
+_VERSION = _SETTINGS + "psql --dbname=template1 --command='SHOW server_version'"
+_READY = _SETTINGS + "exec pg_isready --quiet --host=127.0.0.1"
+# The maintenance database counts where somebody put something in it.
+_LIST = (
+    _SETTINGS
+    + """\
+psql --dbname=template1 --set=main="$main" <<'SQL'
+SELECT datname FROM pg_database
+  WHERE datallowconn AND NOT datistemplate AND datname NOT IN ('postgres', :'main') ORDER BY 1;
+SQL
+if [ "$main" != postgres ] && [ "$(psql --dbname=postgres --command="SELECT count(*) FROM pg_class
+  WHERE oid >= 16384" 2>/dev/null || echo 0)" != 0 ]; then echo postgres; fi
+printf '%s\\n' "$main"
+"""
+)
+_DUMP_ROLES = (
+    _SETTINGS
+    + """\
+pg_dumpall --roles-only
+psql --dbname=template1 --command="SELECT format(
+  'CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L;',
+  datname, pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype)
+  FROM pg_database WHERE datallowconn AND NOT datistemplate"
+"""
+)
+_DUMP = _SETTINGS + 'exec pg_dump --format=plain --dbname="$db"'
+_KNOWN = (
+    _SETTINGS
+    + """\
+psql --dbname=template1 --command="SELECT 'CREATE ROLE ' || quote_ident(rolname) FROM pg_roles
+  UNION ALL SELECT 'ALTER ROLE ' || quote_ident(rolname) FROM pg_roles
+  UNION ALL SELECT 'CREATE DATABASE ' || quote_ident(datname) FROM pg_database"
+"""
+)
+_ROLES_IN = _SETTINGS + "exec psql --no-psqlrc --quiet --dbname=template1 >/dev/null"
+_MAKE = (
+    _SETTINGS
+    + """\
+psql --dbname=template1 --set=db="$db" --set=as="$db$2" <<'SQL'
+SELECT coalesce((SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L',
+  :'as', pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype)
+  FROM pg_database WHERE datname = :'db'), format('CREATE DATABASE %I TEMPLATE template0', :'as'))
+  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'as') \\gexec
 SQL
 """
+)
+_CLEAR = _SETTINGS + 'dropdb --if-exists --force "${db}_restored"'
+_LOAD = _SETTINGS + 'psql --single-transaction --output=/dev/null --dbname="$db$2"'
+_LOAD_OLD = _SETTINGS + 'exec pg_restore --exit-on-error --dbname="$db$2"'
+_LOAD_OLD_PROOF = _SETTINGS + 'exec pg_restore --exit-on-error --no-owner --no-privileges --dbname="$db"'
+_READ_OLD = "exec pg_restore --file=/dev/null"
+# One transaction, so that an app sees the old or the new; what was set for the database stays with its name.
+_SWAP = (
+    _SETTINGS
+    + """\
+psql --dbname=template1 --set=db="$db" <<'SQL' >/dev/null
+SELECT format('DROP DATABASE IF EXISTS %I WITH (FORCE)', :'db' || '_replaced')
+  WHERE EXISTS (SELECT FROM pg_database WHERE datname = :'db') \\gexec
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :'db' AND pid <> pg_backend_pid();
+BEGIN;
+UPDATE pg_db_role_setting s SET setdatabase = n.oid FROM pg_database o, pg_database n
+  WHERE o.datname = :'db' AND n.datname = :'db' || '_restored' AND s.setdatabase = o.oid;
+UPDATE pg_database n SET datacl = o.datacl FROM pg_database o
+  WHERE o.datname = :'db' AND n.datname = :'db' || '_restored';
+SELECT format('ALTER DATABASE %I RENAME TO %I', :'db', :'db' || '_replaced')
+  WHERE EXISTS (SELECT FROM pg_database WHERE datname = :'db') \\gexec
+SELECT format('ALTER DATABASE %I RENAME TO %I', :'db' || '_restored', :'db') \\gexec
+COMMIT;
+SELECT format('DROP DATABASE IF EXISTS %I', :'db' || '_replaced') \\gexec
+SQL
+"""
+)
+_COUNT = (
+    _SETTINGS
+    + """\
+psql --dbname="$db" --field-separator='	' <<'SQL'
+SELECT format('SELECT %L, count(*) FROM ONLY %I.%I', format('%I.%I', n.nspname, c.relname), n.nspname, c.relname)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema') \\gexec
+SQL
+"""
+)
 # Passwords are read and set by the socket, which asks for none, in the form in which the server keeps them.
-_PSQL = 'exec psql --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 --dbname="$db"'
+_PSQL = _SETTINGS + 'psql --dbname="$db"'
 _TELL = "SELECT rolpassword FROM pg_authid WHERE rolname = current_user;"
 
 
-def verifier(run: Access, container: str) -> str:
-    """What the server keeps of the password of the role that it was made with; empty for none.
+class Scram:
+    """The password of the role that the server was made with."""
 
-    Raises:
-        StepError: It does not tell.
-    """
-    with tempfile.TemporaryFile() as said:
-        trouble = _sql(run, container, _TELL, stdout=said)
-        if trouble:
+    variables = ("POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE")
+
+    def kept(self, access: Access, container: str) -> str:
+        try:
+            return a.ask(access, container, _PSQL, given=_TELL).strip()
+        except StepError as trouble:
             raise StepError(f"the database does not tell whether its password is current: {trouble}")
-        said.seek(0)
-        return said.read().decode().strip()
+
+    def keep(self, access: Access, container: str, kept: str) -> None:
+        value = "'" + kept.replace("'", "''") + "'" if kept else "NULL"
+        try:
+            a.ask(access, container, _PSQL, given=f"ALTER ROLE CURRENT_USER PASSWORD {value};")
+        except StepError as trouble:
+            raise StepError(f"the database's password cannot be changed: {trouble}")
+
+    def made(self, password: str) -> str:
+        return scram.verifier(password)
+
+    def matches(self, kept: str, password: str) -> bool:
+        return scram.matches(kept, password)
 
 
-def set_verifier(run: Access, container: str, kept: str) -> None:
-    """Have the server keep this of the role's password; empty for none.
+class Postgres:
+    name = "postgres"
+    passwords: Passwords | None = Scram()
 
-    Raises:
-        StepError: It refuses.
-    """
-    value = "'" + kept.replace("'", "''") + "'" if kept else "NULL"
-    trouble = _sql(run, container, f"ALTER ROLE CURRENT_USER PASSWORD {value};")
-    if trouble:
-        raise StepError(f"the database's password cannot be changed: {trouble}")
+    def version(self, access: Access, container: str) -> str:
+        return a.ask(access, container, _VERSION).strip()
 
+    def parts(self, access: Access, container: str) -> list[str]:
+        try:
+            names = a.ask(access, container, _LIST).splitlines()
+        except StepError as trouble:
+            raise StepError(f"the databases cannot be listed: {trouble}")
+        return [_ROLES, *(f"{_DATABASE}{quote(name, safe='')}.sql" for name in names)]
 
-def dump(run: Access, container: str, target: Path) -> None:
-    """A compressed dump, mode 0600, read back to its end.
+    def counter(self, part: str) -> Counter:
+        if part == _OLD:
+            return Counter()
+        return Text(b"CREATE DATABASE ") if part == _ROLES else Copied(_database(part))
 
-    Raises:
-        StepError: It failed or cannot be read; the file is gone again.
-    """
-    target.touch(mode=0o600)
-    with target.open("wb") as stream:
-        said = _execute(run, container, _DUMP, stdout=stream)
-    if not said:
-        said = readable(run, container, target)
-    if said:
-        target.unlink()
-        raise StepError(f"the database cannot be dumped: {said}")
+    def dump(self, access: Access, container: str, part: str, stdout: Opener) -> Rows:
+        script = _DUMP_ROLES if part == _ROLES else _DUMP
+        status, said = a.execute(access, container, script, _database(part), stdout=stdout)
+        if status:
+            raise StepError(f"{_named(part)} cannot be dumped: {a.complaint(access, status, said)}")
+        return {}
 
+    def prove(self, access: Access, image: str, parts: Mapping[str, Opener]) -> Rows:
+        rows: Rows = {}
+        # No network reaches it: the password keeps images content that insist on one.
+        environment = {"POSTGRES_PASSWORD": "scratch", "POSTGRES_HOST_AUTH_METHOD": "trust"}
+        with a.scratch(access, image, environment, _READY) as name:
+            self._roles(access, name, parts)
+            for part, opener in _databases(parts):
+                if part != _OLD:
+                    _do(access, name, _MAKE, _database(part), "")
+                loader = _LOAD_OLD_PROOF if part == _OLD else _LOAD
+                status, said = a.execute(access, name, loader, _database(part), "", stdin=opener)
+                if status:
+                    reason = a.complaint(access, status, said)
+                    raise StepError(f"the dump does not restore into a scratch container: {reason}")
+                told = a.ask(access, name, _COUNT, _database(part)).splitlines()
+                counted = (line.rpartition("\t") for line in told)
+                rows |= {f"{_database(part)}.{table}": int(n) for table, _, n in counted}
+        return rows
 
-def readable(run: Access, container: str, archive: Path) -> str:
-    """Why a dump cannot be read to its end; empty for one that can."""
-    if archive.stat().st_size == 0:
-        return "the archive is empty"
-    with archive.open("rb") as stream:
-        return _execute(run, container, _READ, stdin=stream)
+    def restore(self, access: Access, container: str, parts: Mapping[str, Opener]) -> None:
+        try:
+            self._roles(access, container, parts)
+            for part, opener in _databases(parts):
+                for script in (_CLEAR, _MAKE):
+                    _do(access, container, script, _database(part), "_restored")
+                loader = _LOAD_OLD if part == _OLD else _LOAD
+                _do(access, container, loader, _database(part), "_restored", stdin=opener)
+            for part, _ in _databases(parts):
+                _do(access, container, _SWAP, _database(part))
+        except StepError as trouble:
+            raise StepError(f"the database cannot be restored: {trouble}")
 
-
-def prove(run: Access, image: str, archive: Path) -> None:
-    """Restore into a scratch container of the same image.
-
-    Raises:
-        StepError: The dump does not restore; nothing that runs was touched.
-    """
-    name = f"{run.stack.name}-restore-scratch"
-    run.engine.discard(name)
-    # No network reaches it: the password keeps images content that insist on one.
-    environment = {"POSTGRES_PASSWORD": "scratch", "POSTGRES_HOST_AUTH_METHOD": "trust"}
-    run.engine.start_scratch(name, image, environment)
-    try:
-        _wait_ready(run, name)
-        with archive.open("rb") as stream:
-            said = _execute(run, name, _RESTORE_SCRATCH, stdin=stream)
-        if said:
-            raise StepError(f"the dump does not restore into a scratch container: {said}")
-    finally:
-        run.engine.discard(name)
-
-
-def swap_in(run: Access, container: str, archive: Path) -> None:
-    """Restore beside the live database, then exchange the two.
-
-    Raises:
-        StepError: It failed before the exchange; the live database is as it was.
-    """
-    with archive.open("rb") as stream:
-        said = _execute(run, container, _SWAP, stdin=stream)
-    if said:
-        raise StepError(f"the database cannot be restored: {said}; it is as it was")
-
-
-def _sql(run: Access, container: str, statement: str, **streams: BinaryIO) -> str:
-    """Like `_execute`; the statement stands on no command line and in no file that has a name."""
-    with tempfile.TemporaryFile() as script:
-        script.write(statement.encode())
-        script.seek(0)
-        return _execute(run, container, _PSQL, stdin=script, **streams)
+    def _roles(self, access: Access, container: str, parts: Mapping[str, Opener]) -> None:
+        """Roles and databases that are not there yet; those that are keep their passwords, which are the vault's."""
+        if _ROLES not in parts:
+            return
+        known = a.ask(access, container, _KNOWN).splitlines()
+        starts = tuple(f"{statement}{end}" for statement in known for end in (";", " "))
+        lines = a.text_of(parts[_ROLES]).splitlines()
+        wanted = "\n".join(line for line in lines if not line.startswith(starts))
+        _do(access, container, _ROLES_IN, stdin=a.text_stream(wanted + "\n"))
 
 
-def _wait_ready(run: Access, container: str) -> None:
-    # Over TCP: the server that an entry point starts for its set-up listens on the socket alone.
-    begin = run.clock()
-    while _execute(run, container, "exec pg_isready --quiet --host=127.0.0.1"):
-        if run.clock() - begin > _SCRATCH_START:
-            raise StepError(f"the scratch container {container} was not ready after {_SCRATCH_START} s")
-        run.sleep(0.3)
+def readable(access: Access, container: str, archive: Opener) -> str:
+    """Why a dump of version 0.1 cannot be read to its end; empty for one that can."""
+    return a.complaint(access, *a.execute(access, container, _READ_OLD, stdin=archive))
 
 
-def _execute(run: Access, container: str, script: str, **streams: BinaryIO) -> str:
-    """Run a script in the container, between files; what it complained of, empty when it succeeded."""
-    with tempfile.TemporaryFile() as errors:
-        status = run.engine.execute(container, ["sh", "-c", _SETTINGS + script], stderr=errors, **streams)
-        if status == _NOT_STARTED:
-            for name, stream in {"stderr": errors, **streams}.items():
-                stream.seek(0)
-                if name != "stdin":
-                    stream.truncate()
-            status = run.engine.execute(container, ["sh", "-c", _SETTINGS + script], stderr=errors, **streams)
-        errors.seek(0)
-        said = errors.read().decode(errors="replace").strip()
-    if not status:
-        return ""
-    return run.redact((said.splitlines() or [f"exit status {status}"])[-1])
+def _do(access: Access, container: str, script: str, *arguments: str, stdin: Opener | None = None) -> None:
+    status, said = a.execute(access, container, script, *arguments, stdin=stdin)
+    if status:
+        raise StepError(a.complaint(access, status, said))
+
+
+def _databases(parts: Mapping[str, Opener]) -> list[tuple[str, Opener]]:
+    return [(part, opener) for part, opener in parts.items() if part != _ROLES]
+
+
+def _database(part: str) -> str:
+    """The database of a part; empty for the one that the container was made with."""
+    return unquote(part[len(_DATABASE) : -len(".sql")]) if part.startswith(_DATABASE) else ""
+
+
+def _named(part: str) -> str:
+    return f"database {_database(part)}" if _database(part) else "the list of roles"

@@ -1,14 +1,11 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The host around the containers: renewal, room, backups."""
+"""The host around the containers: renewal and room."""
 
 from __future__ import annotations
 
-import json
 import re
-import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from ..errors import UserError
 from ..results import GateResult, gate_result
@@ -73,38 +70,6 @@ def judge_disk(spaces: Iterable[Space], least: int) -> GateResult:
         advice=["docker system df shows what fills it; docker image prune and docker builder prune make room"]
         if scarce
         else [],
-    )
-
-
-def newest_backup(directory: Path) -> tuple[str, float] | None:
-    """Name and time of the newest whole backup; a directory without a manifest was cut off."""
-    found = []
-    for manifest in directory.glob("[0-9]*/manifest.json"):
-        try:
-            at = float(json.loads(manifest.read_text(encoding="utf-8"))["at"])
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        found.append((at, manifest.parent.name))
-    return (max(found)[1], max(found)[0]) if found else None
-
-
-def judge_backup(found: tuple[str, float] | None, most: int, now: float | None = None) -> GateResult:
-    """A warning and no failure: an old backup endangers the data, and not this release."""
-    title = "Newest backup"
-    limit = f"{told_age(most)} old at most"
-    if found is None:
-        advice = ["run playbooks/backup.yml, and let a timer on the controller repeat it"]
-        return gate_result("host.backup", title, "warn", measured="none", limit=limit, advice=advice)
-    name, at = found
-    age = (time.time() if now is None else now) - at
-    return gate_result(
-        "host.backup",
-        title,
-        "warn" if age > most else "pass",
-        measured=f"{told_age(age)} old",
-        limit=limit,
-        evidence=[name],
-        advice=["run playbooks/backup.yml"] if age > most else [],
     )
 
 

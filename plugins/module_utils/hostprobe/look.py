@@ -14,7 +14,7 @@ from ..errors import UserError
 from ..results import GateResult, gate_result
 from ..sizes import parse_size
 from ..stack.directory import StackState
-from . import facts, host, policy, record, services, upkeep
+from . import backups, facts, host, policy, record, services, upkeep
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Wishes:
     renewal_timer: str = ""
     backup_max_age: str = ""
     max_image_age: str = ""
+    backup_proof_max_age: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,9 @@ def look(wishes: Wishes) -> Seen:
         UserError: A setting has a wrong form.
     """
     least = parse_size(wishes.min_disk, "min_disk")
-    most = host.parse_age(wishes.backup_max_age, "backup_max_age") if wishes.backup_max_age else 0
     oldest = host.parse_age(wishes.max_image_age, "max_image_age") if wishes.max_image_age else 0
+    ages = {name: getattr(wishes, name) for name in ("backup_max_age", "backup_proof_max_age")}
+    most = {name: host.parse_age(age, name) for name, age in ages.items() if age}
     found: list[facts.Container] = []
     results: list[GateResult] = []
     known: record.Record | None = None
@@ -90,8 +92,11 @@ def look(wishes: Wishes) -> Seen:
         host.judge_disk([facts.space(path) for path in dict.fromkeys(directories) if os.path.isdir(path)], least)
     )
     results += upkeep.look()
-    if most:
-        results.append(host.judge_backup(host.newest_backup(StackState(wishes.root, wishes.stack).backups), most))
+    state = StackState(wishes.root, wishes.stack)
+    if age := most.get("backup_max_age"):
+        results.append(backups.judge_backup(backups.newest(state.backups), state.backup_records(), age))
+    if age := most.get("backup_proof_max_age"):
+        results.append(backups.judge_proof(state.backup_records(), age))
     return Seen(results, found, list(known.build_logs) if known else [])
 
 

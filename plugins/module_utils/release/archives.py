@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tarfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import StepError
@@ -20,22 +21,27 @@ _TIMEOUT = 12 * 3600
 _CHANGED = ("file changed as we read it", "File removed before we read it", "File shrank by")
 
 
-def write(run: Run, volume: str, source: Path, target: Path, live: bool) -> None:
+# Access lists and extended attributes, a file's capabilities for one, whatever their namespace.
+_ALL_OF_A_FILE = ("--numeric-owner", "--acls", "--xattrs", "--xattrs-include=*")
+
+
+def write(run: Run, source: Path, target: Path, live: bool, exclude: Sequence[str] = ()) -> None:
     """An archive of a directory, mode 0600, read back to its end.
 
     Args:
-        volume: Name for messages.
         live: Whether files may change meanwhile.
+        exclude: Files that are left out, relative to the directory.
 
     Raises:
         StepError: It is not whole.
     """
     target.touch(mode=0o600)
-    argv = ["tar", "--create", "--gzip", "--numeric-owner", "--file", str(target), "--directory", str(source), "."]
-    status, said = _tar(run, argv)
+    left_out = [f"--exclude=./{path}" for path in exclude]
+    argv = ["tar", "--create", "--gzip", *_ALL_OF_A_FILE, "--file", str(target), "--anchored", "--no-wildcards"]
+    status, said = _tar(run, [*argv, *left_out, "--directory", str(source), "."])
     complaints = [line for line in said.splitlines() if not any(word in line for word in _CHANGED)]
     if status and not (live and status == 1 and said and not complaints):
-        raise StepError(f"volume {volume} cannot be archived: {_reason(status, complaints or said.splitlines())}")
+        raise StepError(f"it cannot be archived: {_reason(status, complaints or said.splitlines())}")
     read_back(target)
 
 
@@ -56,19 +62,20 @@ def read_back(path: Path) -> None:
         raise StepError(f"{path.parent.name}/{path.name} cannot be read: {error}")
 
 
-def unpack(run: Run, volume: str, archive: Path, target: Path) -> None:
-    """Unpack into a fresh directory.
+def unpack(run: Run, archives: Sequence[Path], target: Path) -> None:
+    """Unpack into a fresh directory, one archive over the other.
 
     Raises:
-        StepError: It does not unpack; the directory is gone again.
+        StepError: One does not unpack; the directory is gone again.
     """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(mode=0o700)
-    argv = ["tar", "--extract", "--gzip", "--numeric-owner", "--same-owner", "--preserve-permissions"]
-    status, said = _tar(run, [*argv, "--file", str(archive), "--directory", str(target)])
-    if status:
-        shutil.rmtree(target)
-        raise StepError(f"volume {volume} cannot be unpacked: {_reason(status, said.splitlines())}")
+    argv = ["tar", "--extract", "--gzip", *_ALL_OF_A_FILE, "--same-owner", "--preserve-permissions"]
+    for archive in archives:
+        status, said = _tar(run, [*argv, "--file", str(archive), "--directory", str(target)])
+        if status:
+            shutil.rmtree(target)
+            raise StepError(f"{archive.name} cannot be unpacked: {_reason(status, said.splitlines())}")
 
 
 def _tar(run: Run, argv: list[str]) -> tuple[int, str]:

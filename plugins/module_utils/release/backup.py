@@ -1,82 +1,117 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Dumps of databases and archives of volumes."""
+"""Backups: databases and volumes of a stack together, in each place whole or not at all."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
+import socket
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from ..databases import postgres
+from ..databases.kinds import kind_of
 from ..errors import StepError
-from ..files import write_whole
-from ..stack import Service, Volume
-from . import archives
-from .engine import Container
+from ..files import sync_directory, write_whole
+from . import archives, copies, dumps
 from .run import Run
+from .streams import Compressed, Digest
 
 _PARTIAL = ".partial-"
-# Databases that are archived as files, not dumped.
-_HELD_STILL = ("mysql", "mariadb", "mongo", "mongodb", "percona", "percona-server", "percona-server-mongodb")
+# Where copies of databases in volumes are made.
+_ROOM = "room"
 
 
 def dump_databases(run: Run, label: str) -> Path | None:
     """A backup of the databases that run; none before the first start."""
     running = {c.service for c in run.engine.containers(run.data_project.name) if c.running}
-    if not any(s.backup and s.name in running for s in run.stack.stateful):
+    if not any(kind_of(s) and s.name in running for s in run.stack.stateful):
         return None
-    return back_up(run, label, volumes=False)
+    return back_up(run, label, full=False)
 
 
-def back_up(run: Run, label: str = "", volumes: bool = True) -> Path:
+def back_up(run: Run, label: str = "", full: bool = True) -> Path:
     """Everything that the description marks for it, in one directory that appears whole or not at all.
+
+    Args:
+        label: What it is called beside its time.
+        full: Volumes as well, and not databases alone.
 
     Raises:
         StepError: Something cannot be read, or there is nothing to back up.
     """
-    # A run that was killed while it archived left them so.
-    run.engine.unpause(run.data_project.name)
-    name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + (f"-{label}" if label else "")
-    # Two within a second, as a second try of a restore makes them.
-    same = len(list(run.state.backups.glob(f"{name}*")))
-    name += f"-{same + 1}" if same else ""
-    partial = run.state.backups / f"{_PARTIAL}{name}"
-    for left_over in run.state.backups.glob(f"{_PARTIAL}*"):
-        shutil.rmtree(left_over)
-    partial.mkdir(mode=0o700)
+    # A run that was killed while it copied left them so.
+    copies.let_go(run)
+    place = Local(run, new_name(run, label))
     try:
-        for service in run.stack.stateful:
-            if service.backup == "postgres":
-                postgres.dump(run, container_of(run, service).id, partial / f"{service.name}.pgdump")
-        for volume in volumes_of(run) if volumes else []:
-            _archive(run, volume, partial / archive_of(volume))
-        written = sorted(partial.iterdir())
-        if not written:
-            raise StepError(
-                "there is nothing to back up",
-                advice="Give a service backup: postgres, or a named volume backup: true.",
-            )
-        current = run.state.serving().current
-        manifest = {
-            "at": time.time(),
-            "release": current.release if current else "",
-            "full": volumes,
-            "files": digests(written),
-        }
-        write_whole(partial / "manifest.json", json.dumps(manifest, indent=1) + "\n")
-    except BaseException:
-        shutil.rmtree(partial)
-        raise
-    place = run.state.backups / name
-    partial.rename(place)
-    _expire(run)
-    return place
+        return place.finish(fill(run, [place], full))
+    finally:
+        place.abort()
+
+
+def fill(run: Run, places: Sequence[Any], full: bool = True) -> dict[str, Any]:
+    """Databases first and volumes after them, so that a file is there which a row speaks of; what was written.
+
+    Raises:
+        StepError: Something cannot be read, or there is nothing to back up.
+    """
+    current = run.state.serving().current
+    manifest: dict[str, Any] = {
+        "at": time.time(),
+        "stack": run.stack.name,
+        "host": socket.gethostname(),
+        "release": current.release if current else "",
+        "images": {c.service: c.image for c in run.engine.containers(run.data_project.name)},
+        "full": full,
+    }
+    begins = [place.begin for place in places]
+    kinds = [(service, kind) for service in run.stack.stateful if (kind := kind_of(service))]
+    manifest["databases"] = {service.name: dumps.dump(run, service, kind, begins) for service, kind in kinds}
+    chosen = copies.volumes_of(run) if full else []
+    room = run.state.directory / _ROOM
+    shutil.rmtree(room, ignore_errors=True)
+    copied = {copies.name_of(volume): copies.copy(run, volume, places, room) for volume in chosen}
+    shutil.rmtree(room, ignore_errors=True)
+    manifest["volumes"] = {name: how for name, how in copied.items() if how}
+    if not manifest["databases"] and not manifest["volumes"]:
+        raise StepError(
+            "there is nothing to back up",
+            advice="Give a stateful service a volume, or say with its backup which kind of database it is.",
+        )
+    return manifest
+
+
+class Local:
+    """A directory on the server; it has its name once it is whole."""
+
+    def __init__(self, run: Run, name: str) -> None:
+        self._run, self._name = run, name
+        self.files: dict[str, dict[str, Any]] = {}
+        self._partial = run.state.backups / f"{_PARTIAL}{name}"
+        for left_over in run.state.backups.glob(f"{_PARTIAL}*"):
+            shutil.rmtree(left_over)
+        self._partial.mkdir(mode=0o700)
+
+    def begin(self, name: str) -> Compressed:
+        return Compressed(self._partial / f"{name}.gz")
+
+    def directory(self, name: str, source: Path, exclude: Sequence[str], live: bool) -> None:
+        archives.write(self._run, source, self._partial / f"{name}.tar.gz", live, exclude)
+
+    def finish(self, manifest: dict[str, Any]) -> Path:
+        self.files = digests(sorted(self._partial.iterdir()))
+        text = json.dumps({**manifest, "files": self.files}, indent=1)
+        write_whole(self._partial / "manifest.json", text + "\n")
+        place = self._run.state.backups / self._name
+        self._partial.rename(place)
+        sync_directory(place.parent)
+        _expire(self._run)
+        return place
+
+    def abort(self) -> None:
+        shutil.rmtree(self._partial, ignore_errors=True)
 
 
 def to_expire(
@@ -102,68 +137,6 @@ def whole(run: Run) -> list[Path]:
     return sorted(d for d in run.state.backups.glob("[0-9]*") if manifest_of(d))
 
 
-def _expire(run: Run) -> None:
-    places = whole(run)
-    ages = [(d.name, float(manifest_of(d)["at"])) for d in places]
-    full = {d.name for d in places if is_full(d)}
-    settings = run.settings
-    for name in to_expire(ages, settings.keep_backups, settings.keep_backup_days, time.time(), full):
-        shutil.rmtree(run.state.backups / name)
-
-
-def container_of(run: Run, service: Service) -> Container:
-    for container in run.engine.containers(run.data_project.name):
-        if container.service == service.name and container.running:
-            return container
-    raise StepError(f"service {service.name} does not run", advice="Run the play, which starts it.")
-
-
-def volumes_of(run: Run) -> list[Volume]:
-    """What is to be archived; a database's own files make no good copy while it runs, its dump does."""
-    chosen: dict[str, Volume] = {}
-    for service in run.stack.services.values():
-        for volume in service.volumes:
-            if volume.source and volume.backup and not service.backup:
-                chosen.setdefault(volume.source, volume)
-    return list(chosen.values())
-
-
-def place_of(run: Run, volume: Volume) -> Path | None:
-    """The directory of a volume, or of the server; None where there is none."""
-    if volume.named:
-        return run.engine.volume_path(run.stack.volume(volume))
-    return Path(volume.source) if Path(volume.source).is_dir() else None
-
-
-def archive_of(volume: Volume) -> str:
-    """The name of its archive within a backup."""
-    return f"{quote(volume.source, safe='')}.tar.gz"
-
-
-def _archive(run: Run, volume: Volume, target: Path) -> None:
-    source = place_of(run, volume)
-    if not source:
-        return
-    holders = [s.name for s in run.stack.stateful if _is_database(s) and volume.source in {v.source for v in s.volumes}]
-    # Files of a database that writes meanwhile are no copy of it: held still, they are what a power failure leaves.
-    if holders:
-        run.engine.pause(run.data_project.name, holders)
-    try:
-        archives.write(run, volume.source, source, target, live=not holders)
-    finally:
-        if holders:
-            run.engine.unpause(run.data_project.name)
-
-
-def _is_database(service: Service) -> bool:
-    return _kind(service.image) in _HELD_STILL
-
-
-def _kind(image: str) -> str:
-    """The last part of an image's repository: `mariadb` of `registry.example.com:5000/base/mariadb:11`."""
-    return image.partition("@")[0].rpartition("/")[2].partition(":")[0]
-
-
 def manifest_of(place: Path) -> dict[str, Any]:
     """What a backup holds; empty for one that has no manifest that can be read."""
     try:
@@ -174,11 +147,29 @@ def manifest_of(place: Path) -> dict[str, Any]:
 
 
 def digests(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
-    digests = {}
+    """Sizes and digests of files, by their names."""
+    found = {}
     for path in paths:
+        digest = Digest()
         with path.open("rb") as stream:
-            digest = hashlib.sha256()
             while block := stream.read(1 << 20):
-                digest.update(block)
-        digests[path.name] = {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
-    return digests
+                digest.feed(block)
+        found[path.name] = digest.result()
+    return found
+
+
+def new_name(run: Run, label: str = "") -> str:
+    """The time, and what it is for; no other backup on the server has it."""
+    name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + (f"-{label}" if label else "")
+    # Two within a second, as a second try of a restore makes them.
+    same = len(list(run.state.backups.glob(f"{name}*")))
+    return name + (f"-{same + 1}" if same else "")
+
+
+def _expire(run: Run) -> None:
+    places = whole(run)
+    ages = [(d.name, float(manifest_of(d)["at"])) for d in places]
+    full = {d.name for d in places if is_full(d)}
+    settings = run.settings
+    for name in to_expire(ages, settings.keep_backups, settings.keep_backup_days, time.time(), full):
+        shutil.rmtree(run.state.backups / name)

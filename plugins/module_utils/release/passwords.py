@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A database's password follows the vault's.
 
-PostgreSQL reads its environment's password only when it makes an empty database. So a release that brings another one
+A database reads its environment's password only when it makes an empty one. So a release that brings another one
 changes it in the database just before its first container asks for it, and puts it back when anything fails.
 Connections that are open live on; what the old release opens anew until the switch is refused.
 """
@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ..databases import postgres, scram
+from ..databases.kind import Passwords
+from ..databases.kinds import kind_of
 from ..files import write_whole
 from ..stack import Secret, Service, Stack
 from ..stack import compose as render
@@ -23,14 +24,12 @@ from .engine import Project
 from .run import Run
 
 _NOTE_LOST = "move the file away, and run again: the release gives the database the password of the vault"
-_VARIABLES = ("POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE")
 
 
 def password_of(service: Service) -> Secret | None:
-    """The secret that is the password of the role that a PostgreSQL service was made with."""
-    if service.backup != "postgres":
-        return None
-    return next((secret for secret in service.secrets if secret.variable in _VARIABLES), None)
+    """The secret that is the password with which a database was made, where a release can change it."""
+    way = _way(service)
+    return next((secret for secret in service.secrets if way and secret.variable in way.variables), None)
 
 
 def changeable(stack: Stack) -> set[str]:
@@ -47,14 +46,14 @@ def apply(run: Run) -> None:
     """
     containers = _containers(run)
     for service in run.stack.stateful:
-        secret = password_of(service)
-        if not secret or service.name not in containers:
+        secret, way = password_of(service), _way(service)
+        if not secret or not way or service.name not in containers:
             continue
         container, password = containers[service.name], run.secrets[secret.name]
-        kept = postgres.verifier(run, container)
-        if not scram.matches(kept, password):
+        kept = way.kept(run, container)
+        if not way.matches(kept, password):
             write_whole(run.state.passwords_note, json.dumps({service.name: kept, **_read(run)}) + "\n")
-            postgres.set_verifier(run, container, scram.verifier(password))
+            way.keep(run, container, way.made(password))
             run.notes.append(f"The password of {service.name} was changed in the database.")
 
 
@@ -65,10 +64,11 @@ def put_back(run: Run) -> None:
         StepError: A database does not take it; the note stays for the next try.
     """
     noted, containers = _read(run), _containers(run)
-    for service, kept in noted.items():
-        if service in containers:
-            postgres.set_verifier(run, containers[service], kept)
-            run.notes.append(f"The password of {service} in the database is the old one again.")
+    for service in run.stack.stateful:
+        way = _way(service)
+        if way and service.name in noted and service.name in containers:
+            way.keep(run, containers[service.name], noted[service.name])
+            run.notes.append(f"The password of {service.name} in the database is the old one again.")
     settle(run)
 
 
@@ -107,6 +107,11 @@ def _renewed(run: Run, project: Project, stack: Stack) -> dict[Path, str]:
             else:
                 files[project.directory / "secrets" / service.name / secret.name] = value
     return {place: text for place, text in files.items() if place.read_text(encoding="utf-8") != text}
+
+
+def _way(service: Service) -> Passwords | None:
+    kind = kind_of(service)
+    return kind.passwords if kind else None
 
 
 def _containers(run: Run) -> dict[str, str]:

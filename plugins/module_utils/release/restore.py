@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..databases import postgres
+from ..databases.access import Opener
+from ..databases.kinds import kind_of
 from ..errors import StepError
 from ..files import write_whole
 from ..stack import Service
 from ..stack.directory import read_state
-from . import archives, warm
-from .backup import archive_of, container_of, digests, dump_databases, is_full, manifest_of, place_of, volumes_of
+from . import dumps, origins, warm
+from .backup import dump_databases, manifest_of
+from .copies import name_of, place_of, volumes_of
 from .health import restarts, wait_healthy
+from .origins import Source
 from .run import Run
 from .serving import point_edge, restore
 
@@ -31,11 +34,12 @@ _NOTE_LOST = (
 )
 
 
-def restore_from(run: Run, wanted: str = "") -> Path:
-    """Bring back a backup: verified, proved in a scratch container, and only then put in place.
+def restore_from(run: Run, wanted: str = "", where: str = "any") -> str:
+    """Bring back a backup, whose name is returned: verified, proved in a scratch container, and only then put in place.
 
     Args:
         wanted: A backup's name, or its first characters; empty for the newest that holds everything.
+        where: Where to look for it: `local`, `repository`, or `any`.
 
     Raises:
         StepError: The backup is damaged or does not restore; what runs was not touched, or runs again.
@@ -45,22 +49,26 @@ def restore_from(run: Run, wanted: str = "") -> Path:
         # It would work on the data that is exchanged.
         warm.cool(run)
     with run.step("verify"):
-        place = _chosen(run, wanted)
-        _verify(place)
-        databases = [s for s in run.stack.stateful if (place / f"{s.name}.pgdump").exists()]
-        for service in databases:
-            said = postgres.readable(run, container_of(run, service).id, place / f"{service.name}.pgdump")
-            if said:
-                raise StepError(f"{place.name} cannot be read: {said}")
+        source = origins.choose(run, wanted, where)
+    try:
+        _put_in_place(run, source)
+    finally:
+        source.drop()
+    return source.name
+
+
+def _put_in_place(run: Run, source: Source) -> None:
+    held = source.parts(run)
     with run.step("prove"):
-        for service in databases:
-            postgres.prove(run, container_of(run, service).image, place / f"{service.name}.pgdump")
+        for service in run.stack.stateful:
+            if service.name in held:
+                dumps.prove(run, service, held[service.name], source.manifest)
     with run.step("dump"):
         before = dump_databases(run, "before-restore")
     with run.step("unpack"):
-        volumes = _unpacked(run, place)
+        volumes = _unpacked(run, source)
     try:
-        _exchange(run, place, databases, volumes, before)
+        _exchange(run, held, source.manifest, volumes, before)
     except StepError as error:
         try:
             recover(run)
@@ -71,7 +79,6 @@ def restore_from(run: Run, wanted: str = "") -> Path:
         else:
             run.notes.append("The data is what it was before the restore.")
         raise error
-    return place
 
 
 def recover(run: Run) -> str:
@@ -96,31 +103,34 @@ def recover(run: Run) -> str:
         _start_data(run)
         for service in run.stack.stateful:
             if service.name in noted["databases"] and noted["before"]:
-                dump = run.state.backups / noted["before"] / f"{service.name}.pgdump"
-                postgres.swap_in(run, container_of(run, service).id, dump)
+                _restore_database(run, service, run.state.backups / noted["before"])
         _start_app(run)
         _tidy(note, [Path(source) for source in noted["volumes"]])
     return "An interrupted restore was undone."
 
 
-def _unpacked(run: Run, place: Path) -> list[Path]:
+def _unpacked(run: Run, source: Source) -> list[Path]:
     """The directories of the volumes to exchange; the new content lies unpacked beside each."""
-    sources: list[Path] = []
+    found: list[Path] = []
     for volume in volumes_of(run):
-        source, archive = place_of(run, volume), place / archive_of(volume)
-        if source and archive.exists():
-            fresh, old = _beside(source)
-            if old.exists() and not source.exists():
+        directory = place_of(run, volume)
+        if directory and source.holds(name_of(volume)):
+            fresh, old = _beside(directory)
+            if old.exists() and not directory.exists():
                 # A run of an older version, which left no note, died between two renames.
-                old.rename(source)
+                old.rename(directory)
             shutil.rmtree(old, ignore_errors=True)
-            archives.unpack(run, volume.source, archive, fresh)
-            sources.append(source)
-    return sources
+            source.unpack(run, name_of(volume), fresh)
+            found.append(directory)
+    return found
 
 
 def _exchange(
-    run: Run, place: Path, databases: Sequence[Service], volumes: Sequence[Path], before: Path | None
+    run: Run,
+    held: Mapping[str, dict[str, Opener]],
+    manifest: dict[str, Any],
+    volumes: Sequence[Path],
+    before: Path | None,
 ) -> None:
     """The app rests behind the maintenance page meanwhile, and so does what holds a volume's files open."""
     noted = {"volumes": [str(v) for v in volumes], "databases": [], "before": before.name if before else ""}
@@ -132,18 +142,24 @@ def _exchange(
             fresh, old = _beside(source)
             source.rename(old)
             fresh.rename(source)
-        write_whole(run.state.restore_note, json.dumps({**noted, "databases": [s.name for s in databases]}) + "\n")
-        for service in databases:
-            postgres.swap_in(run, container_of(run, service).id, place / f"{service.name}.pgdump")
+        write_whole(run.state.restore_note, json.dumps({**noted, "databases": list(held)}) + "\n")
+        for service in run.stack.stateful:
+            if service.name in held:
+                dumps.restore(run, service, held[service.name], manifest)
     with run.step("start"):
         _start_data(run)
         _start_app(run)
         _tidy(run.state.restore_note, volumes)
 
 
+def _restore_database(run: Run, service: Service, place: Path) -> None:
+    manifest = manifest_of(place)
+    dumps.restore(run, service, dumps.held_in(run, place, manifest)[service.name], manifest)
+
+
 def _rest(run: Run) -> None:
     current = run.state.serving().current
-    holders = [s.name for s in run.stack.stateful if s.volumes and not s.backup]
+    holders = [s.name for s in run.stack.stateful if s.volumes and not kind_of(s)]
     if current:
         point_edge(run, None)
         run.engine.stop(run.project(current).name)
@@ -183,41 +199,3 @@ def _beside(source: Path) -> tuple[Path, Path]:
     # A volume's directory has its own to itself, one of the server may have others beside it.
     of = "" if source.name == "_data" else f".{source.name}"
     return source.with_name(f".sluice-restore{of}"), source.with_name(f".sluice-replaced{of}")
-
-
-def _chosen(run: Run, wanted: str) -> Path:
-    places = sorted(d for d in run.state.backups.glob("[0-9]*") if d.is_dir())
-    known = ", ".join(d.name for d in places[-5:]) or "none"
-    if not places:
-        raise StepError("there is no backup on the server", advice="Run playbooks/backup.yml.")
-    if wanted:
-        matches = [d for d in places if d.name == wanted] or [d for d in places if d.name.startswith(wanted)]
-        if len(matches) != 1:
-            raise StepError(f"{wanted!r} names {len(matches)} backups; the newest are: {known}")
-        return matches[0]
-    # A damaged one is refused by name, not passed over for an older one.
-    full = [d for d in places if is_full(d)]
-    if not full:
-        raise StepError(
-            "no backup on the server holds everything, only dumps of the databases",
-            advice=f"Name the one to restore from; the newest are: {known}.",
-        )
-    return full[-1]
-
-
-def _verify(place: Path) -> None:
-    if not (place / "manifest.json").exists():
-        raise StepError(f"{place.name} has no manifest.json: it is not a backup")
-    manifest = manifest_of(place)
-    if not manifest:
-        raise StepError(f"{place.name}/manifest.json is damaged or cut off: it is not the file that was written")
-    expected: dict[str, dict[str, Any]] = manifest["files"]
-    for name in expected:
-        if not (place / name).exists():
-            raise StepError(f"{place.name}/{name} is missing")
-    actual = digests([place / name for name in expected])
-    for name, digest in expected.items():
-        if actual[name] != digest:
-            raise StepError(f"{place.name}/{name} is damaged or cut off: it is not the file that was written")
-        if name.endswith(".tar.gz"):
-            archives.read_back(place / name)

@@ -19,6 +19,7 @@ from ..stack import Stack
 from ..stack.directory import Deployed, StackState
 from .edge import Edge
 from .engine import Engine, Project
+from .keeping import Keeping
 
 Level = str
 LEVELS: tuple[Level, ...] = ("fail", "warn", "off")
@@ -37,6 +38,7 @@ class Settings:
     keep_backup_days: float = 30
     data_secrets_rotated: bool = False
     hadolint: str = "hadolint"
+    keeping: Keeping = field(default_factory=Keeping)
     levels: dict[str, Level] = field(default_factory=dict)
     by: str = ""
     commit: str = ""

@@ -77,6 +77,7 @@ class StackState:
         self._serving = self.directory / "serving.json"
         self._journal = self.directory / "journal.json"
         self._records = self.directory / "releases.jsonl"
+        self._backups = self.directory / "backups.jsonl"
         self.key = self.directory / "key"
 
     def create(self) -> None:
@@ -126,28 +127,19 @@ class StackState:
                 write_whole(self._askers, json.dumps(dict(newest)) + "\n")
 
     def append_record(self, record: dict[str, Any]) -> None:
-        """One line, whole or not at all: a cut-off line of an earlier crash is closed first."""
-        with self._records.open("a+b") as stream:
-            self._records.chmod(0o600)
-            if stream.tell():
-                stream.seek(-1, os.SEEK_END)
-                if stream.read(1) != b"\n":
-                    stream.write(b"\n")
-            stream.write(json.dumps(record, sort_keys=True).encode() + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+        _append(self._records, record)
+
+    def append_backup(self, record: dict[str, Any]) -> None:
+        """What was done about backups, and what became of it."""
+        _append(self._backups, record)
 
     def records(self) -> list[dict[str, Any]]:
         """Oldest first; lines that a crash cut off are left out."""
-        if not self._records.exists():
-            return []
-        records = []
-        for line in self._records.read_text(encoding="utf-8").splitlines():
-            try:
-                records.append(json.loads(line))
-            except ValueError:
-                continue
-        return records
+        return _lines(self._records)
+
+    def backup_records(self) -> list[dict[str, Any]]:
+        """As `records`."""
+        return _lines(self._backups)
 
     def fingerprints(self, values: Mapping[str, str]) -> dict[str, str]:
         """Keyed digests: they tell whether secrets changed, and give a guesser nothing to try against."""
@@ -221,3 +213,28 @@ def _journal(value: dict[str, Any]) -> Journal:
 
 def _serving(value: dict[str, Any]) -> Serving:
     return Serving(**{k: Deployed(**v) if v else None for k, v in value.items()})
+
+
+def _append(path: Path, record: dict[str, Any]) -> None:
+    """One line, whole or not at all: a cut-off line of an earlier crash is closed first."""
+    with path.open("a+b") as stream:
+        path.chmod(0o600)
+        if stream.tell():
+            stream.seek(-1, os.SEEK_END)
+            if stream.read(1) != b"\n":
+                stream.write(b"\n")
+        stream.write(json.dumps(record, sort_keys=True).encode() + b"\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found

@@ -16,6 +16,8 @@ Colour = Literal["blue", "green"]
 Role = Literal["web", "internal", "worker", "job"]
 Condition = Literal["started", "healthy", "completed"]
 
+BACKUPS = ("", "none", "pause", "stop", "postgres", "mysql", "mariadb", "mongodb", "redis", "valkey")
+
 COLOURS: tuple[Colour, ...] = ("blue", "green")
 
 
@@ -56,8 +58,8 @@ class Service:
     """Limit of the image's size, such as `500MB`; empty for none."""
     fail_on_log: tuple[str, ...] = ()
     """Patterns that fail a release when the new containers log them before the switch."""
-    backup: Literal["", "postgres"] = ""
-    """How this service's data is dumped."""
+    backup: str = ""
+    """One of `BACKUPS`: a kind of database, how its files are copied, or none; empty for what its image tells."""
 
     @property
     def stops_first(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from ..errors import UserError
 from .compose_keys import COMPOSE_KEYS
 from .fields import Fields
-from .model import Role, Service
+from .model import BACKUPS, Role, Service
 from .parse_build import parse_build
 from .parse_env import parse_env, parse_secrets
 from .parse_health import parse_health
@@ -86,7 +86,7 @@ def parse_service(name: str, value: Any, routed: Collection[int | None], mistake
         order=cast(Any, get(lambda: fields.choice("order", "", ("", "overlap", "stop_first")), "")),
         max_size=get(lambda: fields.text("max_size"), ""),
         fail_on_log=get(lambda: _patterns(fields), ()),
-        backup=cast(Any, get(lambda: fields.choice("backup", "", ("", "postgres")), "")),
+        backup=get(lambda: fields.choice("backup", "", BACKUPS), ""),
     )
     get(lambda: _check_role(fields, service), None)
     get(lambda: _check_variables(fields, service), None)
@@ -100,8 +100,8 @@ def _check_role(fields: Fields, service: Service) -> None:
         if not service.port:
             fields.need("port", "a web service says on which port it listens")
         fields.need("health", "a web service says how its health is seen, such as health: {path: /healthz}")
-    if service.backup and not service.stateful:
-        raise UserError(f"{fields.path('backup')}: only a stateful service is backed up; set stateful: true.")
+    if service.backup not in ("", "none", "pause") and not service.stateful:
+        raise UserError(f"{fields.path('backup')}: only a stateful service is backed up so; set stateful: true.")
     if service.replicas > 1 and (service.stateful or service.role == "job"):
         raise UserError(f"{fields.path('replicas')}: a stateful service or a job runs once; leave it out.")
     if "timeout" in fields and service.role != "job":

@@ -6,13 +6,11 @@ import json
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe import facts, look, policy, upkeep
+from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe import backups, facts, look, policy, upkeep
 from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.facts import Container, Space
 from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.host import (
-    judge_backup,
     judge_disk,
     judge_timer,
-    newest_backup,
     parse_age,
 )
 from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.record import Record, judge_drift, read_record
@@ -177,15 +175,52 @@ def test_the_tightest_disk_is_told_and_exactly_the_limit_passes():
 
 
 def test_backups_that_were_cut_off_do_not_count(tmp_path):
-    assert newest_backup(tmp_path) is None
+    assert backups.newest(tmp_path) is None
     for name, manifest in (("20260101T0", '{"at": 100}'), ("20260102T0", '{"at": 200}'), ("20260103T0", '{"at"')):
         (tmp_path / name).mkdir()
         (tmp_path / name / "manifest.json").write_text(manifest)
     (tmp_path / "20260104T0").mkdir()
-    assert newest_backup(tmp_path) == ("20260102T0", 200.0)
-    assert judge_backup(("x", 200.0), 100, now=300)["status"] == "pass"
-    assert judge_backup(("x", 200.0), 100, now=301)["status"] == "warn"
-    assert judge_backup(None, 100)["status"] == "warn"
+    assert backups.newest(tmp_path) == ("20260102T0", 200.0)
+    assert backups.judge_backup(("x", 200.0), [], 100, now=300)["status"] == "pass"
+    assert backups.judge_backup(("x", 200.0), [], 100, now=301)["status"] == "warn"
+    assert backups.judge_backup(None, [], 100)["status"] == "warn"
+
+
+def record(at: float, operation: str = "backup", **more: object) -> dict[str, object]:
+    return {"operation": operation, "at": at, "name": f"b{at:g}", "bytes": 1000, "rows": 3, "trouble": "", **more}
+
+
+@pytest.mark.parametrize(
+    ("records", "status", "evidence"),
+    [
+        ([record(250)], "pass", ["b250"]),
+        ([record(250), record(290, trouble="disk full")], "warn", ["b250", "the last backup failed: disk full"]),
+        ([record(250, trouble="away"), record(290)], "pass", ["b290"]),
+        ([record(280), record(281, "check", trouble="torn")], "warn", ["b280", "the last check failed: torn"]),
+        (
+            [record(1), record(2), record(290, bytes=499)],
+            "warn",
+            ["b290", "it has 499 B, and the last ones had 1.0 kB"],
+        ),
+    ],
+)
+def test_backups_on_record_are_judged(records: list[dict[str, object]], status: str, evidence: list[str]) -> None:
+    judged = backups.judge_backup(None, records, 100, now=300)
+    assert (judged["status"], judged["evidence"]) == (status, evidence)
+
+
+@pytest.mark.parametrize(
+    ("records", "status"),
+    [
+        ([record(250, "prove")], "pass"),
+        ([], "warn"),
+        ([record(250)], "warn"),
+        ([record(100, "prove")], "warn"),
+        ([record(250, "prove"), record(260, "prove", trouble="rows are missing")], "warn"),
+    ],
+)
+def test_the_newest_proof_is_judged(records: list[dict[str, object]], status: str) -> None:
+    assert backups.judge_proof(records, 100, now=300)["status"] == status
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("36h", 129600), ("7d", 604800), ("1 w", 604800), ("5m", 300)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
-from ansible_collections.sluice.deploy.plugins.module_utils.release import archives, backup, restore
+from ansible_collections.sluice.deploy.plugins.module_utils.release import archives, backup, dumps, restore, streams
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Volume
@@ -26,6 +27,8 @@ from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes imp
 )
 
 DAY = 86400.0
+ROWS = b"COPY public.t (n) FROM stdin;\n1\n2\n\\.\n"
+END = b"-- PostgreSQL database dump complete\n"
 
 
 def test_expiry_keeps_the_newest_and_the_young() -> None:
@@ -38,9 +41,13 @@ def test_expiry_keeps_the_newest_and_the_young() -> None:
 class Engine(FakeEngine):
     """A database whose dump is a text, and a volume in a directory."""
 
-    data = b"PGDMP rows"
+    data = ROWS + END
     volume: Path
     stumbles = 0
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.loaded: list[bytes] = []
 
     def execute(self, container, command, **streams):  # type: ignore[no-untyped-def]
         if self.stumbles:
@@ -48,11 +55,20 @@ class Engine(FakeEngine):
             if "stdout" in streams:
                 streams["stdout"].write(b"OCI runtime exec failed: unable to start container process\r\n")
             return 128
-        if "pg_dump" in command[-1]:
-            streams["stdout"].write(self.data)
-        elif "pg_restore --file" in command[-1] and b"rows" not in streams["stdin"].read():
-            streams["stderr"].write(b"pg_restore: error: could not read from input file: end of file\n")
-            return 1
+        script = command[2]
+        answers = {
+            "SHOW server_version": b"17.1\n",
+            "pg_dumpall": b"CREATE ROLE crm;\nCREATE DATABASE crm OWNER crm;\n",
+            "pg_dump ": self.data,
+            "datallowconn AND NOT datistemplate AND datname NOT": b"crm\n",
+            "count(*) FROM ONLY": b"public.t\t2\n",
+        }
+        for words, answer in answers.items():
+            if words in script and "stdout" in streams:
+                streams["stdout"].write(answer)
+                return 0
+        if "single-transaction" in script or "pg_restore" in script:
+            self.loaded.append(streams["stdin"].read())
         return 0
 
     def volume_path(self, name: str) -> Path | None:
@@ -80,29 +96,77 @@ def run(tmp_path: Path) -> Run:
 
 def test_a_backup_holds_database_and_volume(run: Run) -> None:
     place = backup.back_up(run)
-    assert sorted(p.name for p in place.iterdir()) == ["db.pgdump", "files.tar.gz", "manifest.json"]
+    assert sorted(p.name for p in place.iterdir()) == [
+        "db.database-crm.sql.gz",
+        "db.roles.sql.gz",
+        "files.tar.gz",
+        "manifest.json",
+    ]
     assert {oct(p.stat().st_mode & 0o777) for p in place.iterdir()} == {"0o600"}
     manifest = json.loads((place / "manifest.json").read_text())
-    assert manifest["files"]["db.pgdump"]["bytes"] == 10
+    assert manifest["databases"] == {"db": {"kind": "postgres", "version": "17.1", "rows": {"crm.public.t": 2}}}
+    assert manifest["volumes"] == {"files": {"copied": "live"}}
+    assert gzip.decompress((place / "db.database-crm.sql.gz").read_bytes()) == Engine.data
 
 
 def test_a_command_that_the_engine_did_not_start_is_started_again(run: Run) -> None:
     run.engine.stumbles = 1
     place = backup.back_up(run)
-    assert (place / "db.pgdump").read_bytes() == Engine.data
-    run.engine.stumbles = 2
-    with pytest.raises(StepError, match="cannot be dumped"):
+    assert gzip.decompress((place / "db.database-crm.sql.gz").read_bytes()) == Engine.data
+
+
+def test_a_dump_that_ends_early_leaves_nothing_and_the_last_good_backup(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = backup.back_up(run)
+    monkeypatch.setattr(Engine, "data", ROWS)
+    with pytest.raises(StepError, match="service db: the dump ends early"):
         backup.back_up(run)
+    assert list(run.state.backups.iterdir()) == [good]
 
 
-def test_a_dump_that_cannot_be_read_leaves_nothing(run: Run) -> None:
-    Engine.data = b"PGDMP cut"
-    try:
-        with pytest.raises(StepError, match=r"the database cannot be dumped: .*end of file"):
-            backup.back_up(run)
-    finally:
-        Engine.data = b"PGDMP rows"
+def test_a_database_that_refuses_is_told_and_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self, container, command, **streams):  # type: ignore[no-untyped-def]
+        streams["stderr"].write(b"pg_dump: error: no memory, password a-long-token-value\n")
+        return 1
+
+    monkeypatch.setattr(Engine, "execute", refuse)
+    with pytest.raises(StepError, match=r"service db: .*no memory") as raised:
+        backup.back_up(run)
+    assert "a-long-token" not in str(raised.value)
     assert list(run.state.backups.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_under_a_dump_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Any, block: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(streams.Compressed, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        backup.back_up(run)
+    assert list(run.state.backups.iterdir()) == []
+
+
+def test_a_backup_of_version_0_1_restores(run: Run) -> None:
+    place = run.state.backups / "20250102T030405Z"
+    place.mkdir()
+    (place / "db.pgdump").write_bytes(b"PGDMP old")
+    files = backup.digests([place / "db.pgdump"])
+    (place / "manifest.json").write_text(json.dumps({"at": 1.0, "release": "r", "full": True, "files": files}))
+    assert restore.restore_from(run) == place.name
+    engine: Engine = run.engine  # type: ignore[assignment]
+    assert engine.loaded.count(b"PGDMP old") == 3, "read to its end, proved, restored"
+
+
+def test_rows_that_a_proof_does_not_find_are_told_before_anything_is_touched(run: Run) -> None:
+    place = backup.back_up(run)
+    manifest = json.loads((place / "manifest.json").read_text())
+    manifest["databases"]["db"]["rows"] = {"crm.public.t": 3}
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    before = run.edge.world.effects  # type: ignore[attr-defined]
+    with pytest.raises(StepError, match=r"service db: crm\.public\.t has 2 where 3 rows were backed up"):
+        restore.restore_from(run)
+    assert run.edge.world.effects == before  # type: ignore[attr-defined]
 
 
 def test_a_volume_comes_back_and_the_app_serves_again(run: Run) -> None:
@@ -148,7 +212,7 @@ def test_a_volume_whose_exchange_was_cut_short_comes_back(run: Run) -> None:
 @pytest.mark.parametrize("damage", ["truncated", "empty", "missing", "no manifest"])
 def test_a_damaged_backup_is_refused_and_nothing_is_touched(run: Run, damage: str) -> None:
     place = backup.back_up(run)
-    dump = place / "db.pgdump"
+    dump = place / "db.database-crm.sql.gz"
     if damage == "truncated":
         dump.write_bytes(dump.read_bytes()[:-3])
     elif damage == "empty":
@@ -177,8 +241,8 @@ def test_restore_takes_the_newest_that_holds_everything(run: Run) -> None:
     alone = backup.dump_databases(run, "before-x")
     assert alone is not None
     assert (backup.is_full(full), backup.is_full(alone)) == (True, False)
-    assert restore.restore_from(run) == full
-    assert restore.restore_from(run, alone.name) == alone
+    assert restore.restore_from(run) == full.name
+    assert restore.restore_from(run, alone.name) == alone.name
     shutil.rmtree(full)
     with pytest.raises(StepError, match="no backup on the server holds everything"):
         restore.restore_from(run)
@@ -225,7 +289,7 @@ def test_an_archive_counts_only_when_it_is_whole(
     if "sleep" in script:
         monkeypatch.setattr(archives, "_TIMEOUT", 0.5)
     with pytest.raises(StepError, match=trouble):
-        archives.write(run, "files", tmp_path, tmp_path / "x.tar.gz", live)
+        archives.write(run, tmp_path, tmp_path / "x.tar.gz", live)
 
 
 def test_a_live_volume_s_file_may_change_and_a_cut_archive_is_seen(
@@ -236,25 +300,28 @@ def test_a_live_volume_s_file_may_change_and_a_cut_archive_is_seen(
     (tmp_path / "tar").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     archive, source = tmp_path / "x.tar.gz", run.engine.volume  # type: ignore[attr-defined]
-    archives.write(run, "files", source, archive, live=True)
+    archives.write(run, source, archive, live=True)
     archive.write_bytes(archive.read_bytes()[:-4])
     with pytest.raises(StepError, match="cannot be read"):
         archives.read_back(archive)
 
 
-@pytest.mark.parametrize("image", ["mariadb:11", "registry.example.com:5000/base/mysql@sha256:aa", "mongo"])
-def test_a_database_that_has_no_dump_is_held_still_while_its_files_are_read(
-    run: Run, monkeypatch: pytest.MonkeyPatch, image: str
+@pytest.mark.parametrize(
+    ("image", "wish", "state"), [("a/clickhouse-server:24", "", "paused"), ("x", "stop", "exited")]
+)
+def test_what_has_no_dump_rests_while_its_files_are_read(
+    run: Run, monkeypatch: pytest.MonkeyPatch, image: str, wish: str, state: str
 ) -> None:
-    db = replace(run.stack.services["db"], image=image, backup="", volumes=(Volume("files", "/data"),))
+    db = replace(run.stack.services["db"], image=image, backup=wish, volumes=(Volume("files", "/data"),))
     run.stack = replace(run.stack, services={**run.stack.services, "db": db})
     world: World = run.edge.world  # type: ignore[attr-defined]
     seen = []
     monkeypatch.setattr(
-        archives, "write", lambda *a, **k: seen.append((world.containers["crm-db"].state, k)) or a[3].touch()
+        archives, "write", lambda *a: seen.append((world.containers["crm-db"].state, a[3])) or a[2].touch()
     )
-    backup.back_up(run)
-    assert seen == [("paused", {"live": False})]
+    place = backup.back_up(run)
+    assert seen == [(state, False)]
+    assert json.loads((place / "manifest.json").read_text())["volumes"]["files"]["copied"] in ("paused", "stopped")
     assert world.containers["crm-db"].state == "running"
 
 
@@ -273,16 +340,16 @@ def test_an_exchange_that_fails_puts_everything_back(run: Run, monkeypatch: pyte
         upload.write_text("after")
     swapped: list[str] = []
 
-    def swap(run: Run, container: str, archive: Path) -> None:
-        swapped.append(archive.parent.name)
+    def swap(run: Run, service: Any, parts: Any, manifest: dict[str, Any]) -> None:
+        swapped.append(manifest["full"])
         if len(swapped) == 1:
-            raise StepError("the database cannot be restored: out of memory; it is as it was")
+            raise StepError("the database cannot be restored: out of memory")
 
-    monkeypatch.setattr(restore.postgres, "swap_in", swap)
+    monkeypatch.setattr(dumps, "restore", swap)
     with pytest.raises(StepError, match="out of memory"):
         restore.restore_from(run)
     assert [u.read_text() for u in uploads] == ["after", "after"]
-    assert swapped[1].endswith("-before-restore")
+    assert swapped == [True, False], "the way back is the dump of before the restore"
     assert run.notes[-1] == "The data is what it was before the restore."
     world: World = run.edge.world  # type: ignore[attr-defined]
     assert world.edge == "blue"

@@ -40,11 +40,11 @@ def database(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setattr(scram, "_ITERATIONS", 1)
     monkeypatch.setattr(scram.verifier, "__defaults__", (b"", 1))
 
-    def put(run: Run, container: str, value: str) -> None:
+    def put(self: Any, run: Run, container: str, value: str) -> None:
         run.engine.world.effect("password", lambda: kept.update(db=value))  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(postgres, "verifier", lambda run, container: kept["db"])
-    monkeypatch.setattr(postgres, "set_verifier", put)
+    monkeypatch.setattr(postgres.Scram, "kept", lambda self, run, container: kept["db"])
+    monkeypatch.setattr(postgres.Scram, "keep", put)
     return kept
 
 

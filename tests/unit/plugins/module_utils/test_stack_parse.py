@@ -232,7 +232,8 @@ def test_upstreams_name_stack_colour_and_service() -> None:
         ("services.api.files", [{"path": "/x"}], "stack_services.api.files[0] needs one of source"),
         ("services.api.files", [{"path": "/x", "content": "", "mode": "rw"}], "files[0].mode: 'rw' is not a mode"),
         ("routes.0.host", "https://x", "stack_routes[0].host: 'https://x' is not a domain name"),
-        ("services.db.backup", "mysql", "stack_services.db.backup: 'mysql' is none of postgres."),
+        ("services.db.backup", "oracle", "stack_services.db.backup: 'oracle' is none of none, pause, stop, postgres"),
+        ("services.api.backup", "stop", "stack_services.api.backup: only a stateful service is backed up so"),
         ("strategy", "blue-green", "stack_strategy: 'blue-green' is none of blue_green, recreate"),
     ],
 )

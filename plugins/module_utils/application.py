@@ -1,0 +1,71 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Commands for a server: one executable file, made from the very modules that a command is."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import io
+import zipfile
+
+_ROOT = __name__.rpartition(".")[0]
+# Always the same bytes for the same sources.
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def application(command: str) -> bytes:
+    """A Python zip application that needs nothing but the distribution's python3.
+
+    Args:
+        command: The module whose `main` is started, such as `release.cli`; what it imports comes along.
+    """
+    content = io.BytesIO(b"")
+    content.write(b"#!/usr/bin/python3\n")
+    with zipfile.ZipFile(content, "a") as archive:
+        _add(archive, "__main__.py", f"import sys\nfrom sluice.{command} import main\nsys.exit(main())\n")
+        _add(archive, "sluice/__init__.py", "")
+        for name, (text, package) in sorted(_with_imports(f"{_ROOT}.{command}").items()):
+            path = name.removeprefix(f"{_ROOT}.").replace(".", "/")
+            _add(archive, f"sluice/{path}/__init__.py" if package else f"sluice/{path}.py", text)
+    return content.getvalue()
+
+
+def _with_imports(name: str) -> dict[str, tuple[str, bool]]:
+    """By name, the sources of a module and of all that it imports from here, and whether each is a package."""
+    found: dict[str, tuple[str, bool]] = {}
+    wanted = [name]
+    while wanted:
+        module = wanted.pop()
+        if module in found or not module.startswith(f"{_ROOT}."):
+            continue
+        told = _source(module)
+        if told is None:
+            continue
+        found[module] = told
+        wanted.append(module.rpartition(".")[0])
+        package = module if told[1] else module.rpartition(".")[0]
+        for node in ast.walk(ast.parse(told[0])):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                base = ".".join([*package.split(".")[: len(package.split(".")) - node.level + 1], node.module or ""])
+                wanted += [base.strip("."), *(f"{base.strip('.')}.{alias.name}" for alias in node.names)]
+    return found
+
+
+def _add(archive: zipfile.ZipFile, path: str, text: str) -> None:
+    archive.writestr(zipfile.ZipInfo(path, _EPOCH), text)
+
+
+def _source(module: str) -> tuple[str, bool] | None:
+    """A module's text, and whether it is a package; None for a name that is none."""
+    try:
+        # Ansible hands a module these sources in a zip file, so the loader is asked and not the disk.
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        return None
+    source = getattr(spec and spec.loader, "get_source", lambda name: None)(module)
+    if spec is None or source is None:
+        return None
+    # Ansible's own loader answers with bytes.
+    text = source.decode() if isinstance(source, bytes) else str(source)
+    return text, spec.submodule_search_locations is not None

@@ -1,0 +1,145 @@
+"""Kinds of databases: which one a service is, rows counted in passing, SQLite copied while it is written."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.sluice.deploy.plugins.module_utils.databases import kinds, sqlite
+from ansible_collections.sluice.deploy.plugins.module_utils.databases.rows import Begun, Copied, Inserted, missing
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
+from ansible_collections.sluice.deploy.plugins.module_utils.stack import Service, Volume
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.model import BACKUPS
+
+DATA = (Volume("data", "/data"),)
+
+
+@pytest.mark.parametrize(
+    ("image", "backup", "volumes", "kind", "held"),
+    [
+        ("postgres:16.4-alpine", "", DATA, "postgres", ""),
+        ("registry.example.com:5000/base/mariadb:11@sha256:aa", "", DATA, "mysql", ""),
+        ("valkey/valkey:8", "", DATA, "redis", ""),
+        ("bitnami/postgresql", "", DATA, "postgres", ""),
+        ("redis:8", "", (), None, ""),
+        ("redis:8", "redis", (), "redis", ""),
+        ("postgres:16", "none", DATA, None, ""),
+        ("postgres:16", "stop", DATA, None, "stop"),
+        ("mine:1", "mongodb", DATA, "mongodb", ""),
+        ("clickhouse/clickhouse-server:24", "", DATA, None, "pause"),
+        ("prom/postgres-exporter", "", DATA, None, ""),
+    ],
+)
+def test_a_kind_is_told_by_the_image_and_by_the_setting(
+    image: str, backup: str, volumes: tuple[Volume, ...], kind: str | None, held: str
+) -> None:
+    service = Service("db", image=image, stateful=True, backup=backup, volumes=volumes)
+    found = kinds.kind_of(service)
+    assert (found.name if found else None, kinds.held(service)) == (kind, held)
+
+
+def test_a_service_that_releases_replace_is_no_database() -> None:
+    assert kinds.kind_of(Service("db", image="postgres:16", volumes=DATA)) is None
+
+
+def test_every_name_of_a_backup_is_a_kind_or_a_way_to_copy() -> None:
+    assert {name for name in BACKUPS if not kinds.by_name(name)} == {"", "none", "pause", "stop"}
+
+
+COPIED = b"""\
+SELECT 'COPY x FROM stdin;';
+COPY public."odd (name" (a, b) FROM stdin;
+1\tCOPY public.t (a) FROM stdin;
+2\t\\\\.
+\\.
+
+COPY public.empty (a) FROM stdin;
+\\.
+
+-- PostgreSQL database dump complete
+--
+"""
+INSERTED = rb"""USE `shop`;
+INSERT INTO `it``em` VALUES
+(1,'a(\'(',0x00FF),
+(2,'\\',NULL);
+INSERT INTO `one` (`a`) VALUES (1,'x'),(2,');'),(3,NULL);
+USE `other`;
+INSERT INTO `one` VALUES (1);
+-- Dump completed on 2026-01-02
+"""
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_rows_are_counted_while_a_dump_flows_by(size: int) -> None:
+    copied, inserted = Copied("app"), Inserted()
+    for counter, text in ((copied, COPIED), (inserted, INSERTED)):
+        for begin in range(0, len(text), size):
+            counter.feed(text[begin : begin + size])
+        counter.finish()
+    assert copied.rows == {'app.public."odd (name"': 2, "app.public.empty": 0}
+    assert inserted.rows == {"shop.it`em": 2, "shop.one": 3, "other.one": 1}
+
+
+@pytest.mark.parametrize(("counter", "text"), [(Copied("a"), COPIED), (Inserted(), INSERTED)])
+def test_a_dump_that_ends_early_is_seen(counter: Copied | Inserted, text: bytes) -> None:
+    counter.feed(text[: text.rindex(b"-- ")])
+    with pytest.raises(StepError, match="ends early"):
+        counter.finish()
+
+
+def test_what_begins_otherwise_is_no_snapshot() -> None:
+    counter = Begun(lambda head: head.startswith(b"REDIS"))
+    counter.feed(b"-ERR")
+    with pytest.raises(StepError, match="another form"):
+        counter.finish()
+
+
+def test_missing_rows_are_told_and_more_are_none() -> None:
+    assert missing({"a": 2}, {"a": 3, "b": 1}) == ""
+    assert missing({"a": 2, "b": 0}, {"a": 1}) == "a has 1 where 2 rows were backed up, and 1 more tables"
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_sqlite_is_found_by_looking_and_copied_while_it_is_written(tmp_path: Path, mode: str) -> None:
+    volume, room = tmp_path / "volume", tmp_path / "room"
+    (volume / "deep").mkdir(parents=True)
+    (volume / "deep/link.db").symlink_to(volume / "app.data")
+    (volume / "text.db").write_text("no database")
+    with closing(sqlite3.connect(volume / "app.data")) as app:
+        app.execute(f"PRAGMA journal_mode = {mode}")
+        app.execute("CREATE TABLE rows (n INTEGER)")
+        app.executemany("INSERT INTO rows VALUES (?)", [(n,) for n in range(100)])
+        app.commit()
+        os.utime(volume / "app.data", (1, 1_000_000))
+        app.execute("INSERT INTO rows VALUES (100)")
+        assert [str(path) for path in sqlite.find(volume)] == ["app.data"]
+        assert sqlite.copy(volume / "app.data", room / "x/app.data") == ""
+        app.commit()
+    assert sqlite.count(room / "x/app.data") == {"rows": 100}
+    assert (room / "x/app.data").stat().st_mtime == 1_000_000
+    assert [p.name for p in (room / "x").iterdir()] == ["app.data"]
+
+
+def test_sqlite_that_is_locked_or_damaged_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_BUSY", 0.1)
+    with closing(sqlite3.connect(tmp_path / "app.db")) as app:
+        app.execute("CREATE TABLE rows (n TEXT)")
+        app.executemany("INSERT INTO rows VALUES (?)", [("x" * 200,) for _ in range(200)])
+        app.commit()
+        app.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StepError, match=r"app\.db is locked") as raised:
+            sqlite.copy(tmp_path / "app.db", tmp_path / "copy")
+        assert raised.value.advice == "Give the service that writes it backup: pause."
+    with (tmp_path / "app.db").open("r+b") as stream:
+        stream.seek(4096 * 3)
+        stream.write(b"\xff" * 4096)
+    with pytest.raises(StepError, match=r"app\.db is damaged"):
+        sqlite.count(tmp_path / "app.db")
+    (tmp_path / "junk").write_bytes(b"SQLite format 3\0junk")
+    assert "not a database" in sqlite.copy(tmp_path / "junk", tmp_path / "copy2")
+    assert not (tmp_path / "copy2").exists()
