@@ -75,8 +75,7 @@ def release_gates(run: Run, project: Project) -> list[GateResult]:
 
 def smoke_gates(run: Run, project: Project) -> list[GateResult]:
     """Of the gates on the running release, the one that asks whether it answers."""
-    found = {c.service: c for c in run.engine.containers(project.name)}
-    return look({"smoke": _smoke}, run, found, {})
+    return look({"smoke": _smoke}, run, run.engine.containers(project.name), {})
 
 
 def smoke(service: Service, health: Health, container: Container, host: str = "") -> GateResult:

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.release import preflight, warm
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
+from ansible_collections.sluice.deploy.plugins.module_utils.release import checks, preflight, warm
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
+from ansible_collections.sluice.deploy.plugins.module_utils.stack import Service
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
     FakeEngine,
     Killed,
@@ -79,6 +81,34 @@ def test_a_warm_way_back_serves_at_once_and_starts_its_workers_then(tmp_path: Pa
         "crm-green/web",
         "crm-green/web2",
     }
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_before_a_warm_way_back_serves_it_is_asked_whether_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works: bool
+) -> None:
+    world = prepared(tmp_path)
+    for version in ("1", "2"):
+        described = description(version, **WARM)
+        described["services"]["web"]["health"] = {"path": "/up"}
+        monkeypatch.setattr(checks, "answers", lambda *arguments: (True, "status 200"))
+        release(run_in(world, tmp_path, described))
+    asked: list[str] = []
+
+    def answer(service: Service, *arguments: object) -> tuple[bool, str]:
+        asked.append(service.name)
+        return works, "status 200" if works else "status 503"
+
+    monkeypatch.setattr(checks, "answers", answer)
+    run = run_in(world, tmp_path, described)
+    if works:
+        rollback(run)
+    else:
+        with pytest.raises(StepError, match=r"gate smoke\.web failed"):
+            rollback(run)
+    assert set(asked) == {"web", "web2"}
+    assert [gate["id"] for gate in run.gates] == ["smoke.web", "smoke.web2"]
+    assert world.unserved == []
 
 
 def test_killed_at_any_moment_of_a_warm_way_back_no_request_is_lost(tmp_path: Path) -> None:
