@@ -44,7 +44,7 @@ def location_lines(site: Site, rule: Access | None, edge: Edge) -> list[str]:
     rows = allowed(rule.allow)
     if rule.users:
         # The app must not take the password for one of its own.
-        rows += ["set $preview 1;", f"auth_basic {quote(f'{site.name} {rule.path}')};"]
+        rows += ["set $preview 1;", f"auth_basic {quote(f'Part of {site.name}')};"]
         rows.append(f"auth_basic_user_file htpasswd/{_file(site, rule)};")
     if rule.forward:
         number = site.access.index(rule)

@@ -161,8 +161,8 @@ def _route(route: Route, index: int, rates: Mapping[str, str], domain: str) -> S
         body_bytes=parse_size(size, f"stack_routes[{index}].body_size") if size else None,
         limit=_limit(route, index, rates),
         stream=route.stream,
-        host="" if getattr(route, "host", "") == domain else getattr(route, "host", ""),
-        port=getattr(route, "port", None),
+        host="" if route.host == domain else route.host,
+        port=route.port,
     )
 
 

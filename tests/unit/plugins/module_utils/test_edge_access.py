@@ -15,12 +15,12 @@ from ansible_collections.sluice.deploy.plugins.module_utils.edge.nginx_features 
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.parse import check_beside
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.project import compose_file
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.render import render
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.site import SiteRoute
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.edge_help import (
     BUILD,
     EDGE,
     NEWEST,
+    ROUTES,
     serving,
     site,
     state,
@@ -93,7 +93,7 @@ def test_what_says_who_someone_is_comes_from_nobody_else():
 
 
 def test_a_route_of_another_host_is_in_a_server_of_its_own():
-    one = replace(site(), routes=(*site().routes, SiteRoute("/", "front", 60, host="admin.shop.test")))
+    one = site({"routes": [*ROUTES, {"path": "/", "service": "front", "host": "admin.shop.test"}]})
     assert one.names == ("shop.test", "admin.shop.test")
     text = rendered(one)["sites/shop.conf"]
     assert text.count("listen 8443") == 2
@@ -105,11 +105,18 @@ def test_a_route_of_another_host_is_in_a_server_of_its_own():
 
 
 def test_a_port_of_a_service_is_an_upstream_of_its_own():
-    one = replace(site(), routes=(SiteRoute("/", "server", 60, port=8080),))
+    one = site({"routes": [{"path": "/", "service": "server", "port": 8080}]})
     assert one.upstreams == ("server:8080",)
     files = rendered(one)
     assert "upstream shop.server.8080 {" in files["upstreams/shop.conf"]
     assert "proxy_pass http://shop.server.8080;" in files["sites/shop.conf"]
+
+
+def test_the_sites_own_name_and_an_alias_are_no_host_of_a_route():
+    assert site({"routes": [{"path": "/", "service": "front", "host": "shop.test"}]}).hosts == ()
+    aliased = {"domain_aliases": ["www.shop.test"]}
+    with pytest.raises(UserError, match=r"www\.shop\.test"):
+        site({**aliased, "routes": [*ROUTES, {"path": "/x", "service": "front", "host": "www.shop.test"}]})
 
 
 def test_maintenance_keeps_all_out_but_the_named():
