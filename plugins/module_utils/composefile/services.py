@@ -22,6 +22,8 @@ from .secretfiles import build_secrets, secret_files
 from .tokens import fill_in, tokens
 
 _POSTGRES = ("postgres", "postgis", "pgvector", "timescaledb", "postgresql")
+# Where the description calls a key by another name.
+_KEYS = {"health": "healthcheck", "runtime": "labels", "files": "configs"}
 CORRECTIONS = ("kind", "allow", "mounts")
 
 
@@ -93,7 +95,7 @@ class ProjectReader:
         secrets += secret_files(service, self.resolved.get("secrets") or {}, env, apart)
         if form.get("build"):
             self._build(name, service["build"], form["build"], apart)
-        secrets += self._texts(form, secrets)
+        self._texts(name, form)
         form |= {k: v for k, v in (("env", env), ("secrets", secrets)) if v}
         form["env_blank"] = True
         form |= {k: v for k, v in told.items() if k not in CORRECTIONS}
@@ -116,10 +118,16 @@ class ProjectReader:
                     f"build.secrets in its place, or stack_compose_env: {{{min(names)}: …}} where it is public",
                 )
 
-    def _texts(self, form: Mapping[str, Any], secrets: Sequence[Any]) -> list[Any]:
-        """Secrets that stand within commands, checks and files."""
-        taken = {s if isinstance(s, str) else s["name"] for s in secrets}
-        return [{"name": name, "as": "text"} for name in sorted(tokens(form) - taken)]
+    def _texts(self, name: str, form: Mapping[str, Any]) -> None:
+        """A secret within a command or a check would be seen by whoever may list processes, and stands in no file."""
+        for key, part in form.items():
+            if found := sorted(tokens(part)):
+                self.findings.decide(
+                    f"services.{name}.{_KEYS.get(key, key)}",
+                    f"{', '.join(found)} stands within a text, to which no secret is carried",
+                    "in a further file of stack_compose.files the same with the container's own variable in its place,"
+                    f' such as ["sh", "-c", "exec … $${found[0]}"], and {found[0]} in environment',
+                )
 
     def _allow(self, name: str, service: Mapping[str, Any], told: Mapping[str, Any]) -> None:
         if service.get("privileged") and "privileged" not in (told.get("allow") or []):

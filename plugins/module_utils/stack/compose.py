@@ -130,7 +130,9 @@ def _service(
         "user": service.user,
         "environment": _environment(service),
         "secrets": [
-            {"source": f"{service.name}_{e.name}", "target": e.name} for e in service.secrets if e.kind == "file"
+            {"source": f"{service.name}_{e.name}", "target": e.path or e.name}
+            for e in service.secrets
+            if e.kind == "file"
         ],
         "healthcheck": {} if service.name in mute else healthcheck(stack, service, start_interval),
         "depends_on": _dependencies(stack, service, mute),

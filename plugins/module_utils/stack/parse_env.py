@@ -61,7 +61,7 @@ def parse_secrets(fields: Fields) -> tuple[Secret, ...]:
     secrets = []
     for index, entry in enumerate(fields.items("secrets")):
         where = f"{fields.path('secrets')}[{index}]"
-        item = Fields({"name": entry} if isinstance(entry, str) else entry, where, ("name", "as", "env", "uid"))
+        item = Fields({"name": entry} if isinstance(entry, str) else entry, where, ("name", "as", "env", "uid", "path"))
         item.need("name", "which key of stack_secrets")
         secrets.append(
             Secret(
@@ -69,6 +69,7 @@ def parse_secrets(fields: Fields) -> tuple[Secret, ...]:
                 kind=cast(Literal["env", "file"], item.choice("as", "env", ("env", "file"))),
                 env=item.text("env", "", _ENVIRONMENT, "a variable's name"),
                 uid=item.integer("uid", None, 0, 2**31),
+                path=item.text("path", "", r"/[^:]*", "an absolute path"),
             )
         )
     return tuple(secrets)

@@ -68,6 +68,8 @@ class Secret:
     """The variable: by default the name, for a file the name with `_FILE`."""
     uid: int | None = None
     """Who may read the file, where that is neither the service's nor the image's user."""
+    path: str = ""
+    """Where the file appears, if not in /run/secrets by its name."""
 
     @property
     def variable(self) -> str:
@@ -75,7 +77,7 @@ class Secret:
 
     @property
     def mount(self) -> str:
-        return f"/run/secrets/{self.name}"
+        return self.path or f"/run/secrets/{self.name}"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.composefile.cli impo
 from ansible_collections.sluice.deploy.plugins.module_utils.composefile.findings import Finding
 from ansible_collections.sluice.deploy.plugins.module_utils.composefile.project import Read, Settings, read
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import EngineError
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
 
 ANSWERS = Path(__file__).parent / "answers"
 
@@ -96,6 +97,12 @@ def project(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Pro
         )
         done = Project(read(told, compose))
         compose.store()
+        # What was read, and lacks nothing, is what the description takes.
+        runs = any(s.get("role", "job") != "job" for s in done.services.values())
+        if runs and not done.found("decide") and not done.found("refused"):
+            parse_stack(
+                {"name": "shop", "domain": "shop.example.com", "services": done.services, "routes": done.routes}
+            )
         return done
 
     return of
