@@ -166,6 +166,9 @@ def _way_back_serves(run: Run, journal: Journal, error: StepError | None) -> Non
     else:
         run.engine.stop(target, [s.name for s in run.stack.running if s.stops_first])
     restore(run, old)
+    if old.release == journal.target.release:
+        # A restart: both colours have one directory.
+        files.write_colour(run.project(old))
     if at != old.colour:
         point_edge(run, old)
     if journal.beside:
@@ -183,9 +186,11 @@ def _edge_at(run: Run, journal: Journal, error: StepError | None) -> str | None:
 
 
 def _way_back(journal: Journal) -> Deployed | None:
-    if journal.before.current and journal.before.current.release != journal.target.release:
-        return journal.before.current
-    return journal.before.previous
+    current, previous = journal.before.current, journal.before.previous
+    if current and current.release != journal.target.release:
+        return current
+    # A release that was restarted took the colour of the one before it, whose turn is then the other's.
+    return replace(previous, colour=current.colour) if current and previous else previous
 
 
 def _record(run: Run, journal: Journal, outcome: dict[str, str]) -> None:
