@@ -1,6 +1,6 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The stack description in templates; each filter is documented in the file of its name."""
+"""Stacks in templates; each filter is documented in the file of its name."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from ..module_utils.errors import UserError
 from ..module_utils.secretvalues.values import check_secrets
 from ..module_utils.stack.parse import parse_stack
+from ..plugin_utils.overview import overview, records
 
 
 def stack_mistakes(description: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
@@ -22,7 +23,7 @@ def stack_mistakes(description: Mapping[str, Any], secrets: Mapping[str, Any]) -
 
 
 class FilterModule:
-    """Filters over stack descriptions."""
+    """Filters over stacks."""
 
     def filters(self) -> dict[str, Callable[..., object]]:
-        return {"stack_mistakes": stack_mistakes}
+        return {"stack_mistakes": stack_mistakes, "stack_overview": overview, "stack_records": records}

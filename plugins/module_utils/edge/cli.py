@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from .store import ROOT, Store
-from .switch import known, status, switch
+from .switch import certificate, known, status, switch
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _do(options: argparse.Namespace, store: Store) -> int:
     if options.command == "status":
         print(json.dumps(status(store, options.stack)))
+    elif options.command == "certificate":
+        print(json.dumps(certificate(store, options.stack)))
     elif options.command == "to":
         print(json.dumps(switch(store, options.stack, sys.stdin.read())))
     elif options.command == "csp":
@@ -71,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("status", "which colour of a stack serves, as JSON"),
+        ("certificate", "until when a stack's certificate is valid, as JSON"),
         ("to", "send a stack's requests to the colour that standard input names, as JSON"),
         ("csp", "what browsers said that the stack's Content-Security-Policy forbids, as JSON"),
     ):

@@ -28,6 +28,23 @@ def status(store: Store, stack: str) -> dict[str, Any]:
     return _answer(stack, known(store, stack).serving_of(stack), changed=False)
 
 
+def certificate(store: Store, stack: str) -> dict[str, Any]:
+    """Until when the certificate on disk is valid, and whether a certificate authority gave it.
+
+    Raises:
+        UserError: There is no such stack, or no certificate of it that can be read.
+    """
+    # Slow to import, and no switch needs it.
+    from .certificates import facts
+
+    known(store, stack)
+    chain = store.files().get(f"tls/{stack}.pem")
+    if chain is None:
+        raise UserError(f"the edge has no certificate of {stack} yet.")
+    found = facts(chain)
+    return {"stack": stack, "ends": f"{found.not_after:%Y-%m-%dT%H:%M:%SZ}", "self_signed": found.self_signed}
+
+
 def switch(store: Store, stack: str, request: str, runner: Run = run) -> dict[str, Any]:
     """Send the stack's requests to the colour that the request (JSON) names.
 

@@ -1,0 +1,155 @@
+"""What people do by hand after the first release: a look, logs, a command, a restart; on two hosts with three stacks."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import ssl
+import subprocess
+import threading
+import urllib.request
+
+import pytest
+
+PROJECT = pathlib.Path(__file__).resolve().parents[3]
+SCENARIO = PROJECT / "molecule/fleet"
+testinfra_hosts = ["ssh://debian13"]
+TOKEN = "planted$value 'of a' secret"
+HOSTS = ("crm", "wiki", "crm-second")
+
+
+@pytest.fixture
+def play(tmp_path):
+    """Run a playbook with extra variables; answers the finished process. The planted secret is in nothing it prints."""
+
+    def run(name: str, *words: str, hosts: dict | None = None, **variables: object) -> subprocess.CompletedProcess:
+        further = tmp_path / "further.yml"
+        further.write_text(json.dumps({"compose": {"hosts": hosts or {}}}))
+        inventories = ["-i", SCENARIO / "inventory", "-i", further]
+        done = subprocess.run(
+            ["ansible-playbook", *inventories, *words, "-e", json.dumps(variables), PROJECT / f"playbooks/{name}.yml"],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "planted" not in done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def releases(host):
+    """The releases of the stacks on the first machine, by stack."""
+
+    def ask() -> dict[str, dict]:
+        found = {}
+        for stack in ("crm", "wiki"):
+            found[stack] = json.loads(host.check_output(f"cat /var/lib/sluice/stacks/{stack}/serving.json"))["current"]
+        return found
+
+    return ask
+
+
+class Load(threading.Thread):
+    """Requests one after the other, each on a connection of its own, until told to stop."""
+
+    def __init__(self, address: str, site: str) -> None:
+        super().__init__()
+        self.answered, self.lost, self._stop_it = 0, [], threading.Event()
+        self._request = urllib.request.Request(f"https://{address}/", headers={"Host": site})
+        self._context = ssl._create_unverified_context()
+
+    def run(self) -> None:
+        while not self._stop_it.wait(0.02):
+            try:
+                with urllib.request.urlopen(self._request, context=self._context, timeout=10) as answer:
+                    assert answer.status == 200
+                self.answered += 1
+            except (OSError, AssertionError) as error:
+                self.lost.append(str(error))
+
+    def __enter__(self) -> Load:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop_it.set()
+        self.join()
+
+
+def lines_of(done: subprocess.CompletedProcess) -> str:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_all_hosts_at_a_glance(play, releases):
+    told = lines_of(play("status", hosts={"crm-fourth": {"ansible_host": "nowhere.invalid"}}))
+    for stack, serving in releases().items():
+        row = next(line for line in told.splitlines() if f" {stack} " in line and serving["release"] in line)
+        assert serving["colour"] in row
+        assert " days " in row
+    assert "running, healthy" in told
+    assert "crm-fourth  does not answer" in told
+
+
+def test_who_did_what(play, releases):
+    told = lines_of(play("audit"))
+    rows = [line for line in told.splitlines() if releases()["wiki"]["release"] in line and " wiki " in line]
+    assert rows
+    assert "succeeded" in rows[-1]
+
+
+def test_logs_by_service_and_pattern(play, host):
+    host.check_output("docker exec $(docker ps -q --filter name=wiki- --filter name=web | head -1) sh -c 'kill -HUP 1'")
+    told = lines_of(play("logs", "--limit", "wiki", service="web", grep="signal|reconfiguring"))
+    assert "web | " in told
+    assert "signal 1" in told or "reconfiguring" in told
+    wrong = play("logs", "--limit", "wiki", service="wep")
+    assert wrong.returncode != 0
+    assert "no service 'wep' (did you mean 'web'?)" in wrong.stdout
+
+
+def test_a_command_in_a_new_container_and_in_one_that_runs(play, host):
+    before = host.check_output("docker ps --quiet | sort")
+    for where in ("new", "running"):
+        told = lines_of(play("run", "--limit", "wiki", service="web", command="printenv TOKEN", where=where))
+        assert "***" in told
+    assert "no such thing" not in told
+    failed = play("run", "--limit", "wiki", service="web", command=["sh", "-c", "echo said; exit 7"])
+    assert failed.returncode == 2
+    assert "ended with status 7" in failed.stdout
+    assert "said" in failed.stdout
+    late = play("run", "--limit", "wiki", service="web", command="sleep 60", where="running", timeout=1)
+    assert "ended with status 124" in late.stdout
+    assert host.check_output("docker ps --quiet | sort") == before
+
+
+def test_a_restart_loses_no_request(play, server, host, releases):
+    before = releases()["crm"]
+    with Load(server("ip", "debian13"), "crm.example.com") as load:
+        told = lines_of(play("restart", "--limit", "crm"))
+    assert "as the other colour" in told or "changed=1" in told
+    assert load.lost == []
+    assert load.answered > 20
+    after = releases()["crm"]
+    assert after["release"] == before["release"]
+    assert after["colour"] != before["colour"]
+    assert host.check_output("docker ps --format '{{.Names}}' --filter name=crm-") == f"crm-{after['colour']}-web"
+
+
+def test_stopped_and_started_again(play, server, host):
+    address = server("ip", "debian13")
+    ask = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", f"wiki.example.com:443:{address}"]
+
+    def answer() -> str:
+        return subprocess.run([*ask, "https://wiki.example.com/"], capture_output=True, text=True, check=True).stdout
+
+    lines_of(play("stop", "--limit", "wiki"))
+    assert answer() == "503"
+    assert host.check_output("docker ps --quiet --filter name=wiki-") == ""
+    assert "changed=0" in lines_of(play("stop", "--limit", "wiki"))
+    lines_of(play("start", "--limit", "wiki"))
+    assert answer() == "200"
+    assert "changed=0" in lines_of(play("start", "--limit", "wiki"))
