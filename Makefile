@@ -6,10 +6,15 @@ SCENARIO ?=
 K ?=
 INVENTORY ?= inventories/prod
 ROTATE ?=
+SERVICE ?=
+COMMAND ?=
+SINCE ?=
+GREP ?=
+LIMIT ?=
 VAULT ?= $(if $(ANSIBLE_VAULT_PASSWORD_FILE)$(ANSIBLE_VAULT_IDENTITY_LIST),,--ask-vault-pass)
 BREAK ?= crash
 
-.PHONY: help venv engine demo demo-release demo-break secrets test lint unit sanity molecule dokploy-conformance bench docs clean
+.PHONY: help status audit logs run restart stop start venv engine demo demo-release demo-break secrets test lint unit sanity molecule dokploy-conformance bench docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +38,30 @@ demo-break: ## a broken version of it is refused, and the way back; BREAK=mode
 	@BREAK='$(BREAK)' tools/demo breakable
 	@$(MAKE) --no-print-directory venv engine
 	@BREAK='$(BREAK)' tools/demo break
+
+# Day two: INVENTORY names the inventory, VAULT the vault's password, LIMIT the hosts.
+by_hand = ansible-playbook playbooks/$@.yml -i $(INVENTORY) $(VAULT) $(if $(LIMIT),--limit '$(LIMIT)')
+
+status: venv ## all hosts and stacks at a glance; LIMIT=host, as for all below
+	@$(by_hand)
+
+audit: venv ## who released, rolled back, restarted or restored what, and how it ended
+	@$(by_hand)
+
+logs: venv ## what the serving release logs, secrets masked; SERVICE=, SINCE=10m, GREP=pattern
+	@$(by_hand) -e 'service=$(SERVICE) since=$(SINCE)' $(if $(GREP),-e 'grep="$(GREP)"')
+
+run: venv ## a command in a new container of the serving release; SERVICE=, COMMAND=
+	@$(by_hand) -e 'service=$(SERVICE)' -e 'command="$(COMMAND)"'
+
+restart: venv ## new containers for the release that serves, no request lost; SERVICE= for a worker alone
+	@$(by_hand) -e 'service=$(SERVICE)'
+
+stop: venv ## the edge answers with its maintenance page, and nothing of the stack runs
+	@$(by_hand)
+
+start: venv ## the release that was stopped serves again
+	@$(by_hand)
 
 test: venv engine ## everything that CI runs, in lanes side by side; LANES=n
 	@tools/molecule --with-checks
