@@ -104,7 +104,7 @@ def written(host, sql):
         "CREATE TABLE IF NOT EXISTS child (id int PRIMARY KEY REFERENCES parent (id))")  # fmt: skip
     sql("mariadb", "CREATE TABLE IF NOT EXISTS parent (id int PRIMARY KEY AUTO_INCREMENT);"
         "CREATE TABLE IF NOT EXISTS child (id int PRIMARY KEY, FOREIGN KEY (id) REFERENCES parent (id));"
-        "DELIMITER //\nCREATE OR REPLACE PROCEDURE writing() BEGIN DECLARE stop DATETIME DEFAULT NOW() + INTERVAL 25 SECOND;"
+        "\nDELIMITER //\nCREATE OR REPLACE PROCEDURE writing() BEGIN DECLARE stop DATETIME DEFAULT NOW() + INTERVAL 25 SECOND;"
         "WHILE NOW() < stop DO START TRANSACTION;"
         "INSERT INTO parent VALUES (NULL); INSERT INTO child VALUES (LAST_INSERT_ID()); COMMIT; DO SLEEP(0.05);"
         "END WHILE; END //\n")  # fmt: skip
