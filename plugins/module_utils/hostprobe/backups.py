@@ -32,6 +32,12 @@ def newest(directory: Path) -> tuple[str, float] | None:
     return (max(found)[1], max(found)[0]) if found else None
 
 
+def latest(found: tuple[str, float] | None, records: Sequence[Record]) -> tuple[str, float] | None:
+    """Name and time of the newest backup, on the server or in a repository."""
+    known = [(str(r["name"]), float(r["at"])) for r in _made(records)] + ([found] if found else [])
+    return max(known, key=lambda told: told[1]) if known else None
+
+
 def judge_backup(
     found: tuple[str, float] | None, records: Sequence[Record], most: int, now: float | None = None
 ) -> GateResult:
@@ -43,16 +49,15 @@ def judge_backup(
         most: Seconds.
     """
     now = time.time() if now is None else now
-    made = [r for r in _of(records, "backup") if not r.get("trouble")]
-    known = [(str(r["name"]), float(r["at"])) for r in made] + ([found] if found else [])
     title, limit = "Newest backup", f"{told_age(most)} old at most"
+    known = latest(found, records)
     if not known:
         advice = ["run playbooks/backup.yml, and let compose_stack_backup_schedule repeat it"]
         return gate_result("host.backup", title, "warn", measured="none", limit=limit, advice=advice)
-    name, at = max(known, key=lambda told: told[1])
+    name, at = known
     faults = [f"it is older than {told_age(most)}"] if now - at > most else []
     faults += [f"the last {word} failed: {said}" for word in ("backup", "check") if (said := _last(records, word))]
-    faults += _shrunk(made)
+    faults += _shrunk(_made(records))
     return gate_result(
         "host.backup",
         title,
@@ -83,6 +88,10 @@ def judge_proof(records: Sequence[Record], most: int, now: float | None = None) 
         evidence=evidence + ([f"the last proof failed: {said}"] if said else []),
         advice=[] if good else ["run playbooks/backup.yml --tags prove"],
     )
+
+
+def _made(records: Sequence[Record]) -> list[Record]:
+    return [r for r in _of(records, "backup") if not r.get("trouble")]
 
 
 def _of(records: Sequence[Record], operation: str) -> list[Record]:

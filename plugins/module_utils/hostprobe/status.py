@@ -17,7 +17,7 @@ from ..docker.api import DockerApi
 from ..errors import DockerError, UserError
 from ..stack.directory import StackState, read_description
 from ..stack.model import colour_project, data_project
-from . import facts, host
+from . import backups, facts
 from .facts import Container
 
 # Between two looks at what the processors did.
@@ -101,7 +101,7 @@ def _stack(
     projects = [data_project(name), *([colour_project(name, current.colour)] if current else [])]
     containers = [c for c in found if c.project in projects]
     missing = [s for s in wanted if s not in {c.service for c in containers}]
-    newest = host.newest_backup(state.backups)
+    newest = backups.latest(backups.newest(state.backups), state.backup_records())
     return {
         "name": name,
         "domain": described["description"].get("domain", "") if described else "",
