@@ -96,7 +96,6 @@ def test_a_backup_that_is_killed_leaves_the_last_good_one_and_the_next_is_made(h
     [
         ({"backup_password": "another-password"}, "the password does not open the repository"),
         ({"compose_stack_backup_repository": "rest:http://127.0.0.1:9/crm"}, "the repository does not answer"),
-        ({"compose_stack_backup_repository": "/dev/full/crm"}, "restic: "),
     ],
 )
 def test_trouble_with_the_repository_is_one_message_and_the_server_s_own_backup_is_made(host, play, settings, said):
