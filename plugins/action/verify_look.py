@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-# Loaded once in the process that all hosts' workers come from; each of them would need it for the certificates.
-import cryptography.x509  # noqa: F401
 from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
@@ -20,6 +19,11 @@ from ..module_utils.results import worst_status
 from ..module_utils.siteprobe.probe import probe
 from ..modules.site_probe import ARGUMENT_SPEC as SITE
 from ..modules.site_probe import wishes
+
+# Loaded once in the process that all hosts' workers come from; each of them would need it for the certificates, and
+# the probe says it where it is missing.
+with contextlib.suppress(ImportError):
+    import cryptography.x509  # noqa: F401
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "site": {"type": "dict", "required": True, "no_log": True},

@@ -112,7 +112,7 @@ routes:
   elements: dict
 reading:
   description:
-    - Everything for people and programs, without values of secrets. RV(reading.table) is text, RV(reading.findings) has
+    - Everything for people and programs, without values of secrets. C(table) is text, C(findings) has
       each remark with Compose's own key and the line to add.
   returned: when it could be read
   type: dict

@@ -132,7 +132,7 @@ def test_a_release_with_a_migration_is_preceded_by_a_dump(host, play, standing):
 
 
 @pytest.mark.parametrize(
-    ("kilobytes", "said"), [(0, "could not begin"), (24, "failed at step write"), (2000, "failed at step dump")]
+    ("kilobytes", "said"), [(0, "No space left"), (24, "failed at step write"), (2000, "failed at step dump")]
 )
 def test_a_full_disk_ends_a_release_and_not_the_service(host, play, whole, sql, standing, fill_disk, kilobytes, said):
     # Hardly compressible, so that the dump is larger than what is left.

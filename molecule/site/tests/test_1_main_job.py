@@ -20,7 +20,8 @@ def test_a_bare_server_ends_verified(first_run):
     results = json.loads(REPORT.with_suffix(".json").read_text())["results"]
     # A busy machine may be slow to answer; all else is as it should be.
     odd = {r["id"]: r["status"] for r in results if r["status"] != "pass" and r["id"] != "site.speed"}
-    assert odd == {"site.dns": "skip"}, odd
+    # Of a container nobody can tell them.
+    assert odd == dict.fromkeys(("site.dns", "host.reboot", "host.clock"), "skip"), odd
     assert len(results) > 30
 
 

@@ -123,7 +123,7 @@ def _version(kernel: str) -> list[int]:
 
 def _clock(root: Path) -> GateResult:
     title = "The host's clock is kept right"
-    if (root / "run/systemd/container").exists():
+    if any((root / mark).exists() for mark in ("run/systemd/container", ".dockerenv")):
         return _untold("host.clock", title, "a container has the clock of its machine")
     try:
         told = facts.run(["timedatectl", "show", "--property=NTPSynchronized", "--value"]).strip()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from ..errors import StepError
 from .restic import Restic
@@ -91,19 +91,18 @@ class _Stream:
         # Open for as long as the process runs.
         self._out, self._errors = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
         self._process = restic.start(arguments, stdin=subprocess.PIPE, stdout=self._out, stderr=self._errors)
+        self._in = cast(IO[bytes], self._process.stdin)
 
     def write(self, block: bytes) -> None:
-        assert self._process.stdin
         self._digest.feed(block)
         try:
-            self._process.stdin.write(block)
+            self._in.write(block)
         except BrokenPipeError:
             raise self._trouble()
 
     def commit(self) -> dict[str, Any]:
-        assert self._process.stdin
         try:
-            self._process.stdin.close()
+            self._in.close()
         except BrokenPipeError:
             raise self._trouble()
         if self._process.wait():

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 from urllib.parse import urlsplit
 
 from ..errors import StepError
@@ -127,11 +127,11 @@ class Restic:
         """A file of a snapshot as a stream; all of it has come when the context ends well."""
         with tempfile.TemporaryFile() as errors:
             process = self.start(["dump", snapshot, f"/{name}"], stdout=subprocess.PIPE, stderr=errors)
-            assert process.stdout
+            output = cast(IO[bytes], process.stdout)
             try:
-                yield process.stdout
+                yield output
             finally:
-                process.stdout.close()
+                output.close()
                 status = self._end(process, _OPEN)
             errors.seek(0)
             if status:

@@ -56,6 +56,10 @@ def rollback(run: Run, to: str = "", check: bool = False) -> Outcome:
     journal = Journal("rollback", target, serving, started=time.time(), record=record)
 
     def before_start(project: Project) -> None:
+        if journal.beside and not is_warm:
+            # What was kept warm, and is so no more, knows the secrets that it was started with.
+            with run.step("cool"):
+                run.engine.stop(project.name)
         with run.step("password"):
             passwords.apply(run)
             passwords.renew_files(run, project, then.stack)

@@ -510,3 +510,20 @@ def test_killed_while_a_data_service_changes_the_former_description_finds_the_fo
         assert world.containers["crm-db"].image == before
         assert_settled(world, root, "1")
     assert moment > 3
+
+
+def test_what_was_kept_warm_with_another_secret_starts_anew(world: World, tmp_path: Path) -> None:
+    """Its containers run on, and would be left alone: they know the password that the database no longer takes."""
+    for version in ("1", "2"):
+        described = description(version, keep_warm=600)
+        release(run_in(world, tmp_path, described))
+    run = run_in(world, tmp_path, description("2", keep_warm=600))
+    run.secrets["TOKEN"] = "another-long-token"
+    world.events.clear()
+    rollback(run)
+    assert (
+        world.events.index("stop crm-blue/web")
+        < world.events.index("up crm-blue web")
+        < world.events.index("switch blue")
+    )
+    assert world.unserved == []
