@@ -97,7 +97,7 @@ kex_parse_kexinit: aes256-gcm@openssh.com,chacha20-poly1305@openssh.com [preauth
 auth_method=AUTH PLAIN LOGIN, passdb driver: passwd-file
 Set-Cookie: sessionid=""; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/
 $2b$ hashes are made with cost 12
-npm http fetch GET 200 https://registry.npmjs.org/js-tokens/-/js-tokens-4.0.0.tgz 38ms (cache miss)
+npm http fetch GET 200 https://packages.example.com/js-tokens/-/js-tokens-4.0.0.tgz 38ms (cache miss)
 integrity sha512-RdJUflcE3cUzKiMqQgsCu06FPu9UdIJO0beYbPhHN4k6apgJtifcoCtT9bcxOpYBtpD2kCM6Sbzg4CausW/PKQ==
 Successfully installed certbot-5.1.0 python-secrets-2.1 tokenize-rt-6.2.0
 [acme] JWS payload: {"protected": "eyJhbGciOiAiUlMyNTYifQ", "signature": "", "payload": ""}
