@@ -54,7 +54,7 @@ def calls(dokploy):
     run("dokploy_deployment", **of_service)
     run("dokploy_domain", **of_service, domains=[DOMAIN], state="absent")
     dokploy.engine.repository = COMPOSE_FILE
-    run("dokploy_compose", **place, git_url="git@h:x.git", description="x")
+    run("dokploy_compose", **place, git_url="https://h/x.git", description="x")
     run("dokploy_compose", **place, git_url="https://h/x.git")
     run("dokploy_deployment", **of_service, revision="a" * 40)
     run("dokploy_deployment", **of_service, state="stopped")
