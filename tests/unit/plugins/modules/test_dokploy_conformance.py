@@ -82,7 +82,11 @@ def test_every_request_is_one_that_the_real_server_describes(calls, description)
             wrong += [f"{procedure}: {text}" for text in mismatches(values, schema)]
     assert not wrong
     sent = {procedure for _, procedure, _ in calls}
-    assert set(QUERIES) | set(MUTATIONS) - {"compose.readLogs"} <= sent | {"compose.readLogs"}
+    # The modules around a service are held to recorded pairs instead.
+    rooms = ("compose", "domain", "environment", "project")
+    of_services = {name for name in {*QUERIES, *MUTATIONS} if name.partition(".")[0] in rooms}
+    left = of_services - sent - {"compose.readLogs"}
+    assert not left, left
 
 
 def mismatches(value: Any, schema: dict[str, Any], where: str = "body") -> list[str]:
