@@ -129,7 +129,6 @@ def test_a_command_in_a_new_container_and_in_one_that_runs(play, host):
     for where in ("new", "running"):
         told = lines_of(play("run", "--limit", "wiki", service="web", command="printenv TOKEN", where=where))
         assert "***" in told
-    assert "no such thing" not in told
     failed = play("run", "--limit", "wiki", service="web", command=["sh", "-c", "echo said; exit 7"])
     assert failed.returncode == 2
     assert "ended with status 7" in failed.stdout
@@ -143,7 +142,7 @@ def test_a_restart_loses_no_request(play, server, host, releases):
     before = releases()["crm"]
     with Load(server("ip", "debian13"), "crm.example.com") as load:
         told = lines_of(play("restart", "--limit", "crm"))
-    assert "as the other colour" in told or "changed=1" in told
+    assert "changed=1" in told
     assert load.lost == []
     assert load.answered > 20
     after = releases()["crm"]
