@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +73,14 @@ def test_a_room_imports_only_what_lies_below_it(name: str) -> None:
 def test_what_runs_on_a_server_imports_nothing_of_the_controller() -> None:
     controller = {"plugin_utils", "action", "filter", "modules"}
     assert not [row for row in ALL if row[0].startswith("module_utils/") and row[2] in controller]
+
+
+def test_what_is_tried_as_on_a_server_imports_nothing_of_the_controller() -> None:
+    """ansible-test runs these two where only Ansible's part for servers can be imported."""
+    here = Path(__file__).parent / "plugins"
+    wrong = re.compile(r"plugins\.(action|filter|plugin_utils)\b|(from|import) ansible\.(?!module_utils)")
+    files = [*here.glob("module_utils/**/*.py"), *here.glob("modules/**/*.py")]
+    assert files and not [str(p) for p in files if wrong.search(p.read_text(encoding="utf-8"))]
 
 
 def test_there_is_no_circle() -> None:

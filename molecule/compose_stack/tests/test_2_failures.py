@@ -151,8 +151,14 @@ def test_an_edge_that_refuses(host, play, whole, standing):
 
 def test_two_releases_at_once(host, play, whole, standing):
     first = play.start(demo_version=standing.there)
+    # It stands still for the other's time: on a busy machine it would be done before the other has begun.
     host.check_output(f"timeout 60 sh -c 'until test -s {STATE}/lock; do sleep 0.05; done'")
-    refused = play(demo_version=standing.here, compose_stack_lock_wait=0)
+    holder = host.check_output(f"""sed 's/.*"pid": \\([0-9]*\\).*/\\1/' {STATE}/lock""")
+    host.check_output(f"kill -STOP {holder}")
+    try:
+        refused = play(demo_version=standing.here, compose_stack_lock_wait=0)
+    finally:
+        host.check_output(f"kill -CONT {holder}")
     second = play.well(demo_version=standing.there)
     assert first.wait() == 0, first.communicate()[0]
     assert refused.status != 0
