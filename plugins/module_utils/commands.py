@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from .errors import UserError
 
 
-def run(argv: Sequence[str], timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    """Run it with nothing to read.
+def run(argv: Sequence[str], timeout: float = 120, told: str = "") -> subprocess.CompletedProcess[str]:
+    """Run it.
 
     Args:
         timeout: Seconds.
+        told: What it reads.
 
     Raises:
         UserError: It is missing, cannot be run, or does not end.
@@ -22,7 +23,7 @@ def run(argv: Sequence[str], timeout: float = 120) -> subprocess.CompletedProces
     try:
         return subprocess.run(
             argv,
-            stdin=subprocess.DEVNULL,
+            input=told,
             capture_output=True,
             timeout=timeout,
             check=False,

@@ -152,6 +152,7 @@ host:
     held_packages: []
     snap_docker: false
     swarm: false
+    registry_logins: false
     units: {docker.service: {active: active, enabled: enabled}}
 packages:
   description: The engine's packages under their names in the source.

@@ -127,7 +127,9 @@ options:
       - May be left out when all images and references lie in one registry.
     type: str
   registry_username:
-    description: The login for the registry.
+    description:
+      - The login for the registry. Where it is left out, the logins of the user's Docker count, as C(docker login) or
+        M(sluice.deploy.docker_registry_logins) left them.
     type: str
   registry_password:
     description: The password or token of O(registry_username).

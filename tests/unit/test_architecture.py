@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "imagegate": FOUNDATION | {"secretvalues", "docker"},
     "siteprobe": FOUNDATION | {"secretvalues"},
     "hostprobe": FOUNDATION | {"secretvalues", "docker", "stack"},
-    "dockerhost": FOUNDATION,
+    "dockerhost": FOUNDATION | {"docker"},
     "edge": FOUNDATION | {"stack"},
     # Both judge logs by the scanner, which is the only wing that others lean on.
     "release": FOUNDATION | {"composefile", "secretvalues", "docker", "stack", "databases", "secretscan", "imagegate"},

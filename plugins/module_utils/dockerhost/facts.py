@@ -10,6 +10,7 @@ from typing import TypedDict
 
 from .. import commands
 from ..listeners import read_listeners
+from .credential import LOGINS
 
 
 class Uplink(TypedDict):
@@ -44,6 +45,7 @@ class Host(TypedDict):
     held_packages: list[str]
     snap_docker: bool
     swarm: bool
+    registry_logins: bool
     units: dict[str, Unit]
 
 
@@ -163,5 +165,6 @@ def read_host(packages: list[str], units: list[str]) -> Host:
         held_packages=held,
         snap_docker=Path("/snap/docker/current").exists(),
         swarm=Path("/var/lib/docker/swarm/docker-state.json").exists(),
+        registry_logins=LOGINS.exists(),
         units=read_units(units),
     )

@@ -9,6 +9,7 @@ import re
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from ..docker.logins import login_of
 from ..errors import PaperError, WireError
 from .papers import LARGEST_PAPER, read_paper
 from .reference import Reference
@@ -42,17 +43,26 @@ def challenges(headers: list[str]) -> list[Challenge]:
 
 
 class Login:
-    """Answers challenges. The user and password are for one registry, and no other ever sees them."""
+    """Answers challenges. A user and password are for one registry, and no other ever sees them.
+
+    The login that is given is for one registry; where none is given, those count that Docker has of its own.
+    """
 
     def __init__(self, wire: Wire, registry: str, user: str | None, password: str | None, scheme: str) -> None:
         self._wire = wire
-        self._registry = registry
-        self._basic = base64.b64encode(f"{user}:{password or ''}".encode()).decode() if user else ""
+        self._given = bool(user)
+        self._basics = {registry: _basic(user, password or "")} if user else {}
         self._scheme = scheme
 
     def is_for(self, reference: Reference) -> bool:
         """Whether there is a login for the registry of `reference`."""
-        return bool(self._basic) and reference.registry == self._registry
+        return bool(self._basic_for(reference.registry))
+
+    def _basic_for(self, registry: str) -> str:
+        if registry not in self._basics and not self._given:
+            found = login_of(registry)
+            self._basics[registry] = _basic(*found) if found else ""
+        return self._basics.get(registry, "")
 
     def answer(self, reference: Reference, headers: list[str]) -> dict[str, str]:
         """The request header that answers a challenge: a token where one is issued, else the login; else nothing."""
@@ -61,7 +71,7 @@ class Login:
             if challenge.scheme == "bearer" and (token := self._token(reference, challenge.fields)):
                 return {"Authorization": f"Bearer {token}"}
         if self.is_for(reference) and any(challenge.scheme == "basic" for challenge in asked):
-            return {"Authorization": f"Basic {self._basic}"}
+            return {"Authorization": f"Basic {self._basic_for(reference.registry)}"}
         return {}
 
     def _token(self, reference: Reference, fields: dict[str, str]) -> str:
@@ -73,7 +83,8 @@ class Login:
         if fields.get("service"):
             query["service"] = fields["service"]
         url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
-        known = {"Authorization": f"Basic {self._basic}"} if self.is_for(reference) else {}
+        basic = self._basic_for(reference.registry)
+        known = {"Authorization": f"Basic {basic}"} if basic else {}
         try:
             answer = self._wire.get(url, known)
             paper: dict[str, Any] = read_paper(answer.body(LARGEST_PAPER)) if answer.status == 200 else {}
@@ -82,3 +93,7 @@ class Login:
         token = paper.get("token") or paper.get("access_token")
         # What is no printable text cannot stand in a header.
         return token if isinstance(token, str) and token.isascii() and token.isprintable() else ""
+
+
+def _basic(user: str, password: str) -> str:
+    return base64.b64encode(f"{user}:{password}".encode()).decode()

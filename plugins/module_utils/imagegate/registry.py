@@ -176,7 +176,7 @@ class Registry:
             doing = (
                 "refuses this login"
                 if self._login.is_for(reference)
-                else "wants a login; set registry_username and registry_password"
+                else "wants a login; set registry_username and registry_password, or docker_host_registries"
             )
             return UserError(f"images: {where} {doing} for {reference.repository} ({status})")
         if status == 429:

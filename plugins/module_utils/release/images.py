@@ -52,7 +52,7 @@ def _fetched(run: Run, service: Service) -> Image:
     except EngineError as error:
         raise StepError(
             f"{where}: {service.image} cannot be pulled: {_last(str(error))}",
-            advice="Check the name and the tag, and docker login on the server for a private registry.",
+            advice="Check the name and the tag, and for a private registry its login in docker_host_registries.",
         )
 
 

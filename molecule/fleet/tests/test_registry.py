@@ -1,0 +1,62 @@
+"""A registry that wants a password: a release is pulled with the login of the settings, and refused without it."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+
+import pytest
+
+PROJECT = pathlib.Path(__file__).resolve().parents[3]
+testinfra_hosts = ["ssh://debian13"]
+IMAGE = "registry:5000/team/fleet"
+
+
+@pytest.fixture
+def site():
+    """Run parts of site.yml for one stack; the password is in nothing it prints."""
+
+    def run(*tags: str, **variables: object) -> subprocess.CompletedProcess:
+        words = ["-vvv", "--diff", "--limit", "wiki", "--tags", ",".join(tags), "-e", json.dumps(variables)]
+        inventory = PROJECT / "molecule/fleet/inventory"
+        done = subprocess.run(
+            ["ansible-playbook", "-i", inventory, *words, PROJECT / "playbooks/site.yml"],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "planted registry" not in done.stdout + done.stderr
+        return done
+
+    return run
+
+
+def test_a_release_is_pulled_with_the_login_and_refused_without(host, site):
+    for version in ("1", "2"):
+        host.check_output(f"docker tag local/sluice-fleet:{version} {IMAGE}:{version}")
+        host.check_output(f"docker push --quiet {IMAGE}:{version}")
+        host.check_output(f"docker rmi {IMAGE}:{version}")
+    assert "planted" not in host.check_output(
+        "cat /root/.docker/config.json; journalctl --no-pager --quiet | grep planted || true"
+    )
+    try:
+        done = site("compose_stack", app_image=IMAGE, app_version="2")
+        assert done.returncode == 0, done.stdout
+        assert IMAGE in host.check_output(
+            "docker ps --format '{{.Image}}' --filter name=wiki-; docker images --format '{{.Repository}}'"
+        )
+        built = f"printf 'FROM {IMAGE}:1\\n' | docker buildx build --quiet --load --tag built:1 -"
+        host.check_output(built)
+        gone = site("docker_host", docker_host_registries={}, _site_first_on_machine=True)
+        assert gone.returncode == 0, gone.stdout
+        assert host.run("ls /etc/sluice/registry-logins.json").rc != 0
+        assert json.loads(host.check_output("cat /root/.docker/config.json")) == {}
+        refused = site("compose_stack", app_image=IMAGE, app_version="1")
+        assert refused.returncode == 2, refused.stdout
+        assert "stack_services.web.image: registry:5000/team/fleet:1 cannot be pulled" in refused.stdout
+        assert "docker_host_registries" in refused.stdout
+    finally:
+        host.run("docker rmi built:1")
+        assert site("docker_host", "compose_stack", _site_first_on_machine=True).returncode == 0
