@@ -16,6 +16,8 @@ from .model import Found
 # ACME clients renew with a third of the life left; with less than a quarter, renewals fail.
 _RENEWAL_OVERDUE = 0.25
 _ALMOST_OVER = 0.1
+# What Chromium and Safari ask of a certificate that is valid for less than 180 days.
+_LOG_ENTRIES = 2
 _DATE = "%Y-%m-%d %H:%M UTC"
 
 
@@ -25,11 +27,15 @@ class Facts:
 
     names: tuple[str, ...]
     issuer: str
+    authority: str
+    """The organization that issued it."""
     key: str
     key_bits: int
     signature: str
     not_before: datetime
     not_after: datetime
+    log_entries: int = 0
+    """Signed timestamps of certificate transparency logs that it brings along."""
 
     @property
     def life(self) -> timedelta:
@@ -66,11 +72,13 @@ def _read(der: bytes) -> Facts:
     return Facts(
         names=_names(certificate, x509),
         issuer=certificate.issuer.rfc4514_string(),
+        authority=_authority(certificate, x509),
         key=kind,
         key_bits=bits,
         signature=digest.name if digest else "none",
         not_before=_time(certificate, "not_valid_before"),
         not_after=_time(certificate, "not_valid_after"),
+        log_entries=_log_entries(certificate, x509),
     )
 
 
@@ -90,6 +98,19 @@ def _names(certificate: Any, x509: Any) -> tuple[str, ...]:
         return ()
     addresses = (str(address) for address in extension.value.get_values_for_type(x509.IPAddress))
     return (*extension.value.get_values_for_type(x509.DNSName), *addresses)
+
+
+def _authority(certificate: Any, x509: Any) -> str:
+    found = certificate.issuer.get_attributes_for_oid(x509.oid.NameOID.ORGANIZATION_NAME)
+    return str(found[0].value) if found else ""
+
+
+def _log_entries(certificate: Any, x509: Any) -> int:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.PrecertificateSignedCertificateTimestamps)
+    except x509.ExtensionNotFound:
+        return 0
+    return len(extension.value)
 
 
 def _time(certificate: Any, field: str) -> datetime:
@@ -126,6 +147,19 @@ def judge_key(facts: Facts) -> Found:
         measured=f"{facts.key} {facts.key_bits}, {facts.signature}",
         limit="RSA 2048 or ECDSA 256, SHA-256",
         advice=() if good else ("issue a certificate with an ECDSA P-256 key",),
+    )
+
+
+def judge_log_entries(facts: Facts) -> Found:
+    """Advice and no verdict: a server may hand them out beside the certificate as well."""
+    enough = facts.log_entries >= _LOG_ENTRIES
+    return Found(
+        "pass",
+        measured=f"{facts.log_entries} in the certificate",
+        limit=f"{_LOG_ENTRIES} (advice)",
+        advice=()
+        if enough
+        else ("browsers refuse a public certificate without entries in two logs: have it issued by a CA that logs it",),
     )
 
 

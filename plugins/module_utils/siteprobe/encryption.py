@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from . import certificate
+from . import caa, certificate
 from .model import Check, Found, Once, Target, reason
 from .wire import (
     secure,
@@ -47,6 +47,8 @@ def checks(target: Target, min_days: float) -> list[Check]:
         ),
         Check("tls.expiry", "Certificate's life", lambda: _life(target, served(), min_days)),
         Check("tls.key", "Certificate's key", of_certificate(certificate.judge_key)),
+        Check("tls.logged", "Certificate is in public logs", lambda: _logged(target, served)),
+        Check("tls.caa", "DNS lets the CA issue (CAA)", lambda: caa.look(target, served)),
         Check("tls.protocols", "Protocols offered", lambda: _protocols(target)),
         Check("tls.ciphers", "Ciphers offered", lambda: _ciphers(target)),
     ]
@@ -93,6 +95,12 @@ def _life(target: Target, facts: certificate.Facts, min_days: float) -> Found:
         if error.verify_code != _EXPIRED:
             return found
         return Found("fail", measured="another certificate of the chain has expired", limit=found.limit)
+
+
+def _logged(target: Target, served: Once[certificate.Facts]) -> Found:
+    if target.ca_file:
+        return Found("skip", evidence=("certificates of a private authority (ca_file) are in no public log",))
+    return certificate.judge_log_entries(served())
 
 
 def _protocols(target: Target) -> Found:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+from . import clock
 from .model import Check, Found, Target, host_of, reason
 from .wire import (
     Answer,
@@ -47,6 +48,7 @@ def checks(target: Target, addresses: Sequence[str], headers: Mapping[str, str])
         Check("site.headers", "Security headers", lambda: _headers(target, headers)),
         Check("site.http2", "HTTP/2", lambda: _http2(target)),
         Check("site.foreign_host", "Foreign names are refused", lambda: _foreign(target)),
+        Check("site.clock", "The site's clock and the controller's agree", lambda: clock.look(target)),
     ]
 
 

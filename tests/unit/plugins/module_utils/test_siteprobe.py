@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import email.message
+import email.utils
 import errno
 import json
 import re
@@ -10,9 +11,17 @@ import socket
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import guards, page, web, wire
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import certificate as certificates
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import (
+    clock,
+    encryption,
+    guards,
+    page,
+    web,
+    wire,
+)
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.login import Login
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Once, Target
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Check, Once, Target
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.probe import Wishes, probe
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.siteprobe_server import (
     DOMAIN,
@@ -30,6 +39,8 @@ from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.siteprobe
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 
 QUERY = "mutation L($email: String!, $password: String!) { login(email: $email, password: $password) { accessToken } }"
+# Neither DNS nor public logs know of a test's authority and address.
+UNTOLD = {"site.dns", "tls.logged", "tls.caa"}
 STEP = {
     "path": "/graphql",
     "query": QUERY,
@@ -84,9 +95,9 @@ def explain(results):
 def test_a_good_site_passes_every_check(authority, certificate):
     with served(Site(), certificate) as site:
         results = probe(wishes(site, authority))
-    assert all_of("skip", results) == {"site.dns"}, explain(results)
+    assert all_of("skip", results) == UNTOLD, explain(results)
     assert all_of("fail", results) | all_of("warn", results) == set(), explain(results)
-    assert len(results) == 21
+    assert len(results) == 24
 
 
 @pytest.mark.parametrize(
@@ -117,7 +128,7 @@ def test_one_fault_fails_one_check(fault, check, authority, certificate):
 def test_a_server_that_says_nothing_of_origins_is_not_judged_by_them(authority, certificate):
     with served(Site("origin_untold"), certificate) as site:
         results = probe(wishes(site, authority))
-    assert all_of("skip", results) == {"site.dns", "site.origin"}, explain(results)
+    assert all_of("skip", results) == UNTOLD | {"site.origin"}, explain(results)
 
 
 def test_a_server_that_tells_its_version_is_a_warning(authority, certificate):
@@ -165,6 +176,39 @@ def test_a_renewal_that_is_overdue_is_a_warning(authority):
     assert (all_of("fail", results), all_of("warn", results)) == (set(), {"tls.expiry"}), explain(results)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "status", "measured"),
+    [
+        (0, "pass", "they agree"),
+        (20, "warn", "20 s ahead"),
+        (-21, "warn", "20 s behind"),
+        (-7201, "fail", "7200 s behind"),
+        (None, "skip", None),
+    ],
+)
+def test_the_sites_clock_is_compared_with_the_controllers(seconds, status, measured, monkeypatch):
+    now = 1_800_000_000.0
+    headers = email.message.Message()
+    headers["Date"] = "soon" if seconds is None else email.utils.formatdate(now + seconds, usegmt=True)
+    monkeypatch.setattr(clock.time, "time", lambda: now)
+    monkeypatch.setattr(clock, "fetch", lambda *_: wire.Answer(200, headers, b""))
+    found = clock.look(Target("shop.test"))
+    assert (found.status, found.measured) == (status, measured)
+    assert bool(found.advice) == (status in ("warn", "fail"))
+
+
+@pytest.mark.parametrize(("count", "advised"), [(0, True), (1, True), (2, False)])
+def test_entries_in_public_logs_are_counted_as_advice(count, advised, authority):
+    served = Once(lambda: certificates.read(authority.issued(logs=count)))
+    found = encryption._logged(Target("shop.test"), served)
+    assert (found.status, found.measured, bool(found.advice)) == ("pass", f"{count} in the certificate", advised)
+
+
+def test_entries_of_a_certificate_that_cannot_be_read_are_no_pass():
+    served = Once(lambda: certificates.read(b"no certificate"))
+    assert Check("tls.logged", "", lambda: encryption._logged(Target("shop.test"), served)).result()["status"] == "fail"
+
+
 def test_an_open_port_is_found(authority, certificate):
     with served(Site(), certificate) as site, open_port() as port:
         results = probe(wishes(site, authority, closed_ports=[port, closed_port()]))
@@ -178,7 +222,7 @@ def test_where_nothing_answers_one_check_fails_and_the_rest_say_why(authority):
     results = probe(wishes(site, authority))
     assert all_of("fail", results) == {"site.reachable"}
     assert next(r for r in results if r["id"] == "site.reachable")["measured"] == "connection refused"
-    assert len(results) == 21
+    assert len(results) == 24
     assert {r["evidence"][0] for r in results if r["id"].startswith("tls.")} == {
         f"https://{DOMAIN}:{site.https_port} does not answer"
     }
