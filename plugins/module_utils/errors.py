@@ -95,6 +95,10 @@ class TrustError(WireError):
     """The certificate is not trusted."""
 
 
+class NameServerError(SluiceError):
+    """No name server answers, or none with what can be read; the text says why."""
+
+
 class PaperError(SluiceError):
     """A paper of an image is not what it must be; the text says what is wrong, as the end of a sentence."""
 

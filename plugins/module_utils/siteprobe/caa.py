@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..errors import NameServerError
 from . import certificate, nameserver
 from .model import Found, Once, Target
 
@@ -59,7 +60,7 @@ def look(target: Target, served: Once[certificate.Facts]) -> Found:
 
     try:
         found = {name: of_name(name, records) for name in (target.domain, *target.aliases)}
-    except nameserver.NameServerError as error:
+    except NameServerError as error:
         return Found("skip", evidence=(f"the name server did not tell: {error}",))
     return judge(found, served().authority)
 
@@ -81,14 +82,14 @@ def read(data: bytes) -> Record:
         NameServerError: It is malformed.
     """
     if len(data) < 2 or not 0 < data[1] <= len(data) - 2:
-        raise nameserver.NameServerError("a CAA record is malformed")
+        raise NameServerError("a CAA record is malformed")
     tag, value = data[2 : 2 + data[1]], data[2 + data[1] :]
     return Record(bool(data[0] & _CRITICAL), tag.decode("latin-1").lower(), value.decode("utf-8", "replace"))
 
 
 def judge(found: dict[str, tuple[str, list[Record]]], authority: str) -> Found:
     """Records that are found, by the site's names, for the organization that issued the certificate."""
-    domains = next((domains for word, domains in _AUTHORITIES if word in authority.lower()), ())
+    domains: tuple[str, ...] = next((domains for word, domains in _AUTHORITIES if word in authority.lower()), ())
     told = [f"{owner}: {r.tag} {r.value!r}" for owner, records in dict(found.values()).items() for r in records]
     restricted = {name: records for name, (_, records) in found.items() if _restricts(records)}
     if restricted and not domains:

@@ -10,6 +10,8 @@ import struct
 import time
 from pathlib import Path
 
+from ..errors import NameServerError
+
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _PORT = 53
 _MOST_SERVERS = 3
@@ -20,10 +22,6 @@ _MOST_POINTERS = 64
 _NO_ERROR, _NO_SUCH_NAME = 0, 3
 _TRUNCATED = 0x0200
 _OPT, _IN = 41, 1
-
-
-class NameServerError(Exception):
-    """No name server answers, or none with what can be read; the text says why."""
 
 
 def servers(path: Path = _RESOLV_CONF) -> list[str]:

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import NameServerError
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import caa, nameserver
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Check, Target
 
@@ -128,7 +129,7 @@ QUESTION = nameserver.question(7, SITE, KIND)
     ],
 )
 def test_an_answer_that_cannot_be_used_is_no_answer(message, why):
-    with pytest.raises(nameserver.NameServerError, match=why):
+    with pytest.raises(NameServerError, match=why):
         nameserver.answers(message, SITE, KIND)
 
 
@@ -142,7 +143,7 @@ def test_an_answer_with_another_number_is_waited_out(monkeypatch):
     def reply(name, question):
         return bytes([question[0] ^ 1]) + answer(question, [])[1:]
 
-    with name_server(monkeypatch, reply), pytest.raises(nameserver.NameServerError, match="no answer in time"):
+    with name_server(monkeypatch, reply), pytest.raises(NameServerError, match="no answer in time"):
         nameserver.ask(SITE, KIND, 0.2)
 
 
