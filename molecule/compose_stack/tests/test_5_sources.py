@@ -7,6 +7,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import uuid
 
 import pytest
 import yaml
@@ -124,6 +125,48 @@ def test_a_registry_s_tag_is_pinned_and_needed_no_more(host, play, whole, servin
     assert gone.status != 0
     assert f"the images of release {before} are gone from the server (server, worker)" in gone.output
     whole(standing.there)
+
+
+@pytest.fixture
+def built_here():
+    """An image of the engine that the controller has, a megabyte larger than one that the server holds as well."""
+    name = f"local/sluice-carried:{uuid.uuid4().hex[:8]}"
+
+    def build() -> str:
+        dockerfile = (
+            "FROM local/sluice-demo-front:1\nUSER root\nRUN head -c 1000000 /dev/urandom > /more\nUSER 1000:1000\n"
+        )
+        argv = ["docker", "build", "--quiet", "--no-cache", "--tag", name, "-"]
+        subprocess.run(argv, input=dockerfile, text=True, check=True, capture_output=True)
+        return name
+
+    yield build
+    subprocess.run(["docker", "image", "rm", "--force", name], check=True, capture_output=True)
+
+
+def test_an_image_of_the_controller_comes_without_a_registry(
+    host, play, whole, front_in_use, standing, built_here, run_module
+):
+    name = built_here()
+    carried = {"demo_changes": {"front": {"image": name, "pull": "controller"}}, "demo_version": standing.here}
+    rehearsed = play.well("--check", **carried)
+    assert f"Carry {name}." in rehearsed.output
+    assert host.run("docker image inspect %s", name).rc != 0
+    play.well(**carried)
+    inspect = ["docker", "image", "inspect", "--format", "{{.Id}}", name]
+    identity = subprocess.run(inspect, check=True, capture_output=True, text=True).stdout.strip()
+    assert host.check_output("docker image inspect --format '{{.Id}}' %s", front_in_use()) == identity
+    whole(standing.here)
+    assert "changed=0" in play.well(**carried).output
+
+    built_here()
+    again = run_module("sluice.deploy.stack_images", {"images": [name]})
+    assert again["carried"] == [name]
+    assert 1_000_000 < again["sent"] < 1_100_000
+    missing = play(**{**carried, "demo_changes": {"front": {"image": "local/sluice-nowhere:1", "pull": "controller"}}})
+    assert missing.status != 0
+    assert "local/sluice-nowhere:1 cannot be had from the controller's engine" in missing.output
+    whole(standing.here)
 
 
 def test_a_build_from_a_git_repository(host, play, whole, serving, standing):

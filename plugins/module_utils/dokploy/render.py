@@ -26,6 +26,11 @@ def render_stack(stack: Stack) -> str:
                 f"stack_services.{service.name}.files: on a Dokploy server there is no place for them; bring them in"
                 " the image, or under Advanced, Volumes of the service there."
             )
+        if service.pull == "controller":
+            raise UserError(
+                f"stack_services.{service.name}.pull: a Dokploy server is not reached by SSH, so nothing of the"
+                " controller is carried to it; push the image to a registry that it reaches."
+            )
     images = {name: service.image for name, service in stack.services.items()}
     services: Compose = {
         **data_compose(stack, images, start_interval=False)["services"],

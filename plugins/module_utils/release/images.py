@@ -47,6 +47,11 @@ def _fetched(run: Run, service: Service) -> Image:
         return found
     if service.pull == "never":
         raise StepError(f"{where}: {service.image} is not on the server, and pull: never forbids to fetch it")
+    if service.pull == "controller":
+        raise StepError(
+            f"{where}: {service.image} was not carried to the server, as pull: controller says it is",
+            advice="The role compose_stack carries it; where the module is called alone, call stack_images before.",
+        )
     try:
         return run.engine.pull(service.image)
     except EngineError as error:

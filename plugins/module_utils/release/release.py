@@ -99,7 +99,8 @@ def plan(run: Run) -> Outcome:
         if service.build:
             actions.append(f"Build the image of {service.name}.")
         elif service.name not in known or service.pull == "always":
-            actions.append(f"Pull {service.image}.")
+            verb = "Carry" if service.pull == "controller" else "Pull"
+            actions.append(f"{verb} {service.image}.")
     stand_ins = {s.name: Image("", s.image or f"(built) {s.name}") for s in run.stack.services.values()}
     taken = {**stand_ins, **known}
     rendered = files.render_release(run, taken, fast)

@@ -26,7 +26,7 @@ class Service:
     name: str
     image: str = ""
     build: Build | None = None
-    pull: Literal["missing", "always", "never"] = "missing"
+    pull: Literal["missing", "always", "never", "controller"] = "missing"
     role: Role = "worker"
     stateful: bool = False
     port: int | None = None

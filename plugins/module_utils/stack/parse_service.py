@@ -30,6 +30,7 @@ SERVICE_KEYS = (
     "env", "env_blank", "secrets", "volumes", "files", "tmpfs", "command", "entrypoint", "user", "limits", "read_only",
     "cap_drop", "cap_add", "runtime", "stop_grace", "timeout", "order", "max_size", "fail_on_log", "backup",
 )  # fmt: skip
+_PULLS = ("missing", "always", "never", "controller")
 
 
 def parse_service(name: str, value: Any, routed: Collection[int | None], mistakes: list[str] | None = None) -> Service:
@@ -57,7 +58,7 @@ def parse_service(name: str, value: Any, routed: Collection[int | None], mistake
         name=name,
         image=get(lambda: fields.text("image", "", _IMAGE, "an image reference such as postgres:16.4-alpine"), ""),
         build=get(lambda: parse_build(fields), None),
-        pull=cast(Any, get(lambda: fields.choice("pull", "missing", ("missing", "always", "never")), "missing")),
+        pull=cast(Any, get(lambda: fields.choice("pull", "missing", _PULLS), "missing")),
         role=cast(
             Role, get(lambda: fields.choice("role", default_role, ("web", "internal", "worker", "job")), "worker")
         ),

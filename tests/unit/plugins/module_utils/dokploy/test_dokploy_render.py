@@ -52,3 +52,9 @@ def test_files_have_no_place_there() -> None:
     web = {**SERVICES["web"], "files": [{"path": "/x", "content": "x"}]}
     with pytest.raises(UserError, match="on a Dokploy server there is no place"):
         render_stack(parse_stack({**STACK, "services": {**SERVICES, "web": web}}))
+
+
+def test_nothing_of_the_controller_is_carried_there() -> None:
+    services = {**SERVICES, "web": {**SERVICES["web"], "pull": "controller"}}
+    with pytest.raises(UserError, match=r"stack_services\.web\.pull: .* push the image to a registry"):
+        render_stack(parse_stack({**STACK, "services": services}))
