@@ -62,7 +62,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.errors import one_message
 from ..module_utils.release.keeping import OPTIONS, keeping
 from ..module_utils.release.module import COMMON_OPTIONS
-from ..module_utils.release.timers import install, planned
+from ..module_utils.release.timers import backup_units, install, planned
 from ..module_utils.stack.parse import parse_stack
 
 
@@ -76,7 +76,7 @@ def main() -> None:
         keeping(params["keeping"], stack)
         told = {key: params[key] for key in ("stack", "root", "lock_wait", "keeping")}
         files = planned(stack.name, told, params["schedule"], Path(params["root"]))
-        changed = install(stack.name, files, module.check_mode)
+        changed = install(files, backup_units(stack.name), module.check_mode)
     module.exit_json(changed=changed, timers=sorted(path.name for path in files if path.suffix == ".timer"))
 
 

@@ -136,6 +136,7 @@ step:
   type: str
 """
 
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -147,6 +148,7 @@ from ..module_utils.release.module import (
     gate_levels,
 )
 from ..module_utils.release.run import Run, Settings
+from ..module_utils.release.timers import install, job_files, planned_jobs
 from ..module_utils.sizes import parse_size
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -179,8 +181,15 @@ def main() -> None:
         )
 
     def action(run: Run) -> dict[str, Any]:
+        # What is wrong with a schedule is told before anything changes.
+        root = Path(params["root"])
+        planned = planned_jobs(run.stack, root)
         outcome = releases.plan(run) if module.check_mode else releases.release(run)
-        return {**vars(outcome), "gates": run.gates}
+        result = {**vars(outcome), "gates": run.gates}
+        if install(planned, job_files(run.stack.name, root), module.check_mode):
+            told = ", ".join(f"{name} ({job.schedule})" for name, job in run.stack.jobs.items())
+            result |= {"changed": True, "actions": [*outcome.actions, f"Scheduled jobs: {told or 'none any more'}."]}
+        return result
 
     conduct(module, "release", settings, action)
 

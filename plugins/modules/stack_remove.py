@@ -79,6 +79,7 @@ kept:
 import os
 import re
 import sys
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -87,7 +88,7 @@ from ..module_utils.lock import locked
 from ..module_utils.release.docker import Docker
 from ..module_utils.release.edge import CommandEdge, NoEdge
 from ..module_utils.release.remove import Removed, remove
-from ..module_utils.release.timers import install
+from ..module_utils.release.timers import backup_units, install, job_files
 from ..module_utils.stack.directory import StackState
 from ..module_utils.stack.model import STACK_NAME
 
@@ -107,8 +108,9 @@ def main() -> None:
     with one_message(module):
         try:
             done = _act(module)
-            # What backed the stack up by itself has nothing to back up any more.
-            timers = install(module.params["name"], {}, module.check_mode)
+            # What was done for the stack by itself has nothing left to do.
+            name, root = module.params["name"], Path(module.params["root"])
+            timers = install({}, backup_units(name) + job_files(name, root), module.check_mode)
         except EngineError as error:
             raise UserError(f"The removal ended at what the engine said: {error}. Run again to complete it.")
     module.exit_json(changed=bool(done.removed) or timers, removed=done.removed, kept=done.kept)

@@ -13,6 +13,7 @@ from ..module_utils.sizes import format_size
 
 _HEADS = ("host", "stack", "release", "since", "by", "certificate", "backup", "way back")
 _SERVICE_HEADS = ("", "service", "state", "restarts", "cpu", "memory", "since", "image")
+_JOB_HEADS = ("", "job", "schedule", "last run", "outcome", "next run")
 _RECORD_HEADS = ("host", "stack", "when", "what", "release", "by", "commit", "outcome")
 Told = Mapping[str, Any]
 
@@ -38,10 +39,14 @@ def overview(hosts: Mapping[str, Told | None], now: datetime | None = None) -> l
             rows.append(f"{host}  no stack was released here")
     lines = _aligned(rows)
     services: list[Sequence[str] | str] = []
+    jobs: list[Sequence[str] | str] = []
     for host, told in hosts.items():
         for stack in (told or {}).get("stacks", []):
             services += [f"{host} {stack['name']}", *(_service(service, now) for service in stack["services"])]
-    return [*lines, "", *_aligned([_SERVICE_HEADS, *services])] if services else lines
+            if stack.get("jobs"):
+                jobs += [f"{host} {stack['name']}", *(_job(job, now) for job in stack["jobs"])]
+    tables = [(_SERVICE_HEADS, services), (_JOB_HEADS, jobs)]
+    return lines + [line for heads, rows in tables if rows for line in ["", *_aligned([heads, *rows])]]
 
 
 def records(hosts: Mapping[str, Told | None]) -> list[str]:
@@ -93,6 +98,13 @@ def _service(service: Told, now: datetime) -> tuple[str, ...]:
     return ("", service["service"], state, str(service["restarts"]), cpu, memory, since, service.get("image", "-"))
 
 
+def _job(job: Told, now: datetime) -> tuple[str, ...]:
+    last = _ago(now.timestamp() - job["at"]) if "at" in job else "-"
+    outcome = str(job.get("outcome", "-")) or "well"
+    following = (job["next"] or "-") if job["timer"] == "active" else f"timer {job['timer']}"
+    return ("", job["name"], job["schedule"], last, outcome.splitlines()[0], following)
+
+
 def _record(host: str, stack: str, record: Told) -> tuple[str, ...]:
     outcome = str(record.get("outcome", "-"))
     if record.get("failed_step"):
@@ -106,9 +118,11 @@ def _record(host: str, stack: str, record: Told) -> tuple[str, ...]:
 
 def _age(at: str, now: datetime) -> str:
     moment = _moment(at)
-    if not moment:
-        return "-"
-    seconds = max(0, int((now - moment).total_seconds()))
+    return _ago((now - moment).total_seconds()) if moment else "-"
+
+
+def _ago(past: float) -> str:
+    seconds = max(0, int(past))
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
             return f"{seconds // length}{unit}"

@@ -14,7 +14,7 @@ from ..errors import UserError
 from ..results import GateResult, gate_result
 from ..sizes import parse_size
 from ..stack.directory import StackState
-from . import backups, facts, host, policy, record, services, upkeep
+from . import backups, facts, host, jobs, policy, record, services, upkeep
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ def look(wishes: Wishes) -> Seen:
     )
     results += upkeep.look()
     state = StackState(wishes.root, wishes.stack)
+    results += _jobs(state)
     if age := most.get("backup_max_age"):
         results.append(backups.judge_backup(backups.newest(state.backups), state.backup_records(), age))
     if age := most.get("backup_proof_max_age"):
@@ -129,3 +130,11 @@ def _timer(name: str) -> list[GateResult]:
         return [host.judge_timer(name, timer, facts.unit(service, "Result", "ActiveState"))]
     except UserError as error:
         return [gate_result("host.renewal_timer", "Certificates are renewed by a timer", "fail", measured=str(error))]
+
+
+def _jobs(state: StackState) -> list[GateResult]:
+    try:
+        rows = jobs.jobs_of(state)
+    except UserError as error:
+        return [gate_result("host.jobs", "Scheduled jobs run", "fail", measured=str(error))]
+    return [jobs.judge_jobs(rows)] if rows else []

@@ -17,7 +17,7 @@ from ..docker.api import DockerApi
 from ..errors import DockerError, UserError
 from ..stack.directory import StackState, read_description
 from ..stack.model import colour_project, data_project
-from . import backups, facts
+from . import backups, facts, jobs
 from .facts import Container
 
 # Between two looks at what the processors did.
@@ -116,8 +116,15 @@ def _stack(
         "backup": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(newest[1])) if newest else "",
         "services": [_service(c, loads.get(c.name, {})) for c in containers]
         + [{"service": s, "state": "missing", "health": "", "restarts": 0} for s in missing],
+        "jobs": _jobs(state),
         "records": [{k: r[k] for k in _RECORDED if k in r} for r in all_records[-records:]] if records else [],
     }
+
+
+def _jobs(state: StackState) -> list[dict[str, Any]]:
+    with contextlib.suppress(UserError):
+        return jobs.jobs_of(state)
+    return []
 
 
 def _succeeded(record: Mapping[str, Any]) -> bool:

@@ -93,12 +93,15 @@ class Console:
                     lines.append(Line(at, container.service, said))
         return sorted(lines, key=lambda line: line.at)[-most:]
 
-    def run(self, name: str, command: Sequence[str], where: str, timeout: float) -> tuple[int, str]:
+    def run(
+        self, name: str, command: Sequence[str], where: str, timeout: float, container: str = ""
+    ) -> tuple[int, str]:
         """A command, in a new container of the release's image with its environment, or in one that runs.
 
         Args:
             where: `new` or `running`.
             timeout: Seconds after which it is ended.
+            container: The new container's name.
 
         Returns:
             The command's exit status, 124 where it was ended, and what it printed, secrets masked.
@@ -111,7 +114,8 @@ class Console:
             return self._execute(service, command, timeout)
         directory = self._state.data if service.stateful else self._state.release_directory(self.current.release)
         project = self.stack.data_project if service.stateful else self.stack.project(self.current.colour)
-        status, output = self._engine.run_once(Project(project, directory, self.current.colour), name, command, timeout)
+        where_to = Project(project, directory, self.current.colour)
+        status, output = self._engine.run_once(where_to, name, command, timeout, container)
         return status, self._masked(output[-_SHOWN:])
 
     def _execute(self, service: Service, command: Sequence[str], timeout: float) -> tuple[int, str]:

@@ -159,8 +159,10 @@ class Docker(Questions):
     def logs(self, container: str, lines: int) -> str:
         return self._run(["docker", "logs", "--tail", str(lines), container], timeout=60, merge=True).stdout
 
-    def run_once(self, project: Project, service: str, command: Sequence[str], timeout: float) -> tuple[int, str]:
-        name = f"{project.name}-{service}-once"
+    def run_once(
+        self, project: Project, service: str, command: Sequence[str], timeout: float, name: str = ""
+    ) -> tuple[int, str]:
+        name = name or f"{project.name}-{service}-once"
         argv = self._compose_argv(project, "run", "--rm", "--no-deps", "-T", "--name", name, service, *command)
         try:
             done = self._run(argv, timeout=timeout, merge=True, colour=project.colour)

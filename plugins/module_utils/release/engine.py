@@ -138,8 +138,15 @@ class Engine(Protocol):
     def logs(self, container: str, lines: int) -> str:
         """The last lines, both streams."""
 
-    def run_once(self, project: Project, service: str, command: Sequence[str], timeout: float) -> tuple[int, str]:
-        """Run a command in a service's image with its environment; its exit status and output."""
+    def run_once(
+        self, project: Project, service: str, command: Sequence[str], timeout: float, name: str = ""
+    ) -> tuple[int, str]:
+        """Run a command in a service's image with its environment; its exit status and output.
+
+        Args:
+            timeout: Seconds.
+            name: The container's; by default one after the service.
+        """
 
     def execute(self, container: str, command: Sequence[str], **streams: Any) -> int:
         """Run a command in a running container with the given stdin, stdout, stderr; its exit status."""

@@ -99,6 +99,18 @@ class Hook:
     timeout: float = 600
 
 
+@dataclass(frozen=True)
+class Job:
+    """A command that runs by the clock, in a service of the release that serves."""
+
+    service: str
+    command: tuple[str, ...]
+    schedule: str
+    """When, as systemd's OnCalendar has it."""
+    timeout: float = 3600
+    """Seconds in which it has to end."""
+
+
 def data_project(stack: str) -> str:
     """The Compose project in which a stack's stateful services stay."""
     return f"{stack}-data"
@@ -122,6 +134,7 @@ class Stack:
     """Seconds for which the web services of the former release run on, unserved, for a fast way back."""
     pre_release: Hook | None = None
     post_release: Hook | None = None
+    jobs: dict[str, Job] = field(default_factory=dict)
 
     @property
     def stateful(self) -> tuple[Service, ...]:

@@ -12,7 +12,7 @@ from typing import Any, cast
 from ..errors import UserError, nearest
 from .fields import Fields
 from .hostname import host_name
-from .model import STACK_NAME, Hook, Route, Service, Stack, Strategy
+from .model import STACK_NAME, Hook, Job, Route, Service, Stack, Strategy
 from .parse_service import SERVICE_NAME, parse_service
 from .parse_whole import check_whole
 
@@ -26,6 +26,7 @@ STACK_KEYS = (
     "drain",
     "keep_warm",
     "hooks",
+    "jobs",
 )
 
 
@@ -64,6 +65,7 @@ def _stack(fields: Fields, mistakes: list[str]) -> Stack:
         keep_warm=get(lambda: fields.duration("keep_warm", 0), 0.0),
         pre_release=get(lambda: _hook(fields, "pre_release", services), None),
         post_release=get(lambda: _hook(fields, "post_release", services), None),
+        jobs=get(lambda: _jobs(fields, services), {}),
     )
     get(lambda: _refuse_duplicate_paths(stack), None)
     # What a service that could not be read means to others is not known.
@@ -170,3 +172,30 @@ def _hook(fields: Fields, name: str, services: dict[str, Service]) -> Hook | Non
         raise UserError(f"{hook.path('service')}: {service!r} is stateful; a hook runs in a service of the release.")
     hook.need("command", "what is to be run")
     return Hook(service=service, command=hook.script("command"), timeout=hook.duration("timeout", 600))
+
+
+def _jobs(fields: Fields, services: dict[str, Service]) -> dict[str, Job]:
+    read = {str(n): fields.attempt(partial(_job, str(n), v, services), None) for n, v in fields.mapping("jobs").items()}
+    return {name: job for name, job in read.items() if job}
+
+
+def _job(name: str, value: Any, services: dict[str, Service]) -> Job:
+    where = f"stack_jobs.{name}"
+    if not re.fullmatch(SERVICE_NAME, name):
+        raise UserError(f"{where}: a job's name is 1 to 24 lower-case letters, digits, dashes.")
+    fields = Fields(value, where, ("service", "command", "schedule", "timeout"))
+    service = _known_service(fields.need("service", "whose image runs it"), fields.path("service"), services)
+    if services[service].stateful or services[service].role == "job":
+        raise UserError(
+            f"{fields.path('service')}: {service!r} is stateful or a job of each release; a scheduled one runs in a"
+            " service of the release that stays up."
+        )
+    fields.need("command", "what is to be run")
+    fields.need("schedule", "when it runs, such as 03:00 or Mon *-*-* 04:30")
+    return Job(
+        service=service,
+        command=fields.script("command"),
+        # It stands in a file of systemd's, which expands what follows a %.
+        schedule=fields.text("schedule", "", r"[^\x00-\x1f\x7f%]+", "one line, such as 03:00"),
+        timeout=fields.duration("timeout", 3600),
+    )

@@ -17,10 +17,26 @@ _BARE = re.compile(r"(?:\./)?[A-Za-z_/][A-Za-z0-9_./@=${}-]*(?::[A-Za-z0-9_./@=$
 _WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 _UNPRINTABLE = re.compile("[^\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029]")
 
+_ENTRY = re.compile(r' *(?:"(?:[^"\\]|\\.)*"|[^:" ]+): ("(?:[^"\\]|\\.)*"|[^"\[{].*)')
+_SHORT = re.compile(r"(?<!\\)((?:\\\\)*)\\x([0-9a-f]{2})")
+
 
 def to_yaml(value: Mapping[str, Any]) -> str:
     """The document, with a line feed at its end."""
     return "\n".join(_block(value, 0)) + "\n"
+
+
+def texts_of(document: str) -> list[str]:
+    """The texts of two characters or more that stand beside a key, in a document that `to_yaml` wrote."""
+    found = []
+    for line in document.splitlines():
+        match = _ENTRY.fullmatch(line)
+        if match and match[1][0] == '"':
+            # JSON has no short form for a character's number.
+            found.append(str(json.loads(_SHORT.sub(r"\1\\u00\2", match[1]))))
+        elif match:
+            found.append(match[1])
+    return [text for text in found if len(text) > 1]
 
 
 def _block(value: Any, indent: int) -> list[str]:

@@ -239,7 +239,9 @@ class FakeEngine:
     def logs(self, container: str, lines: int) -> str:
         return f"last words of {container}"
 
-    def run_once(self, project: Project, service: str, command: Sequence[str], timeout: float) -> tuple[int, str]:
+    def run_once(
+        self, project: Project, service: str, command: Sequence[str], timeout: float, name: str = ""
+    ) -> tuple[int, str]:
         what = f"hook {' '.join(command)}" if command else f"job {service}"
         return self.world.effect(what, lambda: (self.world.hook_status, "hook output"))
 

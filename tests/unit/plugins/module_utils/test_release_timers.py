@@ -27,15 +27,16 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, .
 
 def test_timers_are_installed_once_and_stale_ones_go(tmp_path: Path, places: list[tuple[str, ...]]) -> None:
     files = timers.planned("crm", SETTINGS, {"backup": "03:00", "prove": "weekly", "check": ""}, tmp_path)
-    assert timers.install("crm", files, check=True) and not (tmp_path / "units").exists()
-    assert timers.install("crm", files)
-    assert not timers.install("crm", files)
+    assert timers.install(files, timers.backup_units("crm"), check=True) and not (tmp_path / "units").exists()
+    assert timers.install(files, timers.backup_units("crm"))
+    assert not timers.install(files, timers.backup_units("crm"))
     units = sorted(p.name for p in (tmp_path / "units").iterdir())
     assert units == [f"sluice-{word}-crm.{kind}" for word in ("backup", "prove") for kind in ("service", "timer")]
     assert ("enable", "sluice-backup-crm.timer", "sluice-prove-crm.timer") in places
     holding = [p for p in tmp_path.rglob("*") if p.is_file() and b"planted-password" in p.read_bytes()]
     assert [(p.name, oct(p.stat().st_mode & 0o777)) for p in holding] == [("backup.json", "0o600")]
-    assert timers.install("crm", timers.planned("crm", SETTINGS, {"backup": "03:00"}, tmp_path))
+    fewer = timers.planned("crm", SETTINGS, {"backup": "03:00"}, tmp_path)
+    assert timers.install(fewer, timers.backup_units("crm"))
     assert ("disable", "--now", "sluice-prove-crm.timer") in places
     assert not (tmp_path / "units/sluice-prove-crm.service").exists()
 

@@ -103,3 +103,14 @@ def test_records_tell_what_failed_and_by_what() -> None:
 def test_nothing_that_a_host_says_moves_the_cursor() -> None:
     evil = {**STACK, "by": "\x1b[2Jops"}
     assert "\x1b" not in "\n".join(overview({"one": {**TOLD, "stacks": [evil]}}, NOW))
+
+
+def test_scheduled_jobs_have_a_line_each() -> None:
+    asleep = {"name": "weekly", "schedule": "Mon", "timer": "inactive", "next": ""}
+    ran = {"name": "nightly", "schedule": "03:00", "timer": "active", "next": "tomorrow", "at": NOW.timestamp() - 7200}
+    failed = {**ran, "name": "hourly", "outcome": "it ended with status 1"}
+    told = {**TOLD, "stacks": [{**STACK, "jobs": [{**ran, "outcome": ""}, failed, asleep]}]}
+    lines = overview({"one": told}, NOW)
+    assert row(lines, "nightly").split() == ["nightly", "03:00", "2h", "well", "tomorrow"]
+    assert "it ended with status 1" in row(lines, "hourly")
+    assert row(lines, "weekly").split() == ["weekly", "Mon", "-", "-", "timer", "inactive"]
