@@ -3,11 +3,7 @@
 
 from __future__ import annotations
 
-
-class ModuleDocFragment:
-    """Options and notes that all Dokploy modules share."""
-
-    DOCUMENTATION = r"""
+_SERVER = r"""
 options:
   url:
     description:
@@ -26,17 +22,9 @@ options:
   ca_path:
     description: File with the certificates of the authority that signed the server's, in PEM form.
     type: path
-notes:
-  - Runs where it is delegated to, usually the controller, and needs the Python package requests there.
-  - Queries are repeated when the server is briefly away, changes never, since nothing on a server is unique.
-seealso:
-  - name: Dokploy API
-    description: The server's own description of its API.
-    link: https://docs.dokploy.com/docs/api
 """
 
-    KEY = r"""
-options:
+_KEY = r"""
   api_key:
     description:
       - An API key of the server's owner.
@@ -44,11 +32,16 @@ options:
       - Environment variable E(DOKPLOY_API_KEY) is used where it is not set.
     type: str
     required: true
-notes:
-  - All modules of the group C(group/sluice.deploy.dokploy) take O(url) and O(api_key) from module_defaults.
 """
 
-    ATTRIBUTES = r"""
+_NOTES = r"""
+notes:
+  - Runs where it is delegated to, usually the controller, and needs the Python package requests there.
+  - Queries are repeated when the server is briefly away, changes never, since nothing on a server is unique.
+"""
+
+_FURTHER = r"""
+  - All modules of the group C(group/sluice.deploy.dokploy) take O(url) and O(api_key) from module_defaults.
 attributes:
   check_mode:
     description: Predicts what would change, and changes nothing.
@@ -60,6 +53,22 @@ attributes:
     description: A second run with the same options changes nothing and sends no change to the server.
     support: full
 """
+
+_SEE = r"""
+seealso:
+  - name: Dokploy API
+    description: The server's own description of its API.
+    link: https://docs.dokploy.com/docs/api
+"""
+
+
+class ModuleDocFragment:
+    """Options, attributes and notes that all Dokploy modules share."""
+
+    DOCUMENTATION = _SERVER + _KEY + _NOTES + _FURTHER + _SEE
+
+    # What makes a key needs none.
+    SERVER = _SERVER + _NOTES + _SEE
 
     PLACE = r"""
 options:

@@ -4,12 +4,36 @@
 
 from __future__ import annotations
 
-
-class ModuleDocFragment:
-    """Read by ansible-doc."""
-
-    DOCUMENTATION = r"""
+_OPTIONS = r"""
 options:
+"""
+
+_ROOT = r"""
+  root:
+    description: Directory on the server that holds a directory for each stack.
+    type: path
+    default: /var/lib/sluice/stacks
+"""
+
+_LOCK_WAIT = r"""
+  lock_wait:
+    description: Seconds to wait for another change of the same stack to end.
+    type: float
+    default: 600
+"""
+
+_SERVING = r"""
+  stack:
+    description: Name of the stack.
+    type: str
+    required: true
+  secrets:
+    description: The values of the stack's secrets, which are masked in what is shown.
+    type: dict
+    default: {}
+"""
+
+_RELEASE = r"""
   stack:
     description:
       - The stack description, with the keys V(name), V(domain), V(domain_aliases), V(services), V(routes),
@@ -23,10 +47,6 @@ options:
       - One that is missing, blank or a placeholder is an error before anything changes.
     type: dict
     default: {}
-  root:
-    description: Directory on the server that holds a directory for each stack.
-    type: path
-    default: /var/lib/sluice/stacks
   edge_switch:
     description:
       - Command on the server that switches the edge, called with V(status) or V(to) and the stack's name.
@@ -34,10 +54,6 @@ options:
     type: list
     elements: str
     default: []
-  lock_wait:
-    description: Seconds to wait for another change of the same stack to end.
-    type: float
-    default: 600
   by:
     description: Who asked for it, for the record.
     type: str
@@ -46,3 +62,18 @@ notes:
   - Needs root, the docker command with Compose and buildx, and Python 3.10 or later on the server.
   - All modules of the group C(group/sluice.deploy.stack) take these options from module_defaults.
 """
+
+
+class ModuleDocFragment:
+    """Read by ansible-doc."""
+
+    DOCUMENTATION = _OPTIONS + _ROOT + _LOCK_WAIT + _RELEASE
+
+    # What only has to find a stack on its server.
+    ROOT = _OPTIONS + _ROOT
+
+    # What changes one that it does not describe.
+    LOCKED = _OPTIONS + _ROOT + _LOCK_WAIT
+
+    # What looks into one that serves.
+    SERVING = _OPTIONS + _ROOT + _SERVING

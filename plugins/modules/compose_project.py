@@ -22,6 +22,8 @@ attributes:
   check_mode:
     support: full
     description: Reads a copy that is gone afterwards.
+extends_documentation_fragment:
+  - sluice.deploy.stack.root
 options:
   name:
     description: The stack's name.
@@ -57,10 +59,6 @@ options:
     description: By Compose's name of a service, what is to be read otherwise, as C(stack_compose_services) says it.
     type: dict
     default: {}
-  root:
-    description: Directory on the server that holds a directory for each stack.
-    type: path
-    default: /var/lib/sluice/stacks
   look:
     description: Read a copy that is gone afterwards, as check mode does.
     type: bool

@@ -17,7 +17,7 @@ description:
   - Dokploy shows a key once. O(vault_file) keeps it, encrypted, and a later run takes it from there.
   - The key is also returned in RV(key), in a result that Ansible does not show.
 extends_documentation_fragment:
-  - sluice.deploy.dokploy
+  - sluice.deploy.dokploy.server
 options:
   admin_email:
     description: E-mail address of the administrator.
@@ -81,11 +81,7 @@ signed_up:
   description: Whether the administrator was created.
   returned: when not in check mode
   type: bool
-requests:
-  description: How many queries and changes were sent to the server.
-  returned: always
-  type: dict
-  sample: {reads: 1, writes: 3}
+requests: {description: Queries and changes sent., returned: always, type: dict, sample: {reads: 1, writes: 3}}
 """
 
 from typing import Any

@@ -15,8 +15,6 @@ description:
   - A database is told by its service, kind and name, a volume by its name.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
-  - sluice.deploy.dokploy.key
-  - sluice.deploy.dokploy.attributes
   - sluice.deploy.dokploy.service
   - sluice.deploy.dokploy.state
 options:
@@ -81,18 +79,14 @@ id:
   description: Id of the backup; null where there is none.
   returned: success
   type: str
-requests:
-  description: How many queries and changes were sent to the server.
-  returned: always
-  type: dict
-  sample: {reads: 1, writes: 0}
+requests: {description: Queries and changes sent., returned: always, type: dict, sample: {reads: 1, writes: 0}}
 """
 
 from typing import Any
 
-from ..module_utils.dokploy.arguments import SERVICE, STATE, AnsibleModule, Client, run_module
+from ..module_utils.dokploy.arguments import SERVICE, STATE, AnsibleModule, Client, run_module, settle_row
 from ..module_utils.dokploy.belongings import DATABASE_BACKUP, VOLUME_BACKUP, destination_id, of_service
-from ..module_utils.dokploy.rows import Wanted, ensure_row
+from ..module_utils.dokploy.rows import Wanted
 from ..module_utils.dokploy.services import read_service
 from ..module_utils.errors import UserError
 
@@ -157,7 +151,7 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
 
     if not compose_id and not check:
         raise UserError("compose_id is empty; it is what dokploy_compose returns")
-    return ensure_row(client, kind, rows, wanted, present=present, check=check).result()
+    return settle_row(module, client, kind, rows, wanted)
 
 
 def main() -> None:

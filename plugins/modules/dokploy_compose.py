@@ -19,8 +19,6 @@ description:
   - Changes nothing that runs; M(sluice.deploy.dokploy_deployment) does.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
-  - sluice.deploy.dokploy.key
-  - sluice.deploy.dokploy.attributes
   - sluice.deploy.dokploy.place
   - sluice.deploy.dokploy.removal
 options:
@@ -135,11 +133,7 @@ app_name:
   description: Name of the Compose project, with the letters that Dokploy added.
   returned: success
   type: str
-requests:
-  description: How many queries and changes were sent to the server.
-  returned: always
-  type: dict
-  sample: {reads: 2, writes: 0}
+requests: {description: Queries and changes sent., returned: always, type: dict, sample: {reads: 2, writes: 0}}
 """
 
 from typing import TYPE_CHECKING, Any

@@ -22,8 +22,6 @@ description:
     no part of it.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
-  - sluice.deploy.dokploy.key
-  - sluice.deploy.dokploy.attributes
   - sluice.deploy.dokploy.service
 options:
   state:
@@ -151,11 +149,7 @@ log_tail:
   returned: failure
   type: list
   elements: str
-requests:
-  description: How many queries and changes were sent to the server.
-  returned: always
-  type: dict
-  sample: {reads: 2, writes: 0}
+requests: {description: Queries and changes sent., returned: always, type: dict, sample: {reads: 2, writes: 0}}
 """
 
 from collections.abc import Callable

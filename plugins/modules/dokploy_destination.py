@@ -16,8 +16,6 @@ description:
   - Removing one removes the backups that are written to it from the schedule, and nothing from the bucket.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
-  - sluice.deploy.dokploy.key
-  - sluice.deploy.dokploy.attributes
   - sluice.deploy.dokploy.state
 options:
   name:
@@ -69,18 +67,14 @@ id:
   description: Id of the destination; null where there is none.
   returned: success
   type: str
-requests:
-  description: How many queries and changes were sent to the server.
-  returned: always
-  type: dict
-  sample: {reads: 1, writes: 0}
+requests: {description: Queries and changes sent., returned: always, type: dict, sample: {reads: 1, writes: 0}}
 """
 
 from typing import Any
 
-from ..module_utils.dokploy.arguments import STATE, AnsibleModule, Client, run_module
+from ..module_utils.dokploy.arguments import STATE, AnsibleModule, Client, run_module, settle_row
 from ..module_utils.dokploy.belongings import DESTINATION
-from ..module_utils.dokploy.rows import Wanted, ensure_row
+from ..module_utils.dokploy.rows import Wanted
 
 
 def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
@@ -98,15 +92,7 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
             "additionalFlags": params["flags"],
         },
     )
-    outcome = ensure_row(
-        client,
-        DESTINATION,
-        lambda: client.get("destination.all") or [],
-        wanted,
-        present=params["state"] == "present",
-        check=module.check_mode,
-    )
-    return outcome.result()
+    return settle_row(module, client, DESTINATION, lambda: client.get("destination.all") or [], wanted)
 
 
 def main() -> None:

@@ -16,9 +16,8 @@ description:
   - A domain is told by its host and path. One that exists twice is an error that lists the ids.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
-  - sluice.deploy.dokploy.key
-  - sluice.deploy.dokploy.attributes
   - sluice.deploy.dokploy.service
+  - sluice.deploy.dokploy.state
 options:
   domains:
     description: The domains.
@@ -74,11 +73,6 @@ options:
     description: Delete the service's domains that are not listed.
     type: bool
     default: false
-  state:
-    description: Whether the domains are to exist.
-    type: str
-    choices: [present, absent]
-    default: present
 """
 
 EXAMPLES = r"""
@@ -100,16 +94,12 @@ domains:
   returned: success
   type: list
   elements: dict
-requests:
-  description: How many queries and changes were sent to the server.
-  returned: always
-  type: dict
-  sample: {reads: 1, writes: 0}
+requests: {description: Queries and changes sent., returned: always, type: dict, sample: {reads: 1, writes: 0}}
 """
 
 from typing import Any
 
-from ..module_utils.dokploy.arguments import SERVICE, AnsibleModule, Client, run_module
+from ..module_utils.dokploy.arguments import SERVICE, STATE, AnsibleModule, Client, run_module
 from ..module_utils.dokploy.domains import Domain
 from ..module_utils.dokploy.routing import ensure_domains
 
@@ -151,7 +141,7 @@ def main() -> None:
             **SERVICE,
             "domains": {"type": "list", "elements": "dict", "required": True, "options": DOMAIN},
             "purge": {"type": "bool", "default": False},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            **STATE,
         },
         act,
     )

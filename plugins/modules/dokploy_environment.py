@@ -16,8 +16,6 @@ description:
   - Removing an environment first deletes its Compose services with their containers.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
-  - sluice.deploy.dokploy.key
-  - sluice.deploy.dokploy.attributes
   - sluice.deploy.dokploy.removal
 options:
   project:
@@ -52,11 +50,7 @@ environment_id:
   description: Id of the environment; null where there is none.
   returned: success
   type: str
-requests:
-  description: How many queries and changes were sent to the server.
-  returned: always
-  type: dict
-  sample: {reads: 1, writes: 0}
+requests: {description: Queries and changes sent., returned: always, type: dict, sample: {reads: 1, writes: 0}}
 """
 
 from typing import Any

@@ -16,10 +16,9 @@ description:
   - Holds a deployment against its acceptance criteria as far as the API lets one look, which is the containers'
     health and secrets in the build log and in the containers' logs. The API tells no sizes of images.
 extends_documentation_fragment:
-  - sluice.deploy.dokploy
-  - sluice.deploy.dokploy.key
-  - sluice.deploy.dokploy.place
   - sluice.deploy.reading
+  - sluice.deploy.dokploy
+  - sluice.deploy.dokploy.place
 options:
   name:
     description: Name of a Compose service in O(environment).
@@ -98,11 +97,7 @@ version:
   returned: when version is gathered
   type: str
   sample: v0.30.2
-requests:
-  description: How many queries and changes were sent to the server.
-  returned: always
-  type: dict
-  sample: {reads: 2, writes: 0}
+requests: {description: Queries and changes sent., returned: always, type: dict, sample: {reads: 2, writes: 0}}
 """
 
 from typing import Any

@@ -16,8 +16,6 @@ description:
   - The Compose file mounts it as C(../files/NAME).
 extends_documentation_fragment:
   - sluice.deploy.dokploy
-  - sluice.deploy.dokploy.key
-  - sluice.deploy.dokploy.attributes
   - sluice.deploy.dokploy.service
   - sluice.deploy.dokploy.state
 options:
@@ -46,18 +44,14 @@ id:
   description: Id of the file mount; null where there is none.
   returned: success
   type: str
-requests:
-  description: How many queries and changes were sent to the server.
-  returned: always
-  type: dict
-  sample: {reads: 1, writes: 0}
+requests: {description: Queries and changes sent., returned: always, type: dict, sample: {reads: 1, writes: 0}}
 """
 
 from typing import Any
 
-from ..module_utils.dokploy.arguments import SERVICE, STATE, AnsibleModule, Client, run_module
+from ..module_utils.dokploy.arguments import SERVICE, STATE, AnsibleModule, Client, run_module, settle_row
 from ..module_utils.dokploy.belongings import MOUNT, of_service
-from ..module_utils.dokploy.rows import Wanted, ensure_row
+from ..module_utils.dokploy.rows import Wanted
 
 
 def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
@@ -67,15 +61,8 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
         {"content": params["content"]},
         {"type": "file", "serviceType": "compose", "serviceId": compose_id, "mountPath": f"/{params['file']}"},
     )
-    outcome = ensure_row(
-        client,
-        MOUNT,
-        of_service(client, compose_id, check=module.check_mode, field="mounts"),
-        wanted,
-        present=params["state"] == "present",
-        check=module.check_mode,
-    )
-    return outcome.result()
+    mounts = of_service(client, compose_id, check=module.check_mode, field="mounts")
+    return settle_row(module, client, MOUNT, mounts, wanted)
 
 
 def main() -> None:

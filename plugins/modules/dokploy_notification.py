@@ -15,8 +15,6 @@ description:
   - A notification is told by its name and its channel.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
-  - sluice.deploy.dokploy.key
-  - sluice.deploy.dokploy.attributes
   - sluice.deploy.dokploy.state
 options:
   name:
@@ -86,18 +84,14 @@ id:
   description: Id of the notification; null where there is none.
   returned: success
   type: str
-requests:
-  description: How many queries and changes were sent to the server.
-  returned: always
-  type: dict
-  sample: {reads: 1, writes: 0}
+requests: {description: Queries and changes sent., returned: always, type: dict, sample: {reads: 1, writes: 0}}
 """
 
 from typing import Any
 
-from ..module_utils.dokploy.arguments import STATE, AnsibleModule, Client, run_module
+from ..module_utils.dokploy.arguments import STATE, AnsibleModule, Client, run_module, settle_row
 from ..module_utils.dokploy.belongings import EVENTS, notification, notifications
-from ..module_utils.dokploy.rows import Wanted, ensure_row
+from ..module_utils.dokploy.rows import Wanted
 from ..module_utils.errors import UserError
 
 SECRETS = ("webhook_url", "bot_token", "password")
@@ -134,15 +128,11 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
         {**events, **given},
         ids=lambda row: {f"{channel}Id": row[f"{channel}Id"]},
     )
-    outcome = ensure_row(
-        client,
-        notification(channel),
-        lambda: [row for row in notifications(client) if row.get("notificationType") == channel],
-        wanted,
-        present=params["state"] == "present",
-        check=module.check_mode,
-    )
-    return outcome.result()
+
+    def rows() -> list[Any]:
+        return [row for row in notifications(client) if row.get("notificationType") == channel]
+
+    return settle_row(module, client, notification(channel), rows, wanted)
 
 
 def main() -> None:

@@ -17,8 +17,6 @@ description:
     running.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
-  - sluice.deploy.dokploy.key
-  - sluice.deploy.dokploy.attributes
   - sluice.deploy.dokploy.removal
 options:
   name:
@@ -54,11 +52,7 @@ environments:
   type: list
   elements: dict
   sample: [{name: production, environment_id: abc, services: [twenty]}]
-requests:
-  description: How many queries and changes were sent to the server.
-  returned: always
-  type: dict
-  sample: {reads: 1, writes: 0}
+requests: {description: Queries and changes sent., returned: always, type: dict, sample: {reads: 1, writes: 0}}
 """
 
 from typing import Any

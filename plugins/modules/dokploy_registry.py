@@ -15,8 +15,6 @@ description:
   - Dokploy logs in when a registry is made or changed, and refuses one that does not let it in.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
-  - sluice.deploy.dokploy.key
-  - sluice.deploy.dokploy.attributes
   - sluice.deploy.dokploy.state
 options:
   name:
@@ -55,18 +53,14 @@ id:
   description: Id of the registry; null where there is none.
   returned: success
   type: str
-requests:
-  description: How many queries and changes were sent to the server.
-  returned: always
-  type: dict
-  sample: {reads: 1, writes: 0}
+requests: {description: Queries and changes sent., returned: always, type: dict, sample: {reads: 1, writes: 0}}
 """
 
 from typing import Any
 
-from ..module_utils.dokploy.arguments import STATE, AnsibleModule, Client, run_module
+from ..module_utils.dokploy.arguments import STATE, AnsibleModule, Client, run_module, settle_row
 from ..module_utils.dokploy.belongings import REGISTRY
-from ..module_utils.dokploy.rows import Wanted, ensure_row
+from ..module_utils.dokploy.rows import Wanted
 
 
 def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
@@ -82,15 +76,7 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
         },
         {"registryType": "cloud", "imagePrefix": None},
     )
-    outcome = ensure_row(
-        client,
-        REGISTRY,
-        lambda: client.get("registry.all") or [],
-        wanted,
-        present=params["state"] == "present",
-        check=module.check_mode,
-    )
-    return outcome.result()
+    return settle_row(module, client, REGISTRY, lambda: client.get("registry.all") or [], wanted)
 
 
 def main() -> None:

@@ -15,8 +15,6 @@ description:
     not.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
-  - sluice.deploy.dokploy.key
-  - sluice.deploy.dokploy.attributes
   - sluice.deploy.dokploy.service
   - sluice.deploy.dokploy.state
 options:
@@ -65,18 +63,14 @@ id:
   description: Id of the schedule; null where there is none.
   returned: success
   type: str
-requests:
-  description: How many queries and changes were sent to the server.
-  returned: always
-  type: dict
-  sample: {reads: 1, writes: 0}
+requests: {description: Queries and changes sent., returned: always, type: dict, sample: {reads: 1, writes: 0}}
 """
 
 from typing import Any
 
-from ..module_utils.dokploy.arguments import SERVICE, STATE, AnsibleModule, Client, run_module
+from ..module_utils.dokploy.arguments import SERVICE, STATE, AnsibleModule, Client, run_module, settle_row
 from ..module_utils.dokploy.belongings import SCHEDULE, need
-from ..module_utils.dokploy.rows import Wanted, ensure_row
+from ..module_utils.dokploy.rows import Wanted
 
 
 def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
@@ -99,8 +93,7 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
         },
         {"scheduleType": "compose", "composeId": compose_id},
     )
-    outcome = ensure_row(client, SCHEDULE, rows, wanted, present=params["state"] == "present", check=module.check_mode)
-    return outcome.result()
+    return settle_row(module, client, SCHEDULE, rows, wanted)
 
 
 def main() -> None:

@@ -14,10 +14,7 @@ description:
   - Sets the server's nightly removal of unused images, its own address, the e-mail address for Let's Encrypt, and how
     many builds run at once. What is not set stays as it is.
   - Traefik reads a new e-mail address when it is started the next time.
-extends_documentation_fragment:
-  - sluice.deploy.dokploy
-  - sluice.deploy.dokploy.key
-  - sluice.deploy.dokploy.attributes
+extends_documentation_fragment: sluice.deploy.dokploy
 options:
   docker_cleanup:
     description: Whether all unused images, stopped containers and the build cache of the host are removed each night.
@@ -51,11 +48,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-requests:
-  description: How many queries and changes were sent to the server.
-  returned: always
-  type: dict
-  sample: {reads: 1, writes: 0}
+requests: {description: Queries and changes sent., returned: always, type: dict, sample: {reads: 1, writes: 0}}
 """
 
 from typing import Any

@@ -15,8 +15,6 @@ description:
   - Where no key is given, the server makes one, once; RV(public_key) is what the repository has to know.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
-  - sluice.deploy.dokploy.key
-  - sluice.deploy.dokploy.attributes
   - sluice.deploy.dokploy.state
 options:
   name:
@@ -60,18 +58,14 @@ public_key:
   description: The public key; null where the server will make one, and where there is none.
   returned: success
   type: str
-requests:
-  description: How many queries and changes were sent to the server.
-  returned: always
-  type: dict
-  sample: {reads: 1, writes: 0}
+requests: {description: Queries and changes sent., returned: always, type: dict, sample: {reads: 1, writes: 0}}
 """
 
 from typing import Any
 
-from ..module_utils.dokploy.arguments import STATE, AnsibleModule, Client, run_module
+from ..module_utils.dokploy.arguments import STATE, AnsibleModule, Client, run_module, settle_row
 from ..module_utils.dokploy.belongings import SSH_KEY
-from ..module_utils.dokploy.rows import Wanted, ensure_row
+from ..module_utils.dokploy.rows import Wanted
 
 
 def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
@@ -96,9 +90,9 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
         # Which one is sent does not matter to the server, but that one is.
         extra["organizationId"] = (client.get("organization.all") or [{}])[0].get("id", "")
     wanted = Wanted({"name": params["name"]}, fields, extra)
-    outcome = ensure_row(client, SSH_KEY, rows, wanted, present=present, check=check)
+    outcome = settle_row(module, client, SSH_KEY, rows, wanted)
     public = fields["publicKey"] or (stored or {}).get("publicKey")
-    return outcome.result(public_key=public if present else None)
+    return {**outcome, "public_key": public if present else None}
 
 
 def main() -> None:

@@ -46,11 +46,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-certificate:
-  description: What the served certificate says.
-  returned: success
-  type: dict
-  sample: {names: [crm.example.com], issuer: "CN=E7,O=Let's Encrypt,C=US", self_signed: false}
+certificate: {description: What the served certificate says., returned: success, type: dict}
 """
 
 import time

@@ -198,15 +198,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-results:
-  description: One result for each check, in the form that all gates share.
-  returned: success
-  type: list
-  elements: dict
-status:
-  description: The gravest status among the results.
-  returned: success
-  type: str
+results: {description: 'One for each check, in the form of all gates.', returned: success, type: list, elements: dict}
+status: {description: The gravest status among the results., returned: success, type: str}
 """
 
 import base64

@@ -15,19 +15,9 @@ description:
   - Runs a command in a new container of the serving release's image, with its environment, secrets, volumes and
     network, or in a container that runs.
   - The command's words reach the process list of the server; give secrets to the service, not to the command.
+extends_documentation_fragment:
+  - sluice.deploy.stack.serving
 options:
-  stack:
-    description: Name of the stack.
-    type: str
-    required: true
-  secrets:
-    description: The values of the stack's secrets, which are masked in what is shown.
-    type: dict
-    default: {}
-  root:
-    description: Directory on the server that holds a directory for each stack.
-    type: path
-    default: /var/lib/sluice/stacks
   service:
     description: The service whose image, environment and volumes the command gets.
     type: str
@@ -85,7 +75,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import EngineError, UserError
-from ..module_utils.release.console import Console
+from ..module_utils.release.console import OPTIONS, Console
 
 
 def words(command: Any) -> list[str]:
@@ -107,9 +97,7 @@ def main() -> None:
     """Entry point."""
     module = AnsibleModule(
         {
-            "stack": {"type": "str", "required": True},
-            "secrets": {"type": "dict", "default": {}, "no_log": True},
-            "root": {"type": "path", "default": "/var/lib/sluice/stacks"},
+            **OPTIONS,
             "service": {"type": "str", "required": True},
             "command": {"type": "raw", "required": True},
             "where": {"type": "str", "choices": ["new", "running"], "default": "new"},

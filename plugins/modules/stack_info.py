@@ -14,15 +14,14 @@ author:
 description:
   - Reads the records of the stacks on a host and asks its engine how their containers fare.
   - Takes under two seconds, half of one for the load of the processors.
+extends_documentation_fragment:
+  - sluice.deploy.reading
+  - sluice.deploy.stack.root
 options:
   stack:
     description: Name of one stack; all of the host by default.
     type: str
     default: ""
-  root:
-    description: Directory on the server that holds a directory for each stack.
-    type: path
-    default: /var/lib/sluice/stacks
   edge_switch:
     description: Command on the server that tells whom the edge serves; what is not there is not asked.
     type: list
@@ -36,16 +35,6 @@ options:
     description: The engine's socket.
     type: str
     default: unix:///var/run/docker.sock
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: There is nothing to show.
-  idempotent:
-    support: full
-    description: Only reads.
 notes:
   - Needs root, the docker command, and Python 3.10 or later on the server.
 """

@@ -14,19 +14,10 @@ author:
 description:
   - Prints the newest lines of the services' logs on the terminal, in the order of their times.
   - Logs must lie where C(docker logs) reads them; another log driver is told.
+extends_documentation_fragment:
+  - sluice.deploy.reading
+  - sluice.deploy.stack.serving
 options:
-  stack:
-    description: Name of the stack.
-    type: str
-    required: true
-  secrets:
-    description: The values of the stack's secrets, which are masked in what is shown.
-    type: dict
-    default: {}
-  root:
-    description: Directory on the server that holds a directory for each stack.
-    type: path
-    default: /var/lib/sluice/stacks
   services:
     description: Whose logs; all services of the stack by default.
     type: list
@@ -48,16 +39,6 @@ options:
     description: Go on printing what is logged, for so many seconds; V(0) prints once.
     type: float
     default: 0
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: There is nothing to show.
-  idempotent:
-    support: full
-    description: Only reads.
 notes:
   - Needs root, the docker command, and Python 3.10 or later on the server.
 """
@@ -83,16 +64,14 @@ lines:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import EngineError, UserError
-from ..module_utils.release.console import Console
+from ..module_utils.release.console import OPTIONS, Console
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
         {
-            "stack": {"type": "str", "required": True},
-            "secrets": {"type": "dict", "default": {}, "no_log": True},
-            "root": {"type": "path", "default": "/var/lib/sluice/stacks"},
+            **OPTIONS,
             "services": {"type": "list", "elements": "str", "default": []},
             "since": {"type": "str", "default": ""},
             "grep": {"type": "str", "default": ""},

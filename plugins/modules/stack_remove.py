@@ -16,6 +16,8 @@ description:
   - Volumes and backups stay, until they are asked for by the stack's name.
   - The stack must be off the edge before; the nginx_certbot role takes it off with C(nginx_certbot_state=absent).
   - A removal that was interrupted is completed by the next run.
+extends_documentation_fragment:
+  - sluice.deploy.stack.locked
 options:
   name:
     description: The stack's name.
@@ -25,19 +27,11 @@ options:
     description: The stack's name once more, to remove its volumes and backups as well; empty keeps them.
     type: str
     default: ""
-  root:
-    description: Directory on the server that holds a directory for each stack.
-    type: path
-    default: /var/lib/sluice/stacks
   edge_switch:
     description: Command on the server that switches the edge; empty for a stack that no edge stands before.
     type: list
     elements: str
     default: []
-  lock_wait:
-    description: Seconds to wait for another change of the same stack to end.
-    type: float
-    default: 600
 attributes:
   check_mode:
     support: full

@@ -56,19 +56,9 @@ backup:
   returned: success, except in check mode
   type: str
   sample: 20260102T030405Z
-seconds:
-  description: How long each step took.
-  returned: success
-  type: dict
-notes:
-  description: What else is worth knowing.
-  returned: success
-  type: list
-  elements: str
-step:
-  description: The step that failed.
-  returned: when a step failed
-  type: str
+seconds: {description: How long each step took., returned: 'always, after the inputs were accepted', type: dict}
+notes: {description: What else is worth knowing., returned: success, type: list, elements: str}
+step: {description: The step that failed., returned: when a step failed, type: str}
 """
 
 from typing import Any

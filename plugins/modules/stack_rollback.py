@@ -55,39 +55,17 @@ release:
   returned: success
   type: str
   sample: 3f9c2a7be01d
-colour:
-  description: The colour as which it serves.
-  returned: success
-  type: str
-  sample: blue
-before:
-  description: Id of the release that served before; empty for none.
-  returned: success
-  type: str
-  sample: 8d01be5f2c77
-actions:
-  description: What was done, or in check mode would be.
-  returned: success
-  type: list
-  elements: str
+colour: {description: The colour as which it serves., returned: success, type: str, sample: blue}
+before: {description: Id of the release that served before; empty for none., returned: success, type: str}
+actions: {description: 'What was done, or in check mode would be.', returned: success, type: list, elements: str}
 gates:
   description: Results of the gates on the running release.
   returned: success, and when a step failed after a gate was judged
   type: list
   elements: dict
-seconds:
-  description: How long each step took.
-  returned: always, after the inputs were accepted
-  type: dict
-notes:
-  description: What else is worth knowing.
-  returned: success
-  type: list
-  elements: str
-step:
-  description: The step that failed.
-  returned: when a step failed
-  type: str
+seconds: {description: How long each step took., returned: 'always, after the inputs were accepted', type: dict}
+notes: {description: What else is worth knowing., returned: success, type: list, elements: str}
+step: {description: The step that failed., returned: when a step failed, type: str}
 """
 
 from typing import Any

@@ -62,11 +62,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-actions:
-  description: What was done, or in check mode would be.
-  returned: success
-  type: list
-  elements: str
+actions: {description: 'What was done, or in check mode would be.', returned: success, type: list, elements: str}
 release:
   description: Id of the release on record.
   returned: success
@@ -82,14 +78,8 @@ gates:
   returned: success
   type: list
   elements: dict
-seconds:
-  description: How long each step took.
-  returned: always, after the inputs were accepted
-  type: dict
-step:
-  description: The step that failed.
-  returned: when a step failed
-  type: str
+seconds: {description: How long each step took., returned: 'always, after the inputs were accepted', type: dict}
+step: {description: The step that failed., returned: when a step failed, type: str}
 """
 
 from typing import Any

@@ -20,7 +20,7 @@ def fragments(module: pathlib.Path) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize(("group", "fragment"), [("stack", "stack"), ("dokploy", "dokploy.key")])
+@pytest.mark.parametrize(("group", "fragment"), [("stack", "stack"), ("dokploy", "dokploy")])
 def test_a_group_holds_the_modules_that_share_its_options(group, fragment):
     modules = (PROJECT / "plugins/modules").glob("*.py")
     sharing = [m.stem for m in modules if f"sluice.deploy.{fragment}" in fragments(m)]

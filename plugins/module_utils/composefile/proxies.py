@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .findings import Findings
+from .sources import text_of
 
 _RULE = re.compile(r"traefik\.http\.routers\.([^.]+)\.rule")
 _PORT = re.compile(r"traefik\.http\.services\.([^.]+)\.loadbalancer\.server\.port")
@@ -127,10 +128,11 @@ def upstreams(service: Mapping[str, Any], services: Mapping[str, Any]) -> list[t
 
 def _told(service: Mapping[str, Any], configs: Mapping[str, Any]) -> str:
     """The text of what is mounted as a proxy's configuration."""
-    texts = [_text(p) for m in service.get("volumes") or [] if _CONFIG_PLACE.search(m["target"]) for p in _files(m)]
+    mounted = [m for m in service.get("volumes") or [] if _CONFIG_PLACE.search(m["target"])]
+    texts = [text_of(path, _LARGEST) for mount in mounted for path in _files(mount)]
     for entry in service.get("configs") or []:
         config = configs.get(entry["source"]) or {}
-        texts.append(str(config.get("content") or "") or _text(Path(str(config.get("file") or ""))))
+        texts.append(str(config.get("content") or "") or text_of(Path(str(config.get("file") or "")), _LARGEST))
     return _ERROR_PAGE.sub("", _CHALLENGE.sub("", "\n".join(texts)))
 
 
@@ -139,11 +141,3 @@ def _files(mount: Mapping[str, Any]) -> list[Path]:
         return []
     path = Path(str(mount["source"]))
     return sorted(p for p in path.rglob("*") if p.is_file())[:50] if path.is_dir() else [path]
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as stream:
-            return stream.read(_LARGEST)
-    except OSError:
-        return ""

@@ -54,7 +54,7 @@ def compose_files(directory: Path, asked: Sequence[str], findings: Findings) -> 
             if not (directory / name).is_file():
                 findings.refuse("stack_compose.files", f"there is no {name} in the project", _there(directory))
         return [name for name in asked if (directory / name).is_file()]
-    told = _COMPOSE_FILE.search(_text(directory / ".env"))
+    told = _COMPOSE_FILE.search(text_of(directory / ".env"))
     if told:
         return compose_files(directory, told[1].split(":"), findings)
     found = next((name for name in DEFAULT_FILES if (directory / name).is_file()), "")
@@ -67,7 +67,7 @@ def compose_files(directory: Path, asked: Sequence[str], findings: Findings) -> 
 
 def env_profiles(directory: Path) -> list[str]:
     """The profiles that the project's own .env asks for."""
-    told = _PROFILES.search(_text(directory / ".env"))
+    told = _PROFILES.search(text_of(directory / ".env"))
     return [p for p in told[1].split(",") if p] if told else []
 
 
@@ -79,13 +79,13 @@ def texts(directory: Path, files: Sequence[str]) -> dict[str, str]:
         path, name = waiting.pop(0)
         if name in found or not path.is_file():
             continue
-        found[name] = _text(path)
+        found[name] = text_of(path)
         for line in found[name].splitlines():
             if not re.match(r"\s*(-\s*)?(file|path|include)?\s*:?\s*[\[\"'-]?[^:]*\.ya?ml", line):
                 continue
             for named in _NAMED.findall(line):
                 other = path.parent / named
-                if other.is_file() and re.search(r"^(services|include):", _text(other), re.MULTILINE):
+                if other.is_file() and re.search(r"^(services|include):", text_of(other), re.MULTILINE):
                     waiting.append((other, named))
     return found
 
@@ -108,9 +108,10 @@ def _there(directory: Path) -> str:
     return f"files: [{', '.join(names)}] of those that are there" if names else "directory: where they lie"
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path, most: int = _LARGEST) -> str:
+    """A file's beginning; nothing of one that cannot be read."""
     try:
         with path.open(encoding="utf-8", errors="replace") as stream:
-            return stream.read(_LARGEST)
+            return stream.read(most)
     except OSError:
         return ""

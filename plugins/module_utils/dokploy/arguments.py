@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..secretvalues.redaction import mask_assignments
 from .client import Client as Client
 from .client import Server
+from .rows import Kind, Row, Wanted, ensure_row
 
 CONNECTION: dict[str, Any] = {
     "url": {"type": "str", "required": True, "fallback": (env_fallback, ["DOKPLOY_URL"])},
@@ -112,6 +113,18 @@ def run_module(arguments: dict[str, Any], action: Action, *, needs_key: bool = T
         if "diff" in result:
             result["diff"] = _hidden(result["diff"], client)
         module.exit_json(requests=_requests(client), **result)
+
+
+def settle_row(
+    module: AnsibleModule, client: Client, kind: Kind, rows: Callable[[], list[Row]], wanted: Wanted
+) -> dict[str, Any]:
+    """What a module of one row returns: the row is there or not, as `state` says.
+
+    Raises:
+        UserError: As `ensure_row`.
+    """
+    present = module.params["state"] == "present"
+    return ensure_row(client, kind, rows, wanted, present=present, check=module.check_mode).result()
 
 
 def _hidden(value: Any, client: Client) -> Any:

@@ -10,35 +10,12 @@ import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from ..docker.containers import PROJECT, Container, parse_container
 from ..errors import UserError
 
-_PROJECT = "com.docker.compose.project"
 _SECONDS = 20
 _GONE = re.compile(r"(?i)no such (container|object|image)")
-
-
-@dataclass(frozen=True)
-class Container:
-    """A container, as far as it is judged."""
-
-    name: str
-    project: str
-    service: str
-    state: str
-    health: str
-    exit_code: int
-    restarts: int
-    image: str
-    reference: str
-    since: str
-    restarted: bool = True
-    """Whether the engine starts it again; what it does not is a command that is meant to end."""
-
-    @property
-    def running(self) -> bool:
-        return self.state == "running"
 
 
 @dataclass(frozen=True)
@@ -92,33 +69,12 @@ def containers() -> list[Container]:
     Raises:
         UserError: The engine does not answer.
     """
-    ids = run(["docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={_PROJECT}"]).split()
+    ids = run(["docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={PROJECT}"]).split()
     if not ids:
         return []
     told = run(["docker", "inspect", "--type", "container", *ids], _GONE)
     found = [parse_container(item) for item in json.loads(told or "[]")]
     return sorted((container for container in found if container), key=lambda c: c.name)
-
-
-def parse_container(item: dict[str, Any]) -> Container | None:
-    """A container from what `docker inspect` prints; None for one that `docker compose run` made."""
-    labels = item["Config"].get("Labels") or {}
-    if labels.get("com.docker.compose.oneoff") == "True":
-        return None
-    state = item["State"]
-    return Container(
-        name=item["Name"].lstrip("/"),
-        project=labels.get(_PROJECT, ""),
-        service=labels.get("com.docker.compose.service", ""),
-        state=state.get("Status", ""),
-        health=(state.get("Health") or {}).get("Status", ""),
-        exit_code=state.get("ExitCode", 0),
-        restarts=item.get("RestartCount", 0),
-        image=item.get("Image", ""),
-        reference=item["Config"].get("Image", ""),
-        since=state.get("StartedAt", "")[:19],
-        restarted=(item.get("HostConfig") or {}).get("RestartPolicy", {}).get("Name") not in ("", "no"),
-    )
 
 
 def image_times(images: Sequence[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..docker.containers import Container
 from ..errors import UserError
 from ..results import GateResult, gate_result
 from ..sizes import parse_size
@@ -39,7 +40,7 @@ class Seen:
     """Results, and what further checks on the host need to know."""
 
     results: list[GateResult]
-    containers: list[facts.Container]
+    containers: list[Container]
     build_logs: list[str]
 
     def images(self, wanted: Mapping[str, Mapping[str, Any]], limit: str) -> list[dict[str, str]]:
@@ -64,7 +65,7 @@ def look(wishes: Wishes) -> Seen:
     oldest = host.parse_age(wishes.max_image_age, "max_image_age") if wishes.max_image_age else 0
     ages = {name: getattr(wishes, name) for name in ("backup_max_age", "backup_proof_max_age")}
     most = {name: host.parse_age(age, name) for name, age in ages.items() if age}
-    found: list[facts.Container] = []
+    found: list[Container] = []
     results: list[GateResult] = []
     known: record.Record | None = None
     directories = ["/"]

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..docker.containers import Container
 from ..errors import UserError
 from ..results import GateResult, gate_result
 from ..stack.directory import StackState, read_description
 from ..stack.model import COLOURS, colour_project, data_project
-from .facts import Container
 
 ID, TITLE = "release.drift", "What runs is what was released"
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..docker.containers import Container
 from ..results import GateResult, Status, gate_result
-from .facts import Container
 
 _WANTED = "running, healthy"
 

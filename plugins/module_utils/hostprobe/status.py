@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from ..docker.api import DockerApi
+from ..docker.containers import Container
 from ..errors import DockerError, UserError
 from ..stack.directory import StackState, read_description
 from ..stack.model import colour_project, data_project
 from . import backups, facts, jobs
-from .facts import Container
 
 # Between two looks at what the processors did.
 _SAMPLE = 0.4

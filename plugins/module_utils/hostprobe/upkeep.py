@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
+from ..docker.containers import Container
 from ..errors import UserError
 from ..results import GateResult, gate_result
 from . import facts
@@ -172,7 +173,7 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-def images_of(containers: Iterable[facts.Container]) -> dict[str, str]:
+def images_of(containers: Iterable[Container]) -> dict[str, str]:
     """When the images of these containers were made, by their services' names.
 
     Raises:

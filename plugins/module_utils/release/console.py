@@ -5,22 +5,25 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import EngineError, UserError, nearest
+from ..errors import UserError, nearest
 from ..secretvalues.terminal import fit_for_terminal
 from ..secretvalues.values import redact
 from ..stack import Service, Stack
 from ..stack.directory import Deployed, StackState, read_description
 from ..stack.parse import parse_stack
 from .docker import Docker
-from .engine import Container, Project
+from .engine import Container, Engine, Project
 
-_LOG_SECONDS = 60
+OPTIONS: dict[str, dict[str, Any]] = {
+    "stack": {"type": "str", "required": True},
+    "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "root": {"type": "path", "default": "/var/lib/sluice/stacks"},
+}
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.?\d*Z) (.*)", re.DOTALL)
 # What of a command's output is shown: its end.
 _SHOWN = 1 << 20
@@ -39,10 +42,10 @@ class Line:
 class Console:
     """A stack that serves on this host."""
 
-    def __init__(self, root: str, stack: str, secrets: Mapping[str, Any], engine: Docker | None = None) -> None:
+    def __init__(self, root: str, stack: str, secrets: Mapping[str, Any], engine: Engine | None = None) -> None:
         self._state = StackState(root, stack)
         self._secrets = [str(value) for value in secrets.values()]
-        self._engine = engine or Docker()
+        self._engine: Engine = engine or Docker()
         current = self._state.serving().current if self._state.recorded else None
         described = read_description(self._state.release_directory(current.release)) if current else None
         if not current or not described:
@@ -76,7 +79,8 @@ class Console:
             most: How many lines at the most.
 
         Raises:
-            UserError: There is no such service, the expression is none, or an engine keeps no logs that can be read.
+            UserError: There is no such service, or the expression is none.
+            EngineError: The engine keeps no logs that can be read.
         """
         try:
             wanted = re.compile(grep)
@@ -85,7 +89,7 @@ class Console:
         lines: list[Line] = []
         for container in self.containers(names):
             # Of what is filtered, the newest may lie far back.
-            text = self._raw(container, since, 0 if grep or since else most)
+            text = self._engine.log(container, 0 if grep or since else most, since)
             for line in self._masked(text).splitlines():
                 moment = _MOMENT.fullmatch(line)
                 at, said = moment.groups() if moment else (lines[-1].at if lines else "", line)
@@ -128,27 +132,6 @@ class Console:
             status = self._engine.execute(running[0].id, bounded, stdout=stream, stderr=stream)
             stream.seek(max(0, stream.tell() - _SHOWN))
             return status, self._masked(stream.read().decode("utf-8", "replace"))
-
-    def _raw(self, container: Container, since: str, most: int) -> str:
-        argv = ["docker", "logs", "--timestamps", *(["--since", since] if since else [])]
-        argv += ["--tail", str(most)] if most else []
-        try:
-            done = subprocess.run(
-                [*argv, container.id],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=_LOG_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise EngineError(f"docker logs {container.name}: {error}")
-        text = done.stdout.decode("utf-8", "replace")
-        if done.returncode:
-            raise UserError(
-                f"{container.name}: {text.strip().splitlines()[-1] if text.strip() else 'docker logs failed'}"
-            )
-        return text
 
     def _masked(self, text: str) -> str:
         return fit_for_terminal(redact(text, self._secrets))

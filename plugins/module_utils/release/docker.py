@@ -19,7 +19,7 @@ from typing import Any
 from ..errors import EngineError, TooLongError
 from ..stack import Build
 from ..stack.compose_runtime import HAS_A_CLIENT
-from .engine import Image, Project
+from .engine import Container, Image, Project
 from .questions import Questions
 
 _LINES_OF_ERROR = 12
@@ -54,17 +54,7 @@ class Docker(Questions):
         return self._present(reference)
 
     def build(self, build: Build, context: Path, tag: str, secrets: dict[str, Path], log: Path) -> Image:
-        argv = [
-            "docker",
-            "buildx",
-            "build",
-            "--load",
-            "--progress",
-            "plain",
-            "--provenance=false",
-            "--tag",
-            tag,
-        ]
+        argv = ["docker", "buildx", "build", "--load", "--progress", "plain", "--provenance=false", "--tag", tag]
         argv += ["--file", str(context / build.dockerfile)]
         argv += ["--target", build.target] if build.target else []
         for name, value in build.args.items():
@@ -158,6 +148,13 @@ class Docker(Questions):
 
     def logs(self, container: str, lines: int) -> str:
         return self._run(["docker", "logs", "--tail", str(lines), container], timeout=60, merge=True).stdout
+
+    def log(self, container: Container, lines: int, since: str) -> str:
+        argv = ["docker", "logs", "--timestamps", "--tail", str(lines or "all"), *(["--since", since] if since else [])]
+        done = self._run([*argv, container.id], timeout=60, merge=True)
+        if done.returncode:
+            raise EngineError(f"{container.name}: {_last_lines(done.stdout) or 'docker logs failed'}")
+        return done.stdout
 
     def run_once(
         self, project: Project, service: str, command: Sequence[str], timeout: float, name: str = ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..docker.containers import Container as Container
 from ..stack import Build
 
 
@@ -23,24 +24,6 @@ class Image:
     """The registry's digest, where a registry gave one."""
     user: str = ""
     size: int = 0
-
-
-@dataclass(frozen=True)
-class Container:
-    id: str
-    name: str
-    service: str
-    state: str
-    health: str
-    """`starting`, `healthy`, `unhealthy`, or empty where there is no health check."""
-    exit_code: int
-    restarts: int
-    address: str
-    image: str
-
-    @property
-    def running(self) -> bool:
-        return self.state == "running"
 
 
 @dataclass(frozen=True)
@@ -136,7 +119,19 @@ class Engine(Protocol):
         """Remove all containers of the project; volumes and networks stay."""
 
     def logs(self, container: str, lines: int) -> str:
-        """The last lines, both streams."""
+        """The last lines, both streams; what the engine says instead where it keeps none."""
+
+    def log(self, container: Container, lines: int, since: str) -> str:
+        """Both streams, each line with its moment in front.
+
+        Args:
+            container: Whose.
+            lines: How many of the last; all for 0.
+            since: Only what is newer: an RFC 3339 moment, or a Go duration such as `10m`; all when it is empty.
+
+        Raises:
+            EngineError: The engine keeps none that can be read.
+        """
 
     def run_once(
         self, project: Project, service: str, command: Sequence[str], timeout: float, name: str = ""

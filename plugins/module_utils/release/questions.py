@@ -20,6 +20,7 @@ from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
 from ..docker.api import DockerApi
+from ..docker.containers import PROJECT, parse_container
 from ..errors import DockerError, EngineError, UserError
 from .engine import Container, Image
 
@@ -123,12 +124,12 @@ class Questions:
     def containers(self, project: str) -> list[Container]:
         # One that vanishes between the two questions is as good as gone.
         inspected = [self._find(f"/containers/{c['Id']}/json") for c in self._listed(project)]
-        found = [_container(c) for c in inspected if c]
+        found = [parse_container(c) for c in inspected if c]
         return sorted((c for c in found if c), key=lambda c: c.name)
 
     @_understood
     def _listed(self, project: str) -> list[dict[str, Any]]:
-        wanted = {"label": [f"com.docker.compose.project={project}"]}
+        wanted = {"label": [f"{PROJECT}={project}"]}
         found = self._ask("/containers/json", all="1", filters=json.dumps(wanted))
         return [{"Id": container["Id"], "Labels": container.get("Labels") or {}} for container in found]
 
@@ -160,22 +161,3 @@ def _repository(reference: str) -> str:
     path, _, last = name.rpartition("/")
     name = f"{path}/{last.partition(':')[0]}" if path else last.partition(":")[0]
     return name.removeprefix("docker.io/").removeprefix("library/")
-
-
-def _container(found: dict[str, Any]) -> Container | None:
-    labels = found["Config"].get("Labels") or {}
-    if labels.get("com.docker.compose.oneoff") == "True":
-        return None
-    state = found["State"]
-    addresses = [n.get("IPAddress") for n in (found["NetworkSettings"].get("Networks") or {}).values()]
-    return Container(
-        id=found["Id"],
-        name=found["Name"].lstrip("/"),
-        service=labels.get("com.docker.compose.service", ""),
-        state=state["Status"],
-        health=(state.get("Health") or {}).get("Status", ""),
-        exit_code=state.get("ExitCode", 0),
-        restarts=found.get("RestartCount", 0),
-        address=next((a for a in addresses if a), ""),
-        image=found["Image"],
-    )

@@ -5,9 +5,10 @@ import json
 
 import pytest
 
+from ansible_collections.sluice.deploy.plugins.module_utils.docker.containers import Container
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe import backups, facts, look, policy, upkeep
-from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.facts import Container, Space
+from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.facts import Space
 from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.host import (
     judge_disk,
     judge_timer,
@@ -23,7 +24,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.stack.directory impo
 )
 
 SERVER = Container(
-    "crm-blue-server", "crm-blue", "server", "running", "healthy", 0, 0, "sha256:aa", "crm:1", "2026-11-23"
+    "1", "crm-blue-server", "server", "running", "healthy", 0, 0, "", "sha256:aa", "crm-blue", "crm:1", "2026-11-23"
 )
 WORKER = dataclasses.replace(SERVER, name="crm-blue-worker", service="worker", health="")
 DATABASE = dataclasses.replace(SERVER, name="crm-postgres", project="crm-data", service="postgres", image="sha256:cc")
@@ -40,6 +41,7 @@ def inspected(container):
     labels = {"com.docker.compose.project": container.project, "com.docker.compose.service": container.service}
     health = {"Health": {"Status": container.health}} if container.health else {}
     return {
+        "Id": container.id,
         "Name": f"/{container.name}",
         "Config": {"Labels": labels, "Image": container.reference},
         "State": {

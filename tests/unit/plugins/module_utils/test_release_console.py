@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.release import console
 from ansible_collections.sluice.deploy.plugins.module_utils.release.console import Console
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
 from ansible_collections.sluice.deploy.plugins.modules.stack_exec import words
@@ -36,11 +34,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Console:
     release(run_in(world, tmp_path, description("1")))
     engine: Any = FakeEngine(world)
 
-    def docker(argv: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
-        name = argv[-1].replace("/", "-")
-        return subprocess.CompletedProcess(argv, 0, LOGS.get(name, "").encode())
-
-    monkeypatch.setattr(console.subprocess, "run", docker)
+    engine.log = lambda container, lines, since: LOGS.get(container.id.replace("/", "-"), "")
     return Console(str(tmp_path), "crm", {"TOKEN": TOKEN}, engine)
 
 

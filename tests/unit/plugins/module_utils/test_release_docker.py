@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import EngineError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import docker as command
 from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
-from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Image, Project
+from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, Image, Project
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Build
 
 # Notes its arguments and colour, and answers with the file that is named after its first two words.
@@ -134,6 +134,18 @@ def test_every_command_that_hangs_ends_as_the_engine_s_error(
 def test_what_is_no_text_is_read_all_the_same(stub: Stub, tmp_path: Path) -> None:
     (tmp_path / "docker").write_text("#!/bin/sh\nprintf 'caf\\351'\n")
     assert Docker().logs("x", 1) == "caf\N{REPLACEMENT CHARACTER}"
+
+
+def test_a_log_that_the_engine_does_not_keep_is_an_error_and_no_log(stub: Stub, tmp_path: Path) -> None:
+    container = Container("abc", "crm-blue-web-1", "web", "running", "", 0, 0, "", "sha256:1")
+    (tmp_path / "docker").write_text('#!/bin/sh\necho "$@"\n')
+    assert Docker().log(container, 5, "10m") == "logs --timestamps --tail 5 --since 10m abc\n"
+    assert Docker().log(container, 0, "") == "logs --timestamps --tail all abc\n"
+    (tmp_path / "docker").write_text(
+        "#!/bin/sh\necho 'Error: configured logging driver does not support reading' >&2\nexit 1\n"
+    )
+    with pytest.raises(EngineError, match="crm-blue-web-1: Error: configured logging driver does not support reading"):
+        Docker().log(container, 5, "")
 
 
 @pytest.mark.parametrize(("status", "can"), [(0, True), (1, False), (126, False), (127, False)])

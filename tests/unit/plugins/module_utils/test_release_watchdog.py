@@ -52,6 +52,7 @@ def commands(run: Run, place: Path) -> dict[str, Callable[[], object]]:
         "remove_volume": lambda: engine.remove_volume("crm_db"),
         "up": lambda: engine._compose(project, "up"),
         "logs": lambda: engine.logs("x", 9),
+        "log": lambda: engine.log(Container("x", "x", "web", "running", "", 0, 0, "", ""), 9, ""),
         "run_once": lambda: engine.run_once(project, "web", ["migrate"], SHORT),
         "execute": lambda: engine.execute("x", ["pg_dump"]),
         "edge serving": edge.serving,

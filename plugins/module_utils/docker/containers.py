@@ -1,0 +1,62 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A container as an engine describes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+PROJECT = "com.docker.compose.project"
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of a Compose project, as far as it is waited for and judged."""
+
+    id: str
+    name: str
+    service: str
+    state: str
+    health: str
+    """`starting`, `healthy`, `unhealthy`, or empty where there is no health check."""
+    exit_code: int
+    restarts: int
+    address: str
+    image: str
+    """The image's id."""
+    project: str = ""
+    reference: str = ""
+    """What the image was called when the container was made."""
+    since: str = ""
+    """When it started, UTC without a zone."""
+    restarted: bool = True
+    """Whether the engine starts it again; what it does not is a command that is meant to end."""
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running"
+
+
+def parse_container(told: dict[str, Any]) -> Container | None:
+    """A container from the engine's answer or `docker inspect`; None for one that `docker compose run` made."""
+    config, state, networks = told["Config"], told["State"], told.get("NetworkSettings") or {}
+    labels = config.get("Labels") or {}
+    if labels.get("com.docker.compose.oneoff") == "True":
+        return None
+    addresses = [n.get("IPAddress") for n in (networks.get("Networks") or {}).values()]
+    return Container(
+        id=told["Id"],
+        name=told["Name"].lstrip("/"),
+        service=labels.get("com.docker.compose.service", ""),
+        state=state["Status"],
+        health=(state.get("Health") or {}).get("Status", ""),
+        exit_code=state.get("ExitCode", 0),
+        restarts=told.get("RestartCount", 0),
+        address=next((a for a in addresses if a), ""),
+        image=told.get("Image", ""),
+        project=labels.get(PROJECT, ""),
+        reference=config.get("Image", ""),
+        since=state.get("StartedAt", "")[:19],
+        restarted=(told.get("HostConfig") or {}).get("RestartPolicy", {}).get("Name") not in ("", "no"),
+    )
