@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
+
+Content = TypeVar("Content", bytes, "bytes | None")
 
 
 def write_whole(
@@ -73,3 +76,13 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def differing(wanted: Mapping[Path, tuple[Content, int]]) -> dict[Path, tuple[Content, int]]:
+    """Of files with their contents and modes, those that are otherwise; None is the content of one that is to go."""
+    found = {}
+    for path, (content, mode) in wanted.items():
+        present = path.read_bytes() if path.exists() else None
+        if present != content or (content is not None and path.stat().st_mode & 0o777 != mode):
+            found[path] = (content, mode)
+    return found

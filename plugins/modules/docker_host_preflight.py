@@ -153,6 +153,7 @@ host:
     snap_docker: false
     swarm: false
     registry_logins: false
+    notices: false
     units: {docker.service: {active: active, enabled: enabled}}
 packages:
   description: The engine's packages under their names in the source.

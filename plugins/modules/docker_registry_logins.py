@@ -61,7 +61,6 @@ registries:
 """
 
 import json
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -70,21 +69,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.application import application
 from ..module_utils.dockerhost import credential, logins
 from ..module_utils.errors import one_message
-from ..module_utils.files import write_whole
+from ..module_utils.files import differing, write_whole
 
 HELPER = Path(f"/usr/local/bin/docker-credential-{logins.HELPER}")
-Wanted = dict[Path, tuple[str | bytes | None, int]]
-
-
-def differing(wanted: Wanted) -> Wanted:
-    """The files whose content or mode is another; those to be removed have None."""
-    found: Wanted = {}
-    for path, (content, mode) in wanted.items():
-        told = content.encode() if isinstance(content, str) else content
-        present = path.read_bytes() if path.exists() else None
-        if present != told or (told is not None and stat.S_IMODE(path.stat().st_mode) != mode):
-            found[path] = (told, mode)
-    return found
 
 
 def shown(text: str) -> str:
@@ -107,9 +94,12 @@ def apply(module: AnsibleModule) -> dict[str, Any]:
     after = logins.configured(before, config, registries)
     text = json.dumps(registries, indent=1, sort_keys=True) + "\n" if registries else None
     helper = application("dockerhost.credential") if registries else None
-    wanted: Wanted = {HELPER: (helper, 0o755), credential.LOGINS: (text, 0o600)}
+    wanted: dict[Path, tuple[bytes | None, int]] = {
+        HELPER: (helper, 0o755),
+        credential.LOGINS: (text.encode() if text else None, 0o600),
+    }
     if after != before or (registries and config.exists()):
-        wanted[config] = (after, 0o600)
+        wanted[config] = (after.encode(), 0o600)
     former = credential.LOGINS.read_text(encoding="utf-8") if credential.LOGINS.exists() else ""
     changes = differing(wanted)
     if changes and not module.check_mode:

@@ -62,8 +62,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.errors import one_message
 from ..module_utils.release.keeping import OPTIONS, keeping
 from ..module_utils.release.module import COMMON_OPTIONS
-from ..module_utils.release.timers import backup_units, install, planned
+from ..module_utils.release.timers import backup_units, planned
 from ..module_utils.stack.parse import parse_stack
+from ..module_utils.units import install
 
 
 def main() -> None:

@@ -126,8 +126,9 @@ from ..module_utils.release.module import (
     gate_levels,
 )
 from ..module_utils.release.run import Run, Settings
-from ..module_utils.release.timers import install, job_files, planned_jobs
+from ..module_utils.release.timers import job_files, planned_jobs
 from ..module_utils.sizes import parse_size
+from ..module_utils.units import install
 
 OPTIONS: dict[str, dict[str, Any]] = {
     **COMMON_OPTIONS,

@@ -82,9 +82,10 @@ from ..module_utils.lock import locked
 from ..module_utils.release.docker import Docker
 from ..module_utils.release.edge import CommandEdge, NoEdge
 from ..module_utils.release.remove import Removed, remove
-from ..module_utils.release.timers import backup_units, install, job_files
+from ..module_utils.release.timers import backup_units, job_files
 from ..module_utils.stack.directory import StackState
 from ..module_utils.stack.model import STACK_NAME
+from ..module_utils.units import install
 
 
 def main() -> None:

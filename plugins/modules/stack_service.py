@@ -90,6 +90,8 @@ from ..module_utils.release import byhand
 from ..module_utils.release.module import COMMON_OPTIONS, conduct
 from ..module_utils.release.run import Run, Settings
 
+_OPERATIONS = {"restarted": "restart", "stopped": "stop", "started": "start"}
+
 
 def main() -> None:
     """Entry point."""
@@ -108,7 +110,7 @@ def main() -> None:
             outcome = (byhand.stop if params["state"] == "stopped" else byhand.start)(run, module.check_mode)
         return {**vars(outcome), "gates": run.gates}
 
-    conduct(module, params["state"], lambda: Settings(by=params["by"]), action)
+    conduct(module, _OPERATIONS[params["state"]], lambda: Settings(by=params["by"]), action)
 
 
 if __name__ == "__main__":

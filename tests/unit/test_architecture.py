@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
-FOUNDATION = {"application", "commands", "errors", "files", "listeners", "lock", "results", "sizes"}
+FOUNDATION = {"application", "commands", "errors", "files", "listeners", "lock", "notices", "results", "sizes", "units"}
 # What each room may import; a room that is not named here belongs nowhere yet.
 MAY_IMPORT: dict[str, set[str]] = {
     "application": set(),
@@ -19,8 +19,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "files": set(),
     "listeners": set(),
     "lock": {"errors"},
+    "notices": {"errors", "files"},
     "results": set(),
     "sizes": {"errors"},
+    "units": {"commands", "errors", "files"},
     "secretvalues": FOUNDATION,
     "docker": FOUNDATION,
     "stack": FOUNDATION | {"secretvalues"},

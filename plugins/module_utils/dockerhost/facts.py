@@ -10,6 +10,7 @@ from typing import TypedDict
 
 from .. import commands
 from ..listeners import read_listeners
+from ..notices.tell import SETTINGS
 from .credential import LOGINS
 
 
@@ -46,6 +47,7 @@ class Host(TypedDict):
     snap_docker: bool
     swarm: bool
     registry_logins: bool
+    notices: bool
     units: dict[str, Unit]
 
 
@@ -166,5 +168,6 @@ def read_host(packages: list[str], units: list[str]) -> Host:
         snap_docker=Path("/snap/docker/current").exists(),
         swarm=Path("/var/lib/docker/swarm/docker-state.json").exists(),
         registry_logins=LOGINS.exists(),
+        notices=SETTINGS.exists(),
         units=read_units(units),
     )

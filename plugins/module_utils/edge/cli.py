@@ -46,6 +46,7 @@ def _do(options: argparse.Namespace, store: Store) -> int:
 
 def _look_after(command: str, store: Store) -> int:
     # Here, so that a switch does not wait for what only these need.
+    from ..notices.tell import tell_change
     from .renewal import maintain
     from .violations import tidy
     from .watch import refresh, watch
@@ -58,6 +59,7 @@ def _look_after(command: str, store: Store) -> int:
         return 1  # The engine went away; systemd starts the watcher again.
     tidy(store)
     troubles = maintain(store, _say)
+    tell_change("certificate", "Certificates", troubles)
     for trouble in troubles:
         print(trouble, file=sys.stderr)
     return 1 if troubles else 0

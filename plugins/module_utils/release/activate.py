@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..errors import EdgeError, StepError
+from ..notices.tell import tell
 from ..results import GateResult
 from ..stack.directory import Deployed, Journal, Serving
 from . import files, passwords, warm
@@ -57,6 +58,8 @@ def activate(
             run.state.write_journal(journal)
             warm.end(run)
             files.write_colour(project)
+            what = f"The {journal.operation} of {journal.target.release} begins"
+            tell(f"{journal.operation}.started", what, stack=run.stack.name)
         before_start(project)
         counts = restarts(run, project) if is_warm else start(run, journal, project)
         with run.step("gates"):

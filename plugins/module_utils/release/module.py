@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import EdgeError, EngineError, StepError, UserError
 from ..files import write_whole
 from ..lock import locked
+from ..notices.tell import tell
 from ..secretscan import without_secrets
 from ..secretvalues.values import check_secrets
 from ..stack.directory import StackState, read_description
@@ -21,6 +22,7 @@ from ..stack.parse import parse_stack
 from .checks import GATES
 from .docker import Docker
 from .edge import CommandEdge, NoEdge
+from .operations import OPERATIONS
 from .run import LEVELS, Run, Settings
 from .serving import stack_of
 
@@ -129,7 +131,15 @@ def conduct(
                 result = action(run)
             except StepError as error:
                 judged = {"gates": run.gates} if run.gates else {}
-                module.fail_json(msg=failure(run, error, operation), step=error.step, seconds=run.seconds, **judged)
+                message = failure(run, error, operation)
+                # What is done about backups tells of itself, by hand and by the clock.
+                if operation not in OPERATIONS and not module.check_mode:
+                    tell(f"{operation}.failed", message.partition("\n")[0], message, run.stack.name)
+                module.fail_json(msg=message, step=error.step, seconds=run.seconds, **judged)
+            if operation not in OPERATIONS and result["changed"] and not module.check_mode:
+                text = "\n".join([*result.get("actions", []), *run.notes])
+                of = f" of {result['release']}" if result.get("release") else ""
+                tell(f"{operation}.done", f"The {operation}{of} is done", text, run.stack.name)
             module.exit_json(seconds=run.seconds, notes=run.notes, **result)
     except UserError as error:
         module.fail_json(msg=str(error))

@@ -18,6 +18,7 @@ from typing import Any
 from ..databases import sqlite
 from ..databases.rows import missing
 from ..errors import StepError
+from ..notices.tell import tell_change
 from . import copies, dumps, origins, repository
 from .backup import Local, fill, new_name
 from .keeping import Hook
@@ -49,11 +50,17 @@ def perform(run: Run, operation: str, wanted: str = "") -> dict[str, Any]:
     except StepError as trouble:
         message = run.redact(trouble.cause)
         _note(run, {**record, "at": begin, "seconds": round(time.time() - begin, 1), "trouble": message})
+        tell_change("backup", _watched(operation), [message], run.stack.name)
         _tell(run, operation, message)
         raise
     record |= {"at": begin, "seconds": round(time.time() - begin, 1), "trouble": ""}
     _note(run, record)
+    tell_change("backup", _watched(operation), [], run.stack.name)
     return record
+
+
+def _watched(operation: str) -> str:
+    return f"The operation {operation} on backups"
 
 
 def _back_up(run: Run) -> dict[str, Any]:

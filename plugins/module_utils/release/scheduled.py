@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import commands
 from ..errors import EngineError, UserError
+from ..notices.tell import tell_change
 from ..stack.directory import StackState
 from ..stack.jobs import Jobs
 from ..stack.yamlout import texts_of
@@ -36,6 +37,8 @@ def main(argv: Sequence[str] = ()) -> int:
     engine = Docker()
     engine.wait(_AWAKE_SECONDS)
     outcome = perform(directory, name, engine)
+    if outcome != _RESTED:
+        tell_change("job", f"The job {name}", [outcome] if outcome else [], directory.name)
     if outcome:
         print(f"The job {name}: {outcome}", file=sys.stderr)
     return 1 if outcome and outcome != _RESTED else 0

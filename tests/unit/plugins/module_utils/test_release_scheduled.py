@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.sluice.deploy.plugins.module_utils import units
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import EngineError, UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe import jobs as judged
 from ansible_collections.sluice.deploy.plugins.module_utils.release import scheduled, timers
@@ -118,21 +119,21 @@ def test_the_newest_runs_are_kept(tmp_path: Path) -> None:
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd judges schedules")
 def test_timers_of_jobs_come_and_go_with_the_description(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LIBRARY", "UNITS"):
-        monkeypatch.setattr(timers, name, tmp_path / name)
-    monkeypatch.setattr(timers, "_systemctl", lambda *arguments: None)
+        monkeypatch.setattr(units, name, tmp_path / name)
+    monkeypatch.setattr(units, "_systemctl", lambda *arguments: None)
     (tmp_path / "UNITS").mkdir()
     # Another stack's, whose name begins as this one's.
     (tmp_path / "UNITS/sluice-job-crm-eu_nightly.timer").touch()
 
     def install(jobs: dict[str, Any]) -> bool:
         stack = parse_stack(description("1", jobs=jobs))
-        return timers.install(timers.planned_jobs(stack, tmp_path), timers.job_files("crm", tmp_path))
+        return units.install(timers.planned_jobs(stack, tmp_path), timers.job_files("crm", tmp_path))
 
     assert install({"nightly": JOB, "hourly": {**JOB, "schedule": "hourly"}})
     assert not install({"nightly": JOB, "hourly": {**JOB, "schedule": "hourly"}})
     assert install({"nightly": JOB})
-    units = sorted(path.name for path in (tmp_path / "UNITS").iterdir())
-    assert units == [
+    names = sorted(path.name for path in (tmp_path / "UNITS").iterdir())
+    assert names == [
         "sluice-job-crm-eu_nightly.timer",
         "sluice-job-crm_nightly.service",
         "sluice-job-crm_nightly.timer",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.sluice.deploy.plugins.module_utils import units
 from ansible_collections.sluice.deploy.plugins.module_utils.application import application
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import timers
@@ -18,25 +19,25 @@ SETTINGS = {"stack": {"name": "crm"}, "keeping": {"password": "planted-password-
 
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    monkeypatch.setattr(timers, "LIBRARY", tmp_path / "lib")
-    monkeypatch.setattr(timers, "UNITS", tmp_path / "units")
+    monkeypatch.setattr(units, "LIBRARY", tmp_path / "lib")
+    monkeypatch.setattr(units, "UNITS", tmp_path / "units")
     called: list[tuple[str, ...]] = []
-    monkeypatch.setattr(timers, "_systemctl", lambda *arguments: called.append(arguments))
+    monkeypatch.setattr(units, "_systemctl", lambda *arguments: called.append(arguments))
     return called
 
 
 def test_timers_are_installed_once_and_stale_ones_go(tmp_path: Path, places: list[tuple[str, ...]]) -> None:
     files = timers.planned("crm", SETTINGS, {"backup": "03:00", "prove": "weekly", "check": ""}, tmp_path)
-    assert timers.install(files, timers.backup_units("crm"), check=True) and not (tmp_path / "units").exists()
-    assert timers.install(files, timers.backup_units("crm"))
-    assert not timers.install(files, timers.backup_units("crm"))
-    units = sorted(p.name for p in (tmp_path / "units").iterdir())
-    assert units == [f"sluice-{word}-crm.{kind}" for word in ("backup", "prove") for kind in ("service", "timer")]
+    assert units.install(files, timers.backup_units("crm"), check=True) and not (tmp_path / "units").exists()
+    assert units.install(files, timers.backup_units("crm"))
+    assert not units.install(files, timers.backup_units("crm"))
+    names = sorted(p.name for p in (tmp_path / "units").iterdir())
+    assert names == [f"sluice-{word}-crm.{kind}" for word in ("backup", "prove") for kind in ("service", "timer")]
     assert ("enable", "sluice-backup-crm.timer", "sluice-prove-crm.timer") in places
     holding = [p for p in tmp_path.rglob("*") if p.is_file() and b"planted-password" in p.read_bytes()]
     assert [(p.name, oct(p.stat().st_mode & 0o777)) for p in holding] == [("backup.json", "0o600")]
     fewer = timers.planned("crm", SETTINGS, {"backup": "03:00"}, tmp_path)
-    assert timers.install(fewer, timers.backup_units("crm"))
+    assert units.install(fewer, timers.backup_units("crm"))
     assert ("disable", "--now", "sluice-prove-crm.timer") in places
     assert not (tmp_path / "units/sluice-prove-crm.service").exists()
 

@@ -1,0 +1,77 @@
+"""Notices of a host with a target that answers, one that hangs and one that is down: told at once, and nobody waits."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import time
+
+import pytest
+
+PROJECT = pathlib.Path(__file__).resolve().parents[3]
+testinfra_hosts = ["ssh://debian13"]
+TARGETS = [
+    {"kind": "webhook", "url": "http://127.0.0.1:8999/planted-hook"},
+    {"kind": "slack", "url": "http://127.0.0.1:8998/planted-hook"},
+    {"kind": "ntfy", "url": "http://127.0.0.1:8997/planted-hook", "events": ["*.failed"]},
+]
+FAILS = {"service": "web", "command": "echo $TOKEN; exit 7", "schedule": "yearly"}
+
+
+@pytest.fixture
+def site():
+    """Run a part of site.yml for the stack wiki; answers the finished process. No secret is in what it prints."""
+
+    def run(part: str, **variables: object) -> subprocess.CompletedProcess:
+        words = ["-vvv", "--limit", "wiki", "--tags", part, "-e", json.dumps(variables)]
+        done = subprocess.run(
+            ["ansible-playbook", "-i", PROJECT / "molecule/fleet/inventory", *words, PROJECT / "playbooks/site.yml"],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "planted" not in done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def sink(host):
+    script = (PROJECT / "molecule/fleet/tests/sink.py").read_text()
+    host.check_output("printf %%s %s > /root/sink.py", script)
+    host.check_output("systemd-run --quiet --unit sink python3 /root/sink.py /root/told")
+    yield
+    host.run("systemctl stop sink; rm -f /root/told /root/sink.py")
+
+
+def test_people_are_told_and_no_release_waits_for_it(host, site, sink):
+    def told() -> list[dict]:
+        return [json.loads(line) for line in host.run("cat /root/told").stdout.splitlines()]
+
+    def wait_for(event: str) -> dict:
+        for _ in range(50):
+            if found := [notice for notice in told() if notice["event"] == event]:
+                return found[-1]
+            time.sleep(0.2)
+        raise AssertionError(f"{event} was not told: {told()}")
+
+    assert site("docker_host", docker_host_notify=TARGETS).returncode == 0
+    try:
+        wait_for("host.targets")
+        done = site("compose_stack", app_version="2", stack_jobs={"fails": FAILS})
+        assert done.returncode == 0, done.stdout
+        assert wait_for("release.started")["stack"] == "wiki"
+        assert "Start a release" in wait_for("release.done")["text"]
+        assert site("compose_stack", app_version="broken", stack_jobs={"fails": FAILS}).returncode == 2
+        failed = wait_for("release.failed")
+        assert failed["title"].startswith("The release failed at step start: service web is unhealthy")
+        host.run("systemctl start sluice-job-wiki_fails")
+        assert "it ended with status 7" in wait_for("job.failed")["text"]
+        assert "planted" not in host.check_output("cat /root/told; journalctl --no-pager --unit 'sluice-*'")
+    finally:
+        assert site("docker_host").returncode == 0
+        assert site("compose_stack").returncode == 0
+    assert host.run("ls /etc/sluice/notify.json /etc/systemd/system/sluice-notify.path").rc != 0
