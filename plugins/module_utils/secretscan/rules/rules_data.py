@@ -38,6 +38,12 @@ GAP = r"[\s+\\%nrtu0-9b\[;m]{1,16}"
 NEWLINE = r"(?:\s|\\{1,4}[nr])"
 # In a URL, up to the @ that ends them; written out or with URLs' or JSON's escapes.
 USER_AND_PASSWORD = r"""[^\s/:@"<>{}]*(?::|%3[aA]|\\u003[aA])[^\s/@"<>{}]{3,}(?:@|%40|\\u0040)"""
+# Between two words of a file that a log gives line by line, with the name of a container before each.
+FIELD = r"\s{1,8}(?:[^\s|]{1,60}\s{1,4}\|\s{1,8})?"
+# Between two words of a command, each of which may stand in quotes.
+WORDS_APART = r"""["']?\s{1,4}["']?"""
+ACL_RULE = r"(?:on|off|nopass|all(?:keys|channels|commands)|reset(?:keys|channels|pass)?|sanitize-payload|[~&%+-][^\s\"'>]{1,80})"
+KEY_TYPE = r"""["']?\bkty["']?\s{0,3}:\s{0,3}["'](?:RSA|EC|OKP|oct)["']"""
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 # Formats that a token shows by itself.
@@ -1609,12 +1615,51 @@ TOKENS: list[dict[str, Any]] = [
     {
         "id": "netrc-password",
         "title": "Password in a .netrc",
-        "pattern": r"""machine\s{1,8}\S{1,253}\s{1,8}login\s{1,8}\S{1,200}\s{1,8}password\s{1,8}['"]?(?P<secret>[^\s'"]{3,200})""",
+        "pattern": rf"""machine{FIELD}\S{{1,253}}{FIELD}login{FIELD}\S{{1,200}}{FIELD}password{FIELD}['"]?(?P<secret>[^\s'"]{{3,200}})""",
         "judge": "url",
         "end": "",
-        "anchor": rf"machine{GAP}[\w.-]{{1,253}}{GAP}login",
+        "anchor": rf"machine{GAP}(?:[\w-]{{1,63}}\.[\w-]{{2}}|[\w.-]{{1,253}}{GAP}login)",
+        "multiline": True,
         "docs": "https://www.gnu.org/software/inetutils/manual/html_node/The-_002enetrc-file.html",
-        "examples": ["machine registry.example.com login app password Zq9<alnum:12>"],
+        "examples": [
+            "machine registry.example.com login app password Zq9<alnum:12>",
+            "machine registry.example.com\n  login app\n  password Zq9<alnum:12>",
+        ],
+    },
+    {
+        "id": "jwk-private-key",
+        "title": "Private key (JWK)",
+        "pattern": rf"""(?:\{{(?=[^{{}}]{{0,6000}}{KEY_TYPE})[^{{}}]{{0,6000}}?|{KEY_TYPE}(?:(?!kty)[^{{}}]){{0,6000}}?)["'\s,][dk]["']?\s{{0,3}}:\s{{0,3}}["'](?P<secret>[\w-]{{22,1400}})["']""",
+        "entropy": 3.5,
+        "start": "",
+        "end": "",
+        "anchor": r"""(?:["']kty|kty: ["']|\\u0022kty|%22kty|&#34;kty|&quot;kty)""",
+        "multiline": True,
+        "docs": "https://www.rfc-editor.org/rfc/rfc7517",
+        "examples": [
+            '{"kty":"EC","crv":"P-256","x":"<word:43>","y":"<word:43>","d":"<word:43>"}',
+            '{"crv":"Ed25519","d":"<word:43>","key_ops":["sign"],"kty":"OKP","x":"<word:43>"}',
+            '{"kty":"oct","kid":"a","k":"<word:43>"}',
+            "{ kty: 'RSA', n: '<word:342>', e: 'AQAB', d: '<word:342>' }",
+            '"kty": "RSA",\n"n": "<word:342>",\n"e": "AQAB",\n"d": "<word:342>",',
+        ],
+    },
+    {
+        "id": "redis-acl-password",
+        "title": "Password of a Redis user (ACL)",
+        "pattern": rf"""(?:user|USER){WORDS_APART}[\w.@:-]{{1,60}}(?P<before>(?:{WORDS_APART}{ACL_RULE}){{1,20}})?{WORDS_APART}>(?P<secret>[^\s"'<>/&=][^\s"'<>]{{3,200}})(?(before)|(?={WORDS_APART}{ACL_RULE}))""",
+        "judge": "password",
+        "start": "",
+        "end": "",
+        "anchor": r"""(?:user|USER)(?:["'\\ ]|%2[027]){1,10}[\w.@:-]{1,60}(?:["'\\ ]|%2[027]){1,10}(?:[>~&%+-]|\\u00|on|off|nopass|reset|all)""",
+        "sieve": r"""(?:user|USER)(?:["'\\ ]|%2[027]){1,10}[\w.@:-]{1,60}(?:["'\\ ]|%2[027]){1,10}(?:[>~&%+-]|\\u00|on|off|nopass|reset|all)""",
+        "docs": "https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/",
+        "examples": [
+            "user worker on >Zq9<alnum:12> ~jobs:* +@all",
+            "user worker +@read ~* >Zq9<alnum:12> on",
+            "ACL SETUSER worker >Zq9<alnum:12> on allkeys",
+            '"ACL" "SETUSER" "worker" "on" ">Zq9<alnum:12>" "~*"',
+        ],
     },
     {
         "id": "dsn-password",

@@ -98,7 +98,8 @@ def _following(buffer: bytearray, length: int, end: int, kind: Kind) -> list[byt
 
 def _end_of(buffer: bytearray, start: int, length: int, kind: Kind) -> int:
     if kind != "local":
-        return buffer.find(b"\n", start, length) + 1
+        # A log's last line may have no end.
+        return buffer.find(b"\n", start, length) + 1 or length
     end = start + 8 + int.from_bytes(buffer[start : start + 4], "big")
     return end if end <= length else 0
 

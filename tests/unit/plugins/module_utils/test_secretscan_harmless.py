@@ -102,14 +102,64 @@ integrity sha512-RdJUflcE3cUzKiMqQgsCu06FPu9UdIJO0beYbPhHN4k6apgJtifcoCtT9bcxOpY
 Successfully installed certbot-5.1.0 python-secrets-2.1 tokenize-rt-6.2.0
 [acme] JWS payload: {"protected": "eyJhbGciOiAiUlMyNTYifQ", "signature": "", "payload": ""}
 #12 [build 3/7] RUN --mount=type=secret,id=npm_token,target=/run/secrets/npm_token npm ci
+{"keys":[{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMs","e":"AQAB","kid":"k"}]}
+{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","d":"[Redacted]"}
+jwk: unsupported "kty": "RSA1", field "d": "must be a string of base64url characters"
+machine api.example.com booted, login prompt is up, password authentication is off
+user deploy on >/dev/null 2>&1
+the user on > 99% of hosts
+user carol on #9c2a15e8b0d34f6a7c1e5b8d0f2a4c6e8b0d2f4a6c8e0b2d4f6a8c0e2b4d6f8a ~* +@all
+ACL SETUSER worker on nopass ~* +@all
+"ACL" "SETUSER" "worker" "on" "(redacted)" "~*"
+User app on database app: queries >5 s: 12
 systemd[1]: Started systemd-ask-password-console.path - Dispatch Password Requests to Console Directory Watch.
+""".strip().splitlines()
+
+# What each software says at debug level in the form of its own.
+ORDINARY = r"""
+Started POST "/users/sign_in" for 10.0.0.7 at 2026-11-27 09:12:03 +0000
+  Parameters: {"utf8"=>"✓", "authenticity_token"=>"[FILTERED]", "user"=>{"email"=>"a@example.com", "password"=>"[FILTERED]", "remember_me"=>"0"}, "commit"=>"Log in"}
+  User Load (0.4ms)  SELECT "users".* FROM "users" WHERE "users"."reset_password_token" = $1 LIMIT $2  [["reset_password_token", "[FILTERED]"], ["LIMIT", 1]]
+  TRANSACTION (0.1ms)  UPDATE "users" SET "encrypted_password" = $1, "remember_created_at" = $2 WHERE "users"."id" = $3
+Can't verify CSRF token authenticity. Completed 422 Unprocessable Content in 1ms (ActiveRecord: 0.0ms)
+DEPRECATION WARNING: `Rails.application.secrets` is deprecated in favor of `Rails.application.credentials` and will be removed
+2026-11-27T09:12:03.456Z  INFO 1 --- [shop] [main] o.s.b.w.embedded.tomcat.TomcatWebServer : Tomcat initialized with port 8080 (http)
+2026-11-27T09:12:04.001Z  WARN 1 --- [main] .s.s.UserDetailsServiceAutoConfiguration : Global AuthenticationManager configured with UserDetailsService bean
+2026-11-27T09:12:05.120Z DEBUG 1 --- [nio-8080-exec-1] o.s.s.w.a.UsernamePasswordAuthenticationFilter : Failed to process authentication request: Bad credentials
+2026-11-27T09:12:05.123Z DEBUG 1 --- [nio-8080-exec-1] o.s.security.web.csrf.CsrfFilter : Invalid CSRF token found for http://localhost:8080/login
+UsernamePasswordAuthenticationToken [Principal=app, Credentials=[PROTECTED], Authenticated=false, Details=WebAuthenticationDetails [RemoteIpAddress=10.0.0.7, SessionId=null], Granted Authorities=[]]
+HikariConfig : password........................"<masked>"
+HikariPool-1 - configuration: dataSourceProperties......{password=<masked>} keystore.password=null truststore.type=PKCS12
+Your system credentials file is encrypted using a system-generated key.  You should set your own key using the 'credentialSecret' option in your settings file.
+27 Nov 09:12:03 - [info] [mqtt-broker:home] Connected to broker: nodered@mqtt://broker:1883
+27 Nov 09:12:03 - [warn] Encrypted credentials not found; 27 Nov 09:12:04 - [audit] {"event":"auth.login.fail.credentials","username":"admin","client":"node-red-editor","scope":"*","level":98}
+27 Nov 09:12:05 - [audit] {"event":"settings.get","user":{"username":"admin","permissions":"*"},"path":"/settings","ip":"10.0.0.7","level":98}
+10.0.0.7 - - [27/Nov/2026:09:12:03 +0000] "GET /wp-login.php?action=rp&key=&login=admin HTTP/1.1" 302 - "https://blog.example.com/wp-login.php?checkemail=confirm" "Mozilla/5.0"
+10.0.0.7 - - [27/Nov/2026:09:12:04 +0000] "GET /wp-admin/admin-ajax.php?action=heartbeat&_nonce=a1b2c3d4e5 HTTP/1.1" 200 58
+PHP Warning:  Undefined array key "user_pass" in /var/www/html/wp-includes/user.php on line 114
+[27-Nov-2026 09:12:03 UTC] PHP Notice:  Function wp_set_password was called <strong>incorrectly</strong>. (This message was added in version 6.8.0.) in /var/www/html/wp-includes/functions.php on line 6121
+WordPress database error Unknown column 'user_activation_key' in 'SELECT' for query SELECT user_pass, user_activation_key FROM wp_users made by wp_signon, wp_authenticate
+[09:12:03.456] WARN: "SECRET" env variable is missing. Using a random value instead. Tokens will not persist between restarts. This is not appropriate for production usage.
+[09:12:03.460] INFO: Initializing bootstrap... [09:12:09] INFO: Adding first admin user... No admin password provided. Using randomly generated password
+{"level":30,"time":1795770723456,"req":{"id":12,"method":"POST","url":"/auth/login","headers":{"authorization":"--redacted--","cookie":"--redact--"}},"res":{"statusCode":401},"responseTime":12,"msg":"POST /auth/login 401 12ms"}
+[09:12:11.001] ERROR: Invalid user credentials. err: {"type":"InvalidCredentialsError","code":"INVALID_CREDENTIALS","status":401}
+insert into "directus_sessions" ("expires", "ip", "share", "token", "user", "user_agent") values (?, ?, ?, ?, ?, ?)
+1795770723: mosquitto version 2.0.21 starting; Config loaded from /mosquitto/config/mosquitto.conf.
+1795770723: Warning: File /mosquitto/config/passwd has world readable permissions. Future versions will refuse to load this file.
+1795770724: Client auto-5F2C1E0A-7A8F-9C3B-0E55-1D2A6F0B9C11 disconnected, not authorised. New client connected from 10.0.0.7:50412 as sensor-1 (p2, c1, k60, u'app').
+1795770725: Sending CONNACK to sensor-1 (0, 5); Received PUBLISH from sensor-1 (d0, q1, r0, m12, 'home/alarm/token', ... (36 bytes))
+[2026-11-27 09:12:03,001: INFO/MainProcess] Task accounts.tasks.rotate_tokens[7c63fa29-6132-4cc0-8fac-33a854db317f] succeeded in 0.01s: {'rotated': 3}
+(0.002) UPDATE "auth_user" SET "password" = %s, "last_login" = NULL WHERE "auth_user"."id" = 1; args=('<redacted>', 1)
+1:M 27 Nov 2026 09:12:03.456 # Warning: no config file specified, using the default config. In order to specify a config file use redis-server /path/to/redis.conf
+1:C 27 Nov 2026 09:12:04.000 # User default is authenticated by ACL file /etc/redis/users.acl; "AUTH" "(redacted)"
 """.strip().splitlines()
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_names_no_secret_is_no_finding(way: str) -> None:
+    lines = HARMLESS + ORDINARY
     with going(way) as engine:
-        report = run(Options(texts=dict(zip(HARMLESS, HARMLESS)), cache="", engine=engine))
+        report = run(Options(texts=dict(zip(lines, lines)), cache="", engine=engine))
     assert [(finding.source, finding.rule) for finding in report.findings] == []
 
 
@@ -121,7 +171,10 @@ def test_time_grows_with_the_length_of_a_record_and_no_faster(way: str, tmp_path
         return time.process_time() - began
 
     with going(way) as engine:
-        for piece in ("token:", "password=", "AAAAAAAA", "secret ", '"pass":"', "${PASSWORD:?"):
+        for piece in (
+            *("token:", "password=", "AAAAAAAA", "secret ", '"pass":"', "${PASSWORD:?"),
+            *('{"kty":"EC",', "kty: 'EC' d:", "machine a.b login ", "user a on +a ", "user a >"),
+        ):
             seconds(piece, 1000)
             # What a scan costs before its first byte is in both.
             assert seconds(piece, 64_000) < 8 * seconds(piece, 16_000) + 0.5, piece
@@ -172,6 +225,8 @@ LEAKS = (
     "host=db user=app password=VALUE dbname=app",
     "Server=db;User Id=app;Password=VALUE;Encrypt=true",
     "bindpw VALUE",
+    "user worker on >VALUE ~jobs:* +@all",
+    '1764236877.1 [0 127.0.0.1:4711] "ACL" "SETUSER" "worker" "on" ">VALUE" "~*"',
 )
 
 
@@ -191,6 +246,37 @@ def test_a_token_behind_a_colour_that_was_escaped_twice_is_found(way: str) -> No
         texts = {"log": '{"msg":"\\u001b[32m' + token + '\\u001b[0m"}'}
         report = run(Options(texts=texts, cache="", engine=engine))
     assert [finding.rule for finding in report.findings] == ["digitalocean-pat"]
+
+
+_JWK = '{"crv":"P-256","d":"VALUE","ext":true,"kty":"EC","x":"VALUE","y":"VALUE"}'
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("rule", "lines"),
+    [
+        ("netrc-password", ["machine api.example.com", "  login app", "  password VALUE", "machine b.example.com"]),
+        ("netrc-password", ["web-1  | machine api.example.com", "web-1  |   login app", "web-1  |   password VALUE"]),
+        ("jwk-private-key", ["{", '  "kty": "EC",', '  "crv": "P-256",', '  "d": "VALUE"', "}"]),
+        ("jwk-private-key", [_JWK]),
+        ("jwk-private-key", ["made " + json.dumps(_JWK)]),
+    ],
+)
+def test_a_secret_that_goes_over_several_lines_is_found(way: str, rule: str, lines: list[str], tmp_path: Path) -> None:
+    value = "Zq9xT4bV7mKw2cD1eF6gH8jL0nP3sU5vYaZbXcTk4Rw"
+    log = tmp_path / "a.log"
+    log.write_bytes(b"".join(docker(line.replace("VALUE", value)) for line in ["before", *lines, "after"]))
+    with going(way) as engine:
+        assert rules_hit(log, engine) == [rule]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_machine_that_is_spoken_of_takes_no_password_from_the_lines_after_it(way: str, tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    told = ["machine a.example.com is up", "login page", "password Zq9xT4bV7mKw2 was refused"]
+    log.write_bytes(b"".join(map(docker, told)))
+    with going(way) as engine:
+        assert "netrc-password" not in rules_hit(log, engine)
 
 
 _KEY = [
