@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -39,6 +40,24 @@ WantedBy=timers.target
 """
 File = tuple[bytes, int]
 """Content and mode."""
+
+
+def known_schedule(schedule: str, setting: str) -> str:
+    """The schedule, if systemd takes it.
+
+    Raises:
+        UserError: It does not; names the setting.
+    """
+    # It stands on a line of a unit, in which a % has a meaning of its own.
+    wrong = not schedule.isprintable() or "%" in schedule
+    if not wrong and shutil.which("systemd-analyze"):
+        wrong = commands.run(["systemd-analyze", "calendar", "--", schedule]).returncode != 0
+    if wrong:
+        raise UserError(
+            f"{setting}: systemd does not know {schedule!r}; write it as OnCalendar has it, such as 03:00, *:0/15, or"
+            " Mon *-*-* 04:30"
+        )
+    return schedule
 
 
 def timer(unit: str, what: str, when: str, command: str, service: str = "", further: str = "") -> dict[Path, File]:

@@ -97,6 +97,10 @@ containers:
   returned: success
   type: list
   elements: str
+scheduled:
+  description: Whether a timer on the host runs these checks, as M(sluice.deploy.verify_timer) installs it.
+  returned: success
+  type: bool
 build_logs:
   description: Build logs of the release that serves.
   returned: success
@@ -104,28 +108,12 @@ build_logs:
   elements: str
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import UserError
-from ..module_utils.hostprobe.look import Wishes, look
+from ..module_utils.hostprobe.host import settings_file
+from ..module_utils.hostprobe.look import ARGUMENT_SPEC, Wishes, look
 from ..module_utils.results import worst_status
-
-ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
-    "stack": {"type": "str", "required": True},
-    "services": {"type": "dict", "default": {}},
-    "projects": {"type": "list", "elements": "str", "default": []},
-    "root": {"type": "path", "default": "/var/lib/sluice/stacks"},
-    "edge_switch": {"type": "list", "elements": "str", "default": []},
-    "max_restarts": {"type": "int", "default": 0},
-    "max_image_size": {"type": "str", "default": ""},
-    "min_disk": {"type": "str", "default": "2GB"},
-    "renewal_timer": {"type": "str", "default": ""},
-    "backup_max_age": {"type": "str", "default": ""},
-    "max_image_age": {"type": "str", "default": ""},
-    "backup_proof_max_age": {"type": "str", "default": ""},
-}
 
 
 def main() -> None:
@@ -143,6 +131,7 @@ def main() -> None:
         images=seen.images(params["services"], limit),
         containers=[container.name for container in seen.containers],
         build_logs=seen.build_logs,
+        scheduled=settings_file(params["stack"]).exists(),
     )
 
 

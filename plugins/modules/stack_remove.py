@@ -78,6 +78,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import EngineError, UserError, one_message
+from ..module_utils.hostprobe.clock import former
 from ..module_utils.lock import locked
 from ..module_utils.release.docker import Docker
 from ..module_utils.release.edge import CommandEdge, NoEdge
@@ -105,7 +106,7 @@ def main() -> None:
             done = _act(module)
             # What was done for the stack by itself has nothing left to do.
             name, root = module.params["name"], Path(module.params["root"])
-            timers = install({}, backup_units(name) + job_files(name, root), module.check_mode)
+            timers = install({}, backup_units(name) + job_files(name, root) + former(name), module.check_mode)
         except EngineError as error:
             raise UserError(f"The removal ended at what the engine said: {error}. Run again to complete it.")
     module.exit_json(changed=bool(done.removed) or timers, removed=done.removed, kept=done.kept)

@@ -47,7 +47,7 @@ def sink(host):
     host.run("systemctl stop sink; rm -f /root/told /root/sink.py")
 
 
-def test_people_are_told_and_no_release_waits_for_it(host, site, sink):
+def test_people_are_told_and_no_release_waits_for_it(host, site, sink, run_module):
     def told() -> list[dict]:
         return [json.loads(line) for line in host.run("cat /root/told").stdout.splitlines()]
 
@@ -70,8 +70,19 @@ def test_people_are_told_and_no_release_waits_for_it(host, site, sink):
         assert failed["title"].startswith("The release failed at step start: service web is unhealthy")
         host.run("systemctl start sluice-job-wiki_fails")
         assert "it ended with status 7" in wait_for("job.failed")["text"]
+        # A service that is not there: the host finds it by its own clock, and tells it once.
+        wishes = {"stack": "wiki", "services": {"web": {"port": 8080}, "absent": {}}}
+        clock = {"schedule": "*:*:0/3", "textfile": "/root", "wishes": wishes}
+        assert run_module("sluice.deploy.verify_timer", clock)["changed"]
+        assert "Service absent" in wait_for("verify.failed")["text"]
+        time.sleep(7)
+        assert len([notice for notice in told() if notice["event"] == "verify.failed"]) == 1
+        assert 'sluice_release_info{stack="wiki",release="' in host.check_output("cat /root/sluice_wiki.prom")
+        assert run_module("sluice.deploy.verify_timer", {**clock, "schedule": "", "textfile": ""})["changed"]
+        assert host.run("ls /root/sluice_wiki.prom /etc/systemd/system/sluice-verify-wiki.timer").rc != 0
         assert "planted" not in host.check_output("cat /root/told; journalctl --no-pager --unit 'sluice-*'")
     finally:
-        assert site("docker_host").returncode == 0
-        assert site("compose_stack").returncode == 0
+        for part in ("docker_host", "compose_stack"):
+            restored = site(part)
+            assert restored.returncode == 0, restored.stdout
     assert host.run("ls /etc/sluice/notify.json /etc/systemd/system/sluice-notify.path").rc != 0

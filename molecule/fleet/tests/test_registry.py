@@ -59,4 +59,5 @@ def test_a_release_is_pulled_with_the_login_and_refused_without(host, site):
         assert "docker_host_registries" in refused.stdout
     finally:
         host.run("docker rmi built:1")
-        assert site("docker_host", "compose_stack", _site_first_on_machine=True).returncode == 0
+        restored = site("docker_host", "compose_stack", _site_first_on_machine=True)
+        assert restored.returncode == 0, restored.stdout

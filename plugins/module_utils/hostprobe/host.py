@@ -6,14 +6,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from ..errors import UserError
 from ..results import GateResult, gate_result
 from ..sizes import format_size
 from .facts import Space
 
+SETTINGS = Path("/etc/sluice")
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LEAST_INODES = 5
+
+
+def settings_file(stack: str) -> Path:
+    """What the timer of a stack's checks goes by, where there is one."""
+    return SETTINGS / f"verify-{stack}.json"
 
 
 def parse_age(value: str, name: str) -> int:

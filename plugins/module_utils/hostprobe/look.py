@@ -17,6 +17,21 @@ from ..sizes import parse_size
 from ..stack.directory import StackState
 from . import backups, facts, host, jobs, policy, record, services, upkeep
 
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    "stack": {"type": "str", "required": True},
+    "services": {"type": "dict", "default": {}},
+    "projects": {"type": "list", "elements": "str", "default": []},
+    "root": {"type": "path", "default": "/var/lib/sluice/stacks"},
+    "edge_switch": {"type": "list", "elements": "str", "default": []},
+    "max_restarts": {"type": "int", "default": 0},
+    "max_image_size": {"type": "str", "default": ""},
+    "min_disk": {"type": "str", "default": "2GB"},
+    "renewal_timer": {"type": "str", "default": ""},
+    "backup_max_age": {"type": "str", "default": ""},
+    "max_image_age": {"type": "str", "default": ""},
+    "backup_proof_max_age": {"type": "str", "default": ""},
+}
+
 
 @dataclass(frozen=True)
 class Wishes:

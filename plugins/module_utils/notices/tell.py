@@ -46,13 +46,14 @@ def tell(event: str, title: str, text: str = "", stack: str = "") -> None:
         write_whole(SPOOL / f"{time.time_ns()}.json", json.dumps(told))
 
 
-def tell_change(about: str, title: str, troubles: Sequence[str], stack: str = "") -> None:
+def tell_change(about: str, title: str, troubles: Sequence[str], stack: str = "", text: str = "") -> None:
     """Tell of troubles when they are others than at the last time: `about.failed`, or `about.well` when all are gone.
 
     Args:
         about: Such as `job`; with stack and title it stands for what is watched.
         title: What is watched, one line.
         troubles: A sentence each.
+        text: What is told in their place, where they stand for what changes alone.
     """
     with contextlib.suppress(OSError):
         if not SETTINGS.exists():
@@ -65,4 +66,4 @@ def tell_change(about: str, title: str, troubles: Sequence[str], stack: str = ""
         _KNOWN.mkdir(mode=0o700, exist_ok=True)
         write_whole(known, now)
         event, became = (f"{about}.failed", "trouble") if troubles else (f"{about}.well", "well again")
-        tell(event, f"{title}: {became}", now, stack)
+        tell(event, f"{title}: {became}", text or now, stack)

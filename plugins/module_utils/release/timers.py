@@ -10,12 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .. import commands, units
+from .. import units
 from ..application import application
 from ..errors import UserError
 from ..stack import Stack
 from ..stack.jobs import Jobs
-from ..units import File, timer
+from ..units import File, known_schedule, timer
 
 # Ansible ships to the server what a module imports: the commands must be among it.
 from . import cli, scheduled
@@ -34,7 +34,7 @@ def planned(stack: str, settings: Mapping[str, Any], schedule: Mapping[str, str]
     """By path, content and mode of the files that the timers need.
 
     Raises:
-        UserError: The schedule names an operation that is none.
+        UserError: The schedule names an operation that is none, or a time that systemd does not know.
     """
     if unknown := sorted(schedule.keys() - set(OPERATIONS)):
         raise UserError(f"compose_stack_backup_schedule: {unknown[0]!r} is none of {', '.join(OPERATIONS)}.")
@@ -47,6 +47,7 @@ def planned(stack: str, settings: Mapping[str, Any], schedule: Mapping[str, str]
         place: (json.dumps(settings, indent=1, sort_keys=True).encode(), 0o600),
     }
     for operation, when in wanted.items():
+        known_schedule(when, f"compose_stack_backup_schedule.{operation}")
         what, argv = f"{_WHAT[operation]} of the stack {stack}", f"{command} {place} {operation}"
         files |= timer(f"sluice-{operation}-{stack}", what, when, argv, _AT_EASE, "RandomizedDelaySec=5m\n")
     return files
@@ -61,11 +62,7 @@ def planned_jobs(stack: Stack, root: Path) -> dict[Path, File]:
     if not stack.jobs:
         return {}
     for name, job in stack.jobs.items():
-        if commands.run(["systemd-analyze", "calendar", "--", job.schedule]).returncode:
-            raise UserError(
-                f"stack_jobs.{name}.schedule: systemd does not know {job.schedule!r}; write it as OnCalendar has it,"
-                " such as 03:00, or Mon *-*-* 04:30"
-            )
+        known_schedule(job.schedule, f"stack_jobs.{name}.schedule")
     command, directory = units.LIBRARY / "job", root / stack.name
     told = {"jobs": {name: asdict(job) for name, job in stack.jobs.items()}}
     files: dict[Path, File] = {
