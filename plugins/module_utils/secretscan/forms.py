@@ -30,8 +30,6 @@ class Form(NamedTuple):
     """Bytes of which a log holds some whenever it holds a value."""
 
     text: bytes
-    # Letters in either case.
-    caseless: bool
     # What one must decode to see the value, in `decode.CODES`; empty for escapes only.
     code: str
 
@@ -44,11 +42,11 @@ def forms(value: str) -> Iterator[Form]:
     """
     run = max(_RUN.findall(value), key=len, default="")[:_LONGEST_LITERAL]
     if len(run) >= _TELLING_RUN:
-        yield Form(run.encode(), False, "")
+        yield Form(run.encode(), "")
         cores = {run}
     else:
         for text in _spellings(value):
-            yield Form(text.encode("utf-8", "replace")[:_SPELLED], False, "")
+            yield Form(text.encode("utf-8", "replace")[:_SPELLED], "")
         cores = {value, _json(value), _json_ascii(value)}
         if len(run) >= _CODED_RUN:
             yield from _coded(run.encode(), whole=True)
@@ -67,10 +65,13 @@ def _coded(core: bytes, whole: bool) -> Iterator[Form]:
         for text in encode(core[: _CODED[code]]):
             middle = 0 if whole else len(text) // 2
             for half in {text[middle:], text[:middle] or text}:
-                yield Form(half, code != "base64", code)
+                # Small or capital letters, never both; a search for either case at once takes long to prepare.
+                for spelling in {half} if code == "base64" else {half.lower(), half.upper()}:
+                    yield Form(spelling, code)
     if not whole:
         for dumped in _dumped(core[:_DUMPED].hex()):
-            yield Form(dumped.encode(), True, "dump")
+            for spelling in {dumped.encode(), dumped.upper().encode()}:
+                yield Form(spelling, "dump")
 
 
 def _base64(value: bytes) -> Iterator[bytes]:

@@ -35,11 +35,6 @@ class Literal(NamedTuple):
         return self.form.text
 
     @property
-    def caseless(self) -> bool:
-        """Whether its letters may be large or small."""
-        return self.form.caseless
-
-    @property
     def over_lines(self) -> bool:
         """Whether the value may go on in the records around it, as what is coded is cut into lines."""
         return bool(self.form.code)
@@ -130,13 +125,11 @@ def _says(parts: list[str], contents: Iterable[str]) -> bool:
 def _around(literals: Iterable[Literal], text: str, reach: int) -> Iterator[str]:
     """What of a text to decode: as much before and after each literal as its value can take there."""
     for literal in literals:
-        where = text.lower() if literal.caseless else text
         spelling = literal.text.decode("utf-8", "replace")
-        spelling = spelling.lower() if literal.caseless else spelling
-        place = where.find(spelling)
+        place = text.find(spelling)
         while place >= 0:
             yield text[max(0, place - reach) : place + 2 * reach]
-            place = where.find(spelling, place + reach)
+            place = text.find(spelling, place + reach)
 
 
 def _parts(value: str) -> list[str]:
