@@ -49,17 +49,21 @@ def read(der: bytes) -> Facts:
         UserError: The cryptography package is missing, or the certificate is malformed.
     """
     try:
+        from cryptography.exceptions import UnsupportedAlgorithm
+    except ImportError:
+        raise UserError("the Python package cryptography is missing where the probe runs: pip install cryptography")
+    try:
         return _read(der)
     except ValueError:
         raise UserError("the certificate is malformed: its names, dates or key cannot be read")
+    except UnsupportedAlgorithm:
+        raise UserError("the certificate's key or signature is of a kind that cryptography does not know here")
 
 
 def _read(der: bytes) -> Facts:
-    try:
-        from cryptography import x509
-        from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
-    except ImportError:
-        raise UserError("the Python package cryptography is missing where the probe runs: pip install cryptography")
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+
     certificate = x509.load_der_x509_certificate(der)
     key = certificate.public_key()
     kinds = ((rsa.RSAPublicKey, "RSA"), (ec.EllipticCurvePublicKey, "ECDSA"))

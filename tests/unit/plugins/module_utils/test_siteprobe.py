@@ -204,6 +204,13 @@ def test_entries_in_public_logs_are_counted_as_advice(count, advised, authority)
     assert (found.status, found.measured, bool(found.advice)) == ("pass", f"{count} in the certificate", advised)
 
 
+def test_a_certificate_with_a_key_of_an_unknown_kind_is_named(authority):
+    plain_key, unknown_key = bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06072a8648ce3d0209")
+    der = authority.issued(logs=0).replace(plain_key, unknown_key)
+    with pytest.raises(UserError, match="of a kind that cryptography does not know"):
+        certificates.read(der)
+
+
 def test_entries_of_a_certificate_that_cannot_be_read_are_no_pass():
     served = Once(lambda: certificates.read(b"no certificate"))
     assert Check("tls.logged", "", lambda: encryption._logged(Target("shop.test"), served)).result()["status"] == "fail"
