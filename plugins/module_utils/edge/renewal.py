@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import ssl
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -15,13 +17,14 @@ from . import attempts
 from .acme import Refusal, certbot_container, container_argv, issue_argv, refusal, renew_argv
 from .apply import apply
 from .certificates import check_pair, facts
-from .engine import EdgeEngine, Run, run
+from .engine import EdgeEngine, Run, container_name, run
 from .model import Edge
 from .site import Site
 from .store import Store
 
 _CERTBOT_SECONDS = 900
 _ALERT_BELOW = 1 / 3
+_TLS_SECONDS = 10
 
 Say = Callable[[str], None]
 
@@ -114,19 +117,49 @@ def deploy(store: Store, stack: str, runner: Run = run) -> bool:
         return apply(store, engine, state, {stack: (chain, key)}).changed
 
 
+def served(edge: Edge, domain: str) -> bytes | None:
+    """The certificate in DER that visitors of a name get; None where nobody answers: no matter of certificates."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    address = (edge.publish[0] if edge.publish else "127.0.0.1", edge.https_port)
+    try:
+        with (
+            socket.create_connection(address, _TLS_SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=domain) as connection,
+        ):
+            return connection.getpeercert(binary_form=True)
+    except OSError:
+        return None
+
+
+def _first(chain: bytes) -> str:
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    return begin + chain.decode("ascii").partition(begin)[2].partition(end)[0] + end
+
+
 def _live(root: Path, site: Site, part: str) -> Path:
     return root / "acme" / "live" / site.name / f"{part}.pem"
 
 
 def _alerts(store: Store, now: datetime) -> list[str]:
-    """Certificates in use that should have been renewed by now; also left in the file ALERT."""
+    """Certificates that should have been renewed by now, or are not the ones served; also left in the file ALERT."""
     state, rows = store.state(), []
-    files = store.files()
-    for site in state.sites.values() if state else ():
-        found = facts(files[f"tls/{site.name}.pem"])
+    if state is None:
+        return []
+    edge, files = state.edge, store.files()
+    for site in state.sites.values():
+        chain = files[f"tls/{site.name}.pem"]
+        found = facts(chain)
         if not found.self_signed and found.life_left(now) < _ALERT_BELOW:
             days = (found.not_after - now).total_seconds() / 86400
             rows.append(f"{site.name}: the certificate ends in {days:.1f} days, on {found.not_after:%Y-%m-%d}.")
+        told = served(edge, site.domains[0])
+        if told is not None and told != ssl.PEM_cert_to_DER_cert(_first(chain)):
+            rows.append(
+                f"{site.name}: nginx does not serve the certificate that is in place;"
+                f" restart it with: docker restart {container_name(edge)}."
+            )
     alert = store.root / "ALERT"
     if rows:
         write_whole(alert, "".join(f"{row}\n" for row in rows), 0o644)

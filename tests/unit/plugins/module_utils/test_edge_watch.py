@@ -4,6 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import socket
+import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -79,3 +84,45 @@ def test_a_certbot_that_hangs_is_noted_and_the_others_go_on(tmp_path):
     assert docker.calls.count(["docker", "rm", "-f", "sluice-edge-certbot-shop"]) == 2
     assert attempts.load(tmp_path, "shop").failures
     assert attempts.load(tmp_path, "blog").issued["domains"] == ["blog.test"]
+
+
+@contextlib.contextmanager
+def serving(pair, folder):
+    """A port of loopback on which visitors get this certificate."""
+    both = folder / "served.pem"
+    both.write_bytes(b"".join(pair))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(both)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer():
+        with contextlib.suppress(OSError):
+            while True:
+                plain, _peer = listener.accept()
+                with plain, contextlib.suppress(OSError), context.wrap_socket(plain, server_side=True):
+                    pass
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_a_certificate_that_is_in_place_and_not_served_is_an_alert(stale, tmp_path):
+    docker, one = FakeDocker(), site(certificate={"kind": "self_signed"})
+    pair = self_signed(one.domains)
+    store = Store(tmp_path)
+    with serving(self_signed(one.domains) if stale else pair, tmp_path) as port:
+        edge = dataclasses.replace(EDGE, https_port=port)
+        apply(store, EdgeEngine(edge, tmp_path, docker), dataclasses.replace(state(one), edge=edge), {one.name: pair})
+        told = maintain(store, lambda text: None, docker)
+    advice = "restart it with: docker restart sluice-edge-nginx."
+    assert told == ([f"shop: nginx does not serve the certificate that is in place; {advice}"] if stale else [])
+    assert (tmp_path / "ALERT").exists() == stale
+    # Nobody answers any more, and that is no matter of certificates.
+    assert maintain(store, lambda text: None, docker) == []
