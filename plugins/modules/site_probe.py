@@ -25,7 +25,7 @@ attributes:
     support: full
 options:
   domain:
-    description: The site's name.
+    description: The site's name; an internationalised one as it is written, or in its ASCII form.
     type: str
     required: true
   aliases:
@@ -208,6 +208,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import UserError
+from ..module_utils.hostname import host_name
 from ..module_utils.results import worst_status
 from ..module_utils.siteprobe.login import Login
 from ..module_utils.siteprobe.model import Target
@@ -251,7 +252,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "login_secrets": {"type": "dict", "default": {}, "no_log": True},
     "browser": {"type": "str", "default": "never"},
 }
-_TARGET = ("domain", "resolve_to", "https_port", "http_port", "ca_file", "timeout")
+_TARGET = ("resolve_to", "https_port", "http_port", "ca_file", "timeout")
 _WISHES = ("addresses", "headers", "health", "front", "max_ms", "min_days", "rate_limit", "closed_ports", "browser")
 
 
@@ -260,7 +261,8 @@ def wishes(params: dict[str, Any]) -> Wishes:
     login = f"{params['username']}:{params['password']}".encode()
     target = Target(
         **{name: params[name] for name in _TARGET},
-        aliases=tuple(params["aliases"]),
+        domain=host_name(params["domain"], "domain"),
+        aliases=tuple(host_name(name, "aliases") for name in params["aliases"]),
         authorization=f"Basic {base64.b64encode(login).decode()}" if params["username"] else "",
     )
     secrets = {name: str(value) for name, value in params["login_secrets"].items()}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import UserError
-from ..stack.hostname import host_name
+from ..hostname import host_name
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, cast
 
 from ..errors import UserError, nearest
+from ..hostname import host_name
 from .fields import Fields
-from .hostname import host_name
 from .model import STACK_NAME, Hook, Job, Route, Service, Stack, Strategy
 from .parse_service import SERVICE_NAME, parse_service
 from .parse_whole import check_whole

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, Literal, cast
 
 from ..errors import UserError
+from ..hostname import is_address
 from .fields import Fields
-from .hostname import is_address
 from .parse_env import parse_variables
 from .parts import File, Port, Volume
 

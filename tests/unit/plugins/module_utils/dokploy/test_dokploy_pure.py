@@ -83,7 +83,7 @@ def test_domains_of_other_paths_are_others():
             ({"host": host}, "is not a domain name; write one such as crm.example.com")
             for host in ("https://x", "*.example.com", "a_b.example.com", "a b", " ", "", "example..com", "x" * 64)
         ),
-        ({"host": "bücher.example"}, "in its ASCII form, which begins with xn--"),
+        ({"host": "\u0440\u0430ypal.example"}, "mixes the scripts cyrillic, latin"),
         ({"host": "x", "port": 0}, "port must be"),
         ({"host": "x", "path": "api"}, "must start with /"),
         ({"host": "x", "certificate": "custom"}, "needs certificate_resolver"),
@@ -96,6 +96,7 @@ def test_domain_input(arguments, message):
 
 def test_a_host_name_is_sent_as_it_is_compared():
     assert Domain("CRM.Example.com.", "web", 80).fields()["host"] == "crm.example.com"
+    assert Domain("Bücher.example", "web", 80).fields()["host"] == "xn--bcher-kva.example"
 
 
 def test_a_domain_listed_twice():
