@@ -111,6 +111,12 @@ gates:
   elements: dict
 seconds: {description: How long each step took., returned: 'always, after the inputs were accepted', type: dict}
 notes: {description: What else is worth knowing., returned: success, type: list, elements: str}
+backup_timers:
+  description: The timers by which the server backs the stack up, of M(sluice.deploy.stack_backup_timers).
+  returned: success
+  type: list
+  elements: str
+  sample: [sluice-backup-crm.timer]
 step: {description: The step that failed., returned: when a step failed, type: str}
 """
 
@@ -126,7 +132,7 @@ from ..module_utils.release.module import (
     gate_levels,
 )
 from ..module_utils.release.run import Run, Settings
-from ..module_utils.release.timers import job_files, planned_jobs
+from ..module_utils.release.timers import backup_units, job_files, planned_jobs
 from ..module_utils.sizes import parse_size
 from ..module_utils.units import install
 
@@ -164,7 +170,8 @@ def main() -> None:
         root = Path(params["root"])
         planned = planned_jobs(run.stack, root)
         outcome = releases.plan(run) if module.check_mode else releases.release(run)
-        result = {**vars(outcome), "gates": run.gates}
+        timers = [path.name for path in backup_units(run.stack.name) if path.suffix == ".timer" and path.exists()]
+        result = {**vars(outcome), "gates": run.gates, "backup_timers": timers}
         if install(planned, job_files(run.stack.name, root), module.check_mode):
             told = ", ".join(f"{name} ({job.schedule})" for name, job in run.stack.jobs.items())
             result |= {"changed": True, "actions": [*outcome.actions, f"Scheduled jobs: {told or 'none any more'}."]}

@@ -54,9 +54,10 @@ def wait_for(condition) -> None:
 
 
 def test_jobs_follow_the_release_that_serves(host, play, runs, run_module):
-    told = play("site", "--tags", "compose_stack", stack_jobs={"tick": TICK, "fails": FAILS})
+    clock = {"stack_jobs": {"tick": TICK, "fails": FAILS}, "compose_stack_backup_schedule": {"backup": "yearly"}}
+    told = play("site", "--tags", "compose_stack", **clock)
     assert "Scheduled jobs: tick (*:*:0/2), fails (yearly)." in told
-    assert "changed=0" in play("site", "--tags", "compose_stack", stack_jobs={"tick": TICK, "fails": FAILS})
+    assert "changed=0" in play("site", "--tags", "compose_stack", **clock)
     try:
         wait_for(lambda: runs("tick"))
         before = runs("tick")[-1]["colour"]
@@ -77,5 +78,5 @@ def test_jobs_follow_the_release_that_serves(host, play, runs, run_module):
         assert (judged["status"], judged["measured"]) == ("warn", "1 of 2 well")
     finally:
         assert "Scheduled jobs: none any more." in play("site", "--tags", "compose_stack")
-    assert host.check_output("ls /etc/systemd/system | grep sluice-job || true") == ""
-    assert "sluice-job" not in host.check_output("systemctl list-timers --all --no-pager")
+    assert host.run("ls /etc/systemd/system | grep -E '^sluice-(job|backup)-crm'").stdout == ""
+    assert "-crm" not in host.check_output("systemctl list-timers --all --no-pager")
