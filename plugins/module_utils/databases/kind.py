@@ -18,6 +18,10 @@ class Passwords(Protocol):
     def variables(self) -> tuple[str, ...]:
         """The variables by which a service's container takes it."""
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Variables of which the container must have one, or it cannot be changed; none for no such condition."""
+
     def kept(self, access: Access, container: str) -> str:
         """What the server keeps of it; empty for none.
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 from ..stack import Service
 from .kind import Kind
 from .mongodb import MongoDB
-from .mysql import MySQL
+from .mysql import MariaDB, MySQL
 from .postgres import Postgres
 from .redis import Redis
 
-_POSTGRES, _MYSQL, _MONGODB, _REDIS = Postgres(), MySQL(), MongoDB(), Redis()
+_POSTGRES, _MYSQL, _MARIADB, _MONGODB, _REDIS = Postgres(), MySQL(), MariaDB(), MongoDB(), Redis()
 # By a name for `backup`, and by the last part of an image's repository.
 _BY_NAME: dict[str, Kind] = {
     "postgres": _POSTGRES,
     "mysql": _MYSQL,
-    "mariadb": _MYSQL,
+    "mariadb": _MARIADB,
     "mongodb": _MONGODB,
     "redis": _REDIS,
     "valkey": _REDIS,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from ..errors import StepError
 from . import access as a
+from . import native
 from .access import Access, Opener
 from .kind import Passwords
 from .rows import Counter, Inserted, Rows
@@ -60,11 +61,59 @@ SELECT CONCAT('SELECT ', QUOTE(CONCAT(table_schema, '.', table_name)), ', COUNT(
   REPLACE(table_schema, '`', '``'), '`.`', REPLACE(table_name, '`', '``'), '`;')
   FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema NOT IN {_SYSTEM};
 """
+# The user whom an image makes beside root, quoted for SQL, whoever else there is of the name.
+_OWN_USER = (
+    _SETTINGS
+    + r"""
+for name in MARIADB_USER MYSQL_USER; do
+  eval "value=\${$name:-} file=\${${name}_FILE:-}"
+  if [ -n "$file" ]; then value=$(cat "$file"); fi
+  if [ -n "$value" ]; then user=$value; fi
+done
+: "${user:?MARIADB_USER is not set}"
+user="'$(printf %s "$user" | sed "s/[\\\\']/\\\\&/g")'"
+"""
+)
+_TELL = (
+    _OWN_USER
+    + """client --raw <<SQL
+SELECT IF(authentication_string = '', password, authentication_string) FROM mysql.user
+  WHERE user = $user AND host = '%';
+SQL
+"""
+)
+# What is kept comes as input: it stands on no command line.
+_KEEP = _OWN_USER + """{ printf "ALTER USER %s@'%%' IDENTIFIED BY PASSWORD\\n" "$user"; cat; } | client"""
+
+
+class Native:
+    """The password of the user whom MariaDB was made with; root sets it, whose own no release changes."""
+
+    variables = ("MARIADB_PASSWORD", "MARIADB_PASSWORD_FILE", "MYSQL_PASSWORD", "MYSQL_PASSWORD_FILE")
+    needs = ("MARIADB_ROOT_PASSWORD", "MARIADB_ROOT_PASSWORD_FILE", "MYSQL_ROOT_PASSWORD", "MYSQL_ROOT_PASSWORD_FILE")
+
+    def kept(self, access: Access, container: str) -> str:
+        try:
+            return a.ask(access, container, _TELL).strip()
+        except StepError as trouble:
+            raise StepError(f"the database does not tell whether its password is current: {trouble}")
+
+    def keep(self, access: Access, container: str, kept: str) -> None:
+        try:
+            a.ask(access, container, _KEEP, given=f"'{kept}';\n")
+        except StepError as trouble:
+            raise StepError(f"the database's password cannot be changed: {trouble}")
+
+    def made(self, password: str) -> str:
+        return native.verifier(password)
+
+    def matches(self, kept: str, password: str) -> bool:
+        return native.matches(kept, password)
 
 
 class MySQL:
     name = "mysql"
-    # Root's new password can only be set by who knows the old one, which a release does not.
+    # What MySQL keeps of a password is made with a salt in a form of its own, which is not made here.
     passwords: Passwords | None = None
 
     def version(self, access: Access, container: str) -> str:
@@ -118,6 +167,12 @@ class MySQL:
             known = tuple(a.ask(access, container, _USER_NAMES).splitlines())
             wanted = [line for line in a.text_of(parts[_USERS]).splitlines() if not _about(line, known)]
             a.execute(access, container, _SQL, stdin=a.text_stream("\n".join([*wanted, "FLUSH PRIVILEGES;"])))
+
+
+class MariaDB(MySQL):
+    """Dumped alike, and by the same name in a backup's manifest."""
+
+    passwords: Passwords | None = Native()
 
 
 def _about(line: str, users: tuple[str, ...]) -> bool:

@@ -120,6 +120,7 @@ class Scram:
     """The password of the role that the server was made with."""
 
     variables = ("POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE")
+    needs: tuple[str, ...] = ()
 
     def kept(self, access: Access, container: str) -> str:
         try:

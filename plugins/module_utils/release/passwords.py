@@ -111,7 +111,9 @@ def _renewed(run: Run, project: Project, stack: Stack) -> dict[Path, str]:
 
 def _way(service: Service) -> Passwords | None:
     kind = kind_of(service)
-    return kind.passwords if kind else None
+    way = kind.passwords if kind else None
+    named = {*service.env, *(secret.variable for secret in service.secrets)}
+    return way if way and (not way.needs or named & set(way.needs)) else None
 
 
 def _containers(run: Run) -> dict[str, str]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.databases import kinds, sqlite
+from ansible_collections.sluice.deploy.plugins.module_utils.databases.mysql import MariaDB
 from ansible_collections.sluice.deploy.plugins.module_utils.databases.rows import Begun, Copied, Inserted, missing
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
-from ansible_collections.sluice.deploy.plugins.module_utils.stack import Service, Volume
+from ansible_collections.sluice.deploy.plugins.module_utils.release.passwords import password_of
+from ansible_collections.sluice.deploy.plugins.module_utils.stack import Secret, Service, Volume
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.model import BACKUPS
 
 DATA = (Volume("data", "/data"),)
@@ -143,3 +147,67 @@ def test_sqlite_that_is_locked_or_damaged_is_told(tmp_path: Path, monkeypatch: p
     (tmp_path / "junk").write_bytes(b"SQLite format 3\0junk")
     assert "not a database" in sqlite.copy(tmp_path / "junk", tmp_path / "copy2")
     assert not (tmp_path / "copy2").exists()
+
+
+class Here:
+    """A container's shell that is this machine's, and an access to it."""
+
+    def __init__(self, place: Path, environment: dict[str, str]) -> None:
+        self.engine: Any = self
+        self._environment = {"PATH": f"{place}:/usr/bin:/bin", **environment}
+
+    def execute(self, container: str, command: list[str], **streams: Any) -> int:
+        return subprocess.run(command, env=self._environment, check=False, **streams).returncode
+
+    def redact(self, text: str) -> str:
+        return text
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Path:
+    """A mariadb client that notes its arguments and what it reads, and answers with a verifier."""
+    client = tmp_path / "mariadb"
+    client.write_text(
+        f'#!/bin/sh\necho "$@" >>{tmp_path}/said\ncat >>{tmp_path}/said\necho "$ANSWER"\nexit "${{STATUS:-0}}"\n'
+    )
+    client.chmod(0o755)
+    return tmp_path
+
+
+def test_mariadb_takes_a_password_as_what_it_keeps_of_it(client: Path) -> None:
+    way = MariaDB.passwords
+    assert way.made("password") == "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19"
+    assert way.matches(way.made("new"), "new") and not way.matches(way.made("new"), "old")
+    here: Any = Here(client, {"MARIADB_ROOT_PASSWORD": "rootpw", "MYSQL_USER": "o'n\\e", "ANSWER": way.made("old")})
+    assert way.kept(here, "db") == way.made("old")
+    way.keep(here, "db", way.made("new"))
+    said = (client / "said").read_text()
+    assert "WHERE user = 'o\\'n\\\\e' AND host = '%';" in said
+    assert f"ALTER USER 'o\\'n\\\\e'@'%' IDENTIFIED BY PASSWORD\n'{way.made('new')}';\n" in said
+    assert "rootpw" not in said
+
+
+@pytest.mark.parametrize("environment", [{}, {"MARIADB_USER": "crm", "STATUS": "1"}])
+def test_a_mariadb_that_refuses_is_told(client: Path, environment: dict[str, str]) -> None:
+    here: Any = Here(client, environment)
+    with pytest.raises(StepError, match="the database does not tell whether its password is current: "):
+        MariaDB.passwords.kept(here, "db")
+    with pytest.raises(StepError, match="the database's password cannot be changed: "):
+        MariaDB.passwords.keep(here, "db", "")
+
+
+@pytest.mark.parametrize(
+    ("image", "root", "changes"),
+    [
+        ("mariadb:11", "MARIADB_ROOT_PASSWORD_FILE", True),
+        # Without root's password nobody can set another's.
+        ("mariadb:11", "", False),
+        ("mysql:8", "MYSQL_ROOT_PASSWORD", False),
+    ],
+)
+def test_whose_password_a_release_changes(image: str, root: str, changes: bool) -> None:
+    names = ["MYSQL_PASSWORD", *([root] if root else [])]
+    secrets = tuple(Secret(name.lower(), env=name) for name in names)
+    service = Service("db", image=image, stateful=True, volumes=DATA, secrets=secrets)
+    found = password_of(service)
+    assert (found.variable if found else None) == ("MYSQL_PASSWORD" if changes else None)
