@@ -357,7 +357,8 @@ from ..module_utils.edge.install import (
     summary,
     take_off,
 )
-from ..module_utils.edge.parse import parse_edge, parse_site
+from ..module_utils.edge.parse import parse_site
+from ..module_utils.edge.parse_host import parse_edge
 from ..module_utils.edge.store import Store
 from ..module_utils.errors import UserError
 from ..module_utils.stack.parse import parse_stack

@@ -10,10 +10,11 @@ from typing import Any
 
 from .apart import Apart
 from .asked import Asked, ReadService
+from .configs import project_files
 from .findings import Findings, correction
 from .form import conditions, plain_keys, replicas
 from .kinds import Decided, Kind, repository
-from .mounts import Mounted, Reader, project_files
+from .mounts import Mounted, Reader
 from .names import service_key
 from .networks import aliases_of, read_networks
 from .order import Orders

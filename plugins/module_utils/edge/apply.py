@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ..errors import UserError
-from .engine import EdgeEngine, Look
+from .engine import EdgeEngine
+from .look import Look
 from .model import State
 from .render import render
 from .store import Store, digest

@@ -13,10 +13,10 @@ from . import cli
 
 _MODULES = (
     "errors", "files", "lock", "edge", "edge.access", "edge.acme", "edge.apply", "edge.attempts",
-    "edge.certificates", "edge.cli", "edge.csp", "edge.engine", "edge.fetch", "edge.headers", "edge.model",
+    "edge.certificates", "edge.cli", "edge.csp", "edge.engine", "edge.fetch", "edge.headers", "edge.look", "edge.model",
     "edge.nginx_features", "edge.preview", "edge.proxy", "edge.render", "edge.render_ports", "edge.render_site",
     "edge.renewal", "edge.site", "edge.store", "edge.switch", "edge.text", "edge.upstreams", "edge.violations",
-    "edge.watch",
+    "edge.watch", "notices", "notices.tell",
 )  # fmt: skip
 _START = "import sys\nfrom sluice.edge.cli import main\nsys.exit(main())\n"
 # Always the same bytes for the same sources.
@@ -32,7 +32,7 @@ def bundle() -> bytes:
         _add(archive, "__main__.py", _START)
         _add(archive, "sluice/__init__.py", "")
         for name in _MODULES:
-            path = name.replace(".", "/") + ("/__init__.py" if name == "edge" else ".py")
+            path = name.replace(".", "/") + ("/__init__.py" if name in ("edge", "notices") else ".py")
             _add(archive, f"sluice/{path}", _source(f"{package}.{name}"))
     return content.getvalue()
 

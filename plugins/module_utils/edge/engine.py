@@ -11,10 +11,10 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from ..errors import UserError
 from ..files import write_whole
+from .look import Look, look_at, workers
 from .model import Edge
 from .nginx_features import Features, features_of
 
@@ -66,17 +66,6 @@ def confinement(edge: Edge) -> list[str]:
         "--cap-drop=ALL",
         "--security-opt=no-new-privileges",
     ]
-
-
-class Look(NamedTuple):
-    """What runs at one moment."""
-
-    addresses: dict[str, tuple[str, ...]]
-    """Alias on the edge network → addresses of the running containers that carry it."""
-    master: int = 0
-    """The process id of nginx's master on the host; 0 when it does not run, or runs from another image."""
-    image: str = ""
-    """The id of the image that it runs from; empty likewise."""
 
 
 class EdgeEngine:
@@ -191,48 +180,6 @@ def _await(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.01)
     return True
-
-
-def look_at(containers: list[dict[str, Any]], edge: Edge, name: str) -> Look:
-    """Read `docker inspect`.
-
-    Args:
-        containers: What it printed.
-        edge: The edge, with its network and image.
-        name: nginx's container.
-    """
-    addresses = aliases_of(containers, edge.network)
-    for container in containers:
-        if container.get("Name") == f"/{name}" and container["Config"]["Image"] == edge.image:
-            return Look(addresses, container["State"]["Pid"], container["Image"])
-    return Look(addresses)
-
-
-def aliases_of(containers: list[dict[str, Any]], network: str) -> dict[str, tuple[str, ...]]:
-    """Read `docker inspect`."""
-    found: dict[str, set[str]] = {}
-    for container in containers:
-        attached = container["NetworkSettings"]["Networks"].get(network) or {}
-        if attached.get("IPAddress"):
-            for alias in attached.get("Aliases") or []:
-                found.setdefault(alias, set()).add(attached["IPAddress"])
-    return {alias: tuple(sorted(addresses)) for alias, addresses in found.items()}
-
-
-def workers(master: int, proc: Path = Path("/proc")) -> set[int]:
-    """The workers that accept connections; those that only finish old ones are not among them."""
-    found = set()
-    for status in proc.glob("[0-9]*/stat"):
-        try:
-            # The name in parentheses may hold anything, so count from its end.
-            parent = int(status.read_text().rsplit(")", 1)[1].split()[1])
-            if parent == master:
-                title = (status.parent / "cmdline").read_bytes().rstrip(b"\0 ")
-                if title == b"nginx: worker process":
-                    found.add(int(status.parent.name))
-        except (OSError, IndexError):
-            continue
-    return found
 
 
 def _remembered(cache: Path) -> dict[str, str]:

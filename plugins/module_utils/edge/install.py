@@ -12,9 +12,10 @@ from pathlib import Path
 
 from .apply import Applied, apply
 from .certificates import facts
-from .engine import EdgeEngine, Look, Run, absent, run
+from .engine import EdgeEngine, Run, absent, run
 from .host import Host, Planned
 from .keypairs import Pair, choose, live_pair, present_pair
+from .look import Look
 from .model import Edge, State
 from .parse import check_beside
 from .renewal import wants_issue

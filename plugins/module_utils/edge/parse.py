@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import posixpath
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 from urllib.parse import quote, unquote, urlsplit
 
@@ -15,9 +14,9 @@ from ..errors import UserError, nearest
 from ..sizes import parse_size
 from ..stack import Route, Stack
 from .headers import CONTENT_SECURITY_POLICY, LONGEST_HEADER
-from .model import Edge
 from .pages import MAINTENANCE
 from .parse_access import networks, parse_access, parse_cache, parse_extra, parse_ports
+from .parse_host import within
 from .site import Certificate, Limit, Site, SiteRoute
 from .text import quote as quote_parameter
 
@@ -27,57 +26,8 @@ _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _WORD = re.compile(r"[a-z0-9][a-z0-9-]*")
 _HTPASSWD = re.compile(r"[^:\s]+:\$[0-9a-z]+\$[^\s:]+")
 _RATE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-# What ends up in a file of Compose, or in an argv.
-_IMAGE = (r"[A-Za-z0-9][A-Za-z0-9._/:@-]*", "reference of an image, such as registry.example.com/nginx:1.30")
-_FORMS = {
-    "image": _IMAGE,
-    "certbot_image": _IMAGE,
-    "project": (r"[a-z0-9][a-z0-9_-]*", "name of lower-case letters, digits, dashes and underscores"),
-    "network": (r"[A-Za-z0-9][A-Za-z0-9_.-]*", "name of a Docker network"),
-}
 _LONGEST_TIMEOUT = 7 * 86400
 DEFAULT_RATE = "default"
-
-
-def parse_edge(settings: Mapping[str, Any]) -> Edge:
-    """The settings that all stacks on a host share.
-
-    Raises:
-        UserError: The first mistake found.
-    """
-    for network in settings.get("trusted_proxies") or []:
-        if not _plain(network, ipaddress.ip_network):
-            raise UserError(f"nginx_certbot_trusted_proxies: {network!r} is no address or network such as 10.0.0.0/8.")
-    for address in settings.get("publish") or []:
-        if not _plain(address, ipaddress.ip_address):
-            raise UserError(f"nginx_certbot_publish: {address!r} is no address of this host, or one with a zone.")
-    for name, (pattern, what) in _FORMS.items():
-        value = settings.get(name)
-        if value is not None and not re.fullmatch(pattern, str(value)):
-            raise UserError(f"nginx_certbot_{name}: {value!r} is no {what}.")
-    for name in ("http_port", "https_port"):
-        if not 1 <= settings.get(name, 80) <= 65535:
-            raise UserError(f"nginx_certbot_{name}: {settings[name]!r} is no port from 1 to 65535.")
-    if settings.get("http_port", 80) == settings.get("https_port", 443):
-        raise UserError("nginx_certbot_https_port is the same as nginx_certbot_http_port; choose two ports.")
-    values: dict[str, Any] = {
-        "request_header_bytes": _within(settings, "request_header_size", "16KiB", 1024, 1024**2),
-        "shutdown_seconds": settings.get("shutdown_timeout") or 300,
-    }
-    for name in Edge.__dataclass_fields__:
-        value = settings.get(name)
-        if value is not None:
-            values[name] = tuple(value) if isinstance(value, list) else value
-    return Edge(**values)
-
-
-def _plain(text: str, read: Callable[[str], object]) -> bool:
-    """An address or a network; a zone after % may hold anything, line breaks included."""
-    try:
-        read(text)
-    except ValueError:
-        return False
-    return "%" not in text
 
 
 def parse_site(stack: Stack, settings: Mapping[str, Any]) -> Site:
@@ -114,7 +64,7 @@ def parse_site(stack: Stack, settings: Mapping[str, Any]) -> Site:
         redirect_aliases=settings.get("aliases") != "serve",
         access=parse_access(settings.get("access") or [], _htpasswd(settings.get("users") or []), routes, stack, _path),
         maintenance_allow=networks(settings.get("maintenance_allow") or [], "nginx_certbot_maintenance_allow"),
-        header_bytes=_within(settings, "response_header_size", "64KiB", 4096, 1024**2),
+        header_bytes=within(settings, "response_header_size", "64KiB", 4096, 1024**2),
         stream_seconds=settings.get("stream_timeout") or 3600,
         cache=parse_cache(settings.get("cache") or {}, _path),
         extra=parse_extra(settings.get("extra") or ""),
@@ -122,13 +72,6 @@ def parse_site(stack: Stack, settings: Mapping[str, Any]) -> Site:
     )
     _check_names(site)
     return site
-
-
-def _within(settings: Mapping[str, Any], name: str, default: str, least: int, most: int) -> int:
-    size = parse_size(settings.get(name) or default, f"nginx_certbot_{name}")
-    if not least <= size <= most:
-        raise UserError(f"nginx_certbot_{name}: write a size from {least} to {most} bytes.")
-    return size
 
 
 def _check_names(site: Site) -> None:

@@ -10,7 +10,8 @@ import pytest
 from ansible_collections.sluice.deploy.plugins.module_utils.edge import engine, fetch, install
 from ansible_collections.sluice.deploy.plugins.module_utils.edge import switch as switching
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.apply import apply
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.engine import EdgeEngine, aliases_of, look_at, workers
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.engine import EdgeEngine
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.look import aliases_of, look_at, workers
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.store import Store
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.edge_help import EDGE, FakeDocker, site, state

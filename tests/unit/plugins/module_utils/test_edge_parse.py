@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.parse import check_beside, parse_edge
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.parse import check_beside
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.parse_host import parse_edge
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.site import Certificate
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.edge_help import site
