@@ -7,7 +7,8 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping
-from html.parser import HTMLParser
+
+from ..markup import inline_scripts
 
 SECURITY_HEADERS: dict[str, str] = {
     "Strict-Transport-Security": "max-age=63072000",
@@ -78,33 +79,7 @@ def allow_scripts(csp: str, hashes: Iterable[str]) -> str:
 
 def inline_script_hashes(html: str) -> tuple[str, ...]:
     """Hashes, as a Content-Security-Policy writes them, of the scripts that a page carries in itself."""
-    parser = _InlineScripts()
-    try:
-        # A browser reads every end of a line as a line feed.
-        parser.feed(html.replace("\r\n", "\n").replace("\r", "\n"))
-        parser.close()
-    except AssertionError:
-        # What the parser says of a declaration that it does not know; the rest of such a page is left unread.
-        pass
-    digests = (hashlib.sha256(script.encode()).digest() for script in parser.scripts)
+    # A browser reads every end of a line as a line feed.
+    scripts = inline_scripts(html.replace("\r\n", "\n").replace("\r", "\n"))
+    digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
     return tuple(dict.fromkeys(f"sha256-{base64.b64encode(d).decode()}" for d in digests))
-
-
-class _InlineScripts(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=False)
-        self.scripts: list[str] = []
-        self._open = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._open = tag == "script" and "src" not in dict(attrs)
-        if self._open:
-            self.scripts.append("")
-
-    def handle_data(self, data: str) -> None:
-        if self._open:
-            self.scripts[-1] += data
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "script":
-            self._open = False

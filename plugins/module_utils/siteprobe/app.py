@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import UserError
-from .markup import joined, scripts
+from ..markup import joined, scripts
 from .model import Check, Found, Once, Target, host_of
 from .wire import Answer, fetch
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from ..markup import elements
 from .app import Landing
-from .markup import elements
 from .model import Check, Found, Once
 
 # Scripts of a page read many cookies on purpose; those of a session are no business of theirs.

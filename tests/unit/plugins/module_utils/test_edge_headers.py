@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 
 import pytest
 
@@ -31,10 +32,21 @@ def sha(script: str) -> str:
         ("<script>a()</script><![odd[", ["a()"]),
         ("<script>a()\r\nb()\rc()</script>", ["a()\nb()\nc()"]),
         ("<script>x = '<p>'</script>", ["x = '<p>'"]),
+        ("<script defer >a('</scripty>')</script ><script>never ends", ["a('</scripty>')"]),
+        ("<!-- <script>a()</script> --><noscript><script>b()</script></noscript><script>c()</script>", ["c()"]),
     ],
 )
 def test_hashes_are_of_the_exact_text(html, scripts):
     assert inline_script_hashes(html) == tuple(sha(script) for script in scripts)
+
+
+def test_a_page_of_tags_that_never_end_is_read_in_time_that_grows_with_its_length_alone():
+    def seconds(length):
+        began = time.process_time()
+        inline_script_hashes("<a b" * length)
+        return time.process_time() - began
+
+    assert seconds(100_000) < 20 * seconds(10_000) + 0.5
 
 
 def test_scripts_are_allowed_where_scripts_are_ruled():

@@ -22,6 +22,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.sluice.deploy.plugins.module_utils import markup
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import (
     NameServerError,
     NotTarError,
@@ -44,7 +45,6 @@ from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues.history
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import (
     caa,
     certificate,
-    markup,
     nameserver,
     page,
     web,
@@ -208,6 +208,7 @@ def html(data):
     text = data.decode("utf-8", "replace")
     assert len(list(markup.elements(text))) <= 50_000
     markup.scripts(text, "https://crm.example.com/")
+    assert sum(map(len, markup.inline_scripts(text))) <= len(text)
     page.plain_loads(text)
 
 

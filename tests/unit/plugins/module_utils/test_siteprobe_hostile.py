@@ -12,8 +12,9 @@ import time
 
 import pytest
 
+from ansible_collections.sluice.deploy.plugins.module_utils import markup
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import app, certificate, markup, web, wire
+from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import app, certificate, web, wire
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.login import Login
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Check, Target
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.probe import Wishes, probe

@@ -17,7 +17,7 @@ _ATTRIBUTE = re.compile(r"""[\s/]*([^\s/>=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([
 _UNCLOSED = re.compile(r"""\s*=\s*["']""")
 # Their content is text to a browser that runs scripts.
 _RAW = {
-    name: re.compile(f"</{name}", re.IGNORECASE)
+    name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE)
     for name in ("script", "style", "textarea", "title", "noscript", "iframe")
 }
 _MOST_ELEMENTS = 50_000
@@ -27,6 +27,18 @@ _MOST_VALUE = 2000
 
 def elements(page: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Each element's name and attributes in lower case, up to 50,000 of them; values are cut at 2000 characters."""
+    return ((name, attributes) for name, attributes, _text in _with_texts(page))
+
+
+def inline_scripts(page: str) -> Iterator[str]:
+    """The scripts that a page carries in itself, as they stand there; one that never ends is none to a browser."""
+    for name, attributes, text in _with_texts(page):
+        if name == "script" and "src" not in attributes and text is not None:
+            yield text
+
+
+def _with_texts(page: str) -> Iterator[tuple[str, dict[str, str], str | None]]:
+    """Elements with their content where that is text, None where it is not or never ends."""
     position = 0
     for _ in range(_MOST_ELEMENTS):
         opening = _OPENING.search(page, position)
@@ -39,12 +51,15 @@ def elements(page: str) -> Iterator[tuple[str, dict[str, str]]]:
             continue
         name = opening[2].lower()
         attributes, position = _attributes(page, opening.end())
-        yield name, attributes
-        if name in _RAW:
-            closing = _RAW[name].search(page, position)
-            if not closing:
-                return
-            position = closing.end()
+        if name not in _RAW:
+            yield name, attributes, None
+            continue
+        begin = page.find(">", position) + 1 or len(page)
+        closing = _RAW[name].search(page, begin)
+        yield name, attributes, page[begin : closing.start()] if closing else None
+        if not closing:
+            return
+        position = closing.end()
 
 
 def _attributes(page: str, position: int) -> tuple[dict[str, str], int]:
