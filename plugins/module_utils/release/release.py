@@ -20,7 +20,7 @@ from .files import Rendered
 from .health import all_run
 from .restore import recover
 from .run import Run
-from .serving import point_edge
+from .serving import point_edge, strayed
 
 
 @dataclass
@@ -108,7 +108,10 @@ def plan(run: Run) -> Outcome:
     data = files.render_data(run, taken, fast)
     data_changes = dataservices.differ(run, data, taken)
     if current and current.release == rendered.id and not journal and not data_changes:
-        return Outcome(False, rendered.id, current.colour, before=current.release)
+        if all_run(run, run.project(current), run.stack.running):
+            actions += strayed(run, current)
+            return Outcome(bool(actions), rendered.id, current.colour, actions, current.release)
+        actions.append(f"A service of release {current.release} does not run as it was released.")
     actions += _steps(run, dataservices.changes(run, data) if data_changes else [])
     return Outcome(True, "", _next_colour(run), actions, diff=files.diff(run, rendered))
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import UserError
+from ..errors import EdgeError, UserError
 from ..stack import Service, Stack
 from ..stack.directory import Deployed, read_description
 from ..stack.parse import parse_stack
@@ -73,3 +73,12 @@ def start_services(run: Run, project: Project, services: Sequence[Service]) -> d
         run.engine.up(project, [s.name for s in services])
         wait_healthy(run, project, services, before)
     return before
+
+
+def strayed(run: Run, deployed: Deployed) -> list[str]:
+    """What is to be done about an edge that does not serve the release; nothing where it does."""
+    try:
+        served = run.edge.serving()
+    except EdgeError as trouble:
+        return [f"Whom the edge serves is not known: {trouble}."]
+    return [] if served == deployed.colour else [f"Point the edge at {deployed.colour} again."]
