@@ -222,6 +222,8 @@ def _default_servers(features: Features) -> list[str]:
                 "ssl_reject_handshake on;",
                 # Reached with the name of a known site in the handshake and a foreign one in Host.
                 "access_log off;",
+                # What is asked for everywhere is known also where no site is left to set it.
+                "set $preview 0;",
                 "location / { return 421; }",
             ],
         ),

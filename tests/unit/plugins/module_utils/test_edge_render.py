@@ -42,6 +42,11 @@ def test_upstreams_are_addresses_of_the_colour_that_serves():
     assert re.findall(r"server (\S+)", block(upstreams, "upstream shop.front")) == ["10.0.0.3:3001", "10.0.0.4:3001"]
 
 
+def test_where_no_stack_is_left_every_variable_is_set_still():
+    main = render(state(), {}, NEWEST)["nginx.conf"]
+    assert "set $preview 0;" in main
+
+
 def test_a_service_without_a_container_is_under_maintenance():
     upstreams = rendered(addresses={"shop-blue-front": ("10.0.0.3",)})["upstreams/shop.conf"]
     assert "server 127.0.0.1:8503" in block(upstreams, "upstream shop.server")
