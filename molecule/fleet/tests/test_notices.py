@@ -64,7 +64,7 @@ def test_people_are_told_and_no_release_waits_for_it(host, site, sink, run_modul
         done = site("compose_stack", app_version="2", stack_jobs={"fails": FAILS})
         assert done.returncode == 0, done.stdout
         assert wait_for("release.started")["stack"] == "wiki"
-        assert "Start a release" in wait_for("release.done")["text"]
+        assert " serves as " in wait_for("release.done")["text"]
         assert site("compose_stack", app_version="broken", stack_jobs={"fails": FAILS}).returncode == 2
         failed = wait_for("release.failed")
         assert failed["title"].startswith("The release failed at step start: service web is unhealthy")

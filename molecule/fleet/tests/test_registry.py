@@ -39,7 +39,7 @@ def test_a_release_is_pulled_with_the_login_and_refused_without(host, site):
         host.check_output(f"docker push --quiet {IMAGE}:{version}")
         host.check_output(f"docker rmi {IMAGE}:{version}")
     assert "planted" not in host.check_output(
-        "cat /root/.docker/config.json; journalctl --no-pager --quiet | grep planted || true"
+        "cat /root/.docker/config.json; journalctl --no-pager --quiet | grep 'planted registry' || true"
     )
     try:
         done = site("compose_stack", app_image=IMAGE, app_version="2")
