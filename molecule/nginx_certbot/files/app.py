@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import socket
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -101,4 +103,14 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 512
 
 
+def echo():
+    """Over UDP, what came comes back with the port before it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("0.0.0.0", PORT))
+        while True:
+            asked, visitor = listener.recvfrom(1000)
+            listener.sendto(f"{PORT} ".encode() + asked, visitor)
+
+
+threading.Thread(target=echo, daemon=True).start()
 Server(("0.0.0.0", PORT), Handler).serve_forever()

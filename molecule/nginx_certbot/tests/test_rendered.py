@@ -171,7 +171,7 @@ def test_a_port_leads_to_a_service(serve, nginx):
             {"port": 1883, "service": "server", "target": 3000},
             {"port": 8883, "service": "server", "target": 3000, "tls": True},
             {"port": 1884, "service": "server", "target": 3000, "allow": ["203.0.113.7"]},
-            {"port": 5353, "service": "server", "protocol": "udp"},
+            {"port": 5353, "service": "server", "target": 3000, "protocol": "udp"},
         ]
     )
 
@@ -183,3 +183,9 @@ def test_a_port_leads_to_a_service(serve, nginx):
     assert b'"port": 3000' in ask(socket.create_connection((client.address, 1883), timeout=5))
     assert b'"port": 3000' in ask(client.connect(port=8883))
     assert ask(socket.create_connection((client.address, 1884), timeout=5)) == b""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as questions:
+        questions.settimeout(5)
+        questions.connect((client.address, 5353))
+        for number in (b"1", b"2"):
+            questions.send(number)
+            assert questions.recv(100) == b"3000 " + number

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 
@@ -360,3 +361,14 @@ def test_workers_that_shut_down_do_not_count(tmp_path):
         (folder / "stat").write_text(f"{pid} (ng) x) S {parent} 0 0")
         (folder / "cmdline").write_bytes(title.encode() + b"\0")
     assert workers(1, tmp_path) == {7}
+
+
+def test_maintenance_on_demand_outlives_a_release_and_whoever_comes_after_a_reboot(store, docker):
+    closed = dataclasses.replace(site(csp_hash_scripts=False), maintenance=True)
+    apply(store, EdgeEngine(EDGE, store.root, docker), state(closed), {"shop": PAIR})
+    written = store.files()["sites/shop.conf"]
+    assert b"503" in written
+    switching.switch(Store(store.root), "shop", request("blue"), docker)
+    after = Store(store.root)
+    assert after.state().sites["shop"].maintenance
+    assert after.files()["sites/shop.conf"] == written
