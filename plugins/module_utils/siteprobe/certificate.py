@@ -49,15 +49,15 @@ def read(der: bytes) -> Facts:
         UserError: The cryptography package is missing, or the certificate is malformed.
     """
     try:
-        from cryptography.exceptions import UnsupportedAlgorithm
+        return _read(der)
     except ImportError:
         raise UserError("the Python package cryptography is missing where the probe runs: pip install cryptography")
-    try:
-        return _read(der)
-    except ValueError:
-        raise UserError("the certificate is malformed: its names, dates or key cannot be read")
-    except UnsupportedAlgorithm:
-        raise UserError("the certificate's key or signature is of a kind that cryptography does not know here")
+    except Exception:
+        # cryptography has errors of its own for each way in which a certificate is odd.
+        raise UserError(
+            "the certificate is malformed, or of a kind that cryptography does not know here:"
+            " its names, dates or key cannot be read"
+        )
 
 
 def _read(der: bytes) -> Facts:

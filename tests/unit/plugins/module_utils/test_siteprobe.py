@@ -204,9 +204,13 @@ def test_entries_in_public_logs_are_counted_as_advice(count, advised, authority)
     assert (found.status, found.measured, bool(found.advice)) == ("pass", f"{count} in the certificate", advised)
 
 
-def test_a_certificate_with_a_key_of_an_unknown_kind_is_named(authority):
-    plain_key, unknown_key = bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06072a8648ce3d0209")
-    der = authority.issued(logs=0).replace(plain_key, unknown_key)
+@pytest.mark.parametrize(
+    ("plain", "odd"),
+    [("06072a8648ce3d0201", "06072a8648ce3d0209"), ("a003020102", "a003020142")],
+    ids=["key", "version"],
+)
+def test_a_certificate_of_an_unknown_kind_is_named(plain, odd, authority):
+    der = authority.issued(logs=0).replace(bytes.fromhex(plain), bytes.fromhex(odd))
     with pytest.raises(UserError, match="of a kind that cryptography does not know"):
         certificates.read(der)
 
