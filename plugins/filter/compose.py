@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..module_utils.composefile.tokens import fill_in, tokens
+from ..module_utils.secretvalues.tokens import fill_in, tokens
 
 
 def compose_secrets(secrets: Mapping[str, Any], project: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ options:
   project:
     description:
       - Where the project is, as C(stack_compose) says it.
-      - Either V(git) with V(ref) and V(known_hosts), or V(directory), which is one of the controller.
+      - Either V(git) with V(ref), V(key) and V(known_hosts), or V(directory), which is one of the controller.
       - V(path) is the directory of the Compose files within it, V(files) names them where Compose would not find them,
         V(profiles) names profiles, and V(project) is Compose's project name, which its volumes are called after.
     type: dict
@@ -59,6 +59,10 @@ options:
     description: By Compose's name of a service, what is to be read otherwise, as C(stack_compose_services) says it.
     type: dict
     default: {}
+  key:
+    description: The SSH key by which the repository is reached, where V(project.key) names one.
+    type: str
+    default: ""
   look:
     description: Read a copy that is gone afterwards, as check mode does.
     type: bool
@@ -161,6 +165,7 @@ def main() -> None:
             "secret_names": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "routes": {"type": "list", "elements": "dict", "default": []},
             "corrections": {"type": "dict", "default": {}},
+            "key": {"type": "str", "default": "", "no_log": True},
             "root": {"type": "path", "default": "/var/lib/sluice/stacks"},
             "look": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 120.0},

@@ -2,98 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import pathlib
 import socket
-import subprocess
-import threading
-import time
-from collections import Counter
 
 import pytest
+from projects import COMPOSE, NAMES, STACKS, container, get, play, serving
 
 testinfra_hosts = ["ssh://debian13"]
-PROJECT = pathlib.Path(__file__).resolve().parents[3]
-STACKS = "/var/lib/sluice/stacks"
-NAMES = ("order", "runtime", "files", "ports")
-
-
-@pytest.fixture(scope="module")
-def address(server):
-    return server("ip", "debian13")
-
-
-def play(**settings: str) -> subprocess.CompletedProcess:
-    """The scenario's play with other settings."""
-    argv = ["ansible-playbook", "-i", PROJECT / "molecule/inventory", "--extra-vars", json.dumps(settings)]
-    argv.append(PROJECT / "molecule/compose_file/converge.yml")
-    return subprocess.run(argv, capture_output=True, text=True, cwd=PROJECT, check=False)
-
-
-def get(address: str, stack: str, path: str = "/") -> dict:
-    connection = http.client.HTTPConnection(address, 80, timeout=10)
-    connection.request("GET", path, headers={"Host": f"{stack}.example.com"})
-    answer = connection.getresponse()
-    content = answer.read()
-    connection.close()
-    assert answer.status == 200, f"{stack}{path}: {answer.status} {content[:200]!r}"
-    return json.loads(content)
-
-
-class Load:
-    """Some clients for each stack, that open a connection for each request."""
-
-    def __init__(self, address: str) -> None:
-        self.address, self.failures, self.versions = address, [], Counter()
-        self._on = True
-        self._threads = [threading.Thread(target=self._ask, args=(name,)) for name in NAMES * 2]
-
-    def _ask(self, name: str) -> None:
-        while self._on:
-            try:
-                self.versions[name, get(self.address, name)["version"]] += 1
-            except (OSError, AssertionError, http.client.HTTPException, ValueError) as error:
-                self.failures.append(f"{time.strftime('%X')} {name}: {error!r}")
-            time.sleep(0.05)
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._on = False
-        for thread in self._threads:
-            thread.join()
-
-
-@pytest.fixture(scope="module")
-def second(address):
-    """The second release of every project, under load; the first one is what converge left."""
-    assert {name: get(address, name)["version"] for name in NAMES} == dict.fromkeys(NAMES, "1")
-    with Load(address) as load:
-        begin = time.monotonic()
-        played = play(app_version="2", db_conf="second")
-        load.seconds = time.monotonic() - begin
-    assert played.returncode == 0, played.stdout
-    load.output = played.stdout
-    return load
-
-
-def serving(host, stack: str) -> dict:
-    return json.loads(host.check_output(f"cat {STACKS}/{stack}/serving.json"))
-
-
-def container(host, name: str) -> dict:
-    return json.loads(host.check_output(f"docker inspect {name}"))[0]
 
 
 def test_a_second_release_of_each_project_loses_no_request(host, second):
     asked = sum(second.versions.values())
-    print(f"four releases in {second.seconds:.0f} s under {asked} requests, {len(second.failures)} lost")
+    print(f"six releases in {second.seconds:.0f} s under {asked} requests, {len(second.failures)} lost")
     assert second.failures == []
-    assert set(second.versions) == {(name, version) for name in NAMES for version in "12"}
+    assert set(second.versions) == {(name, version) for name in (*NAMES, *COMPOSE) for version in "12"}
 
 
 def test_jobs_ran_once_in_each_release_in_their_order(host, second):
@@ -219,7 +141,9 @@ def test_a_job_that_fails_leaves_what_serves(address, host, second):
 def test_a_changed_file_is_another_release_and_a_rollback_brings_the_old_one(address, host, second):
     played = play(compose_stack_state="rolled_back")
     assert played.returncode == 0, played.stdout
-    assert {name: get(address, name)["version"] for name in NAMES} == dict.fromkeys(NAMES, "1")
+    back = (*NAMES, "wiki")
+    assert {name: get(address, name)["version"] for name in back} == dict.fromkeys(back, "1")
+    assert host.check_output("docker exec wiki-blue-web cat /etc/site.conf") == "site 1"
     read = "docker exec --user 1234 files-blue-web cat /run/secret.conf"
     assert host.check_output(read) == "version 1 $HOME ${X} ü"
     log = host.check_output("cat /var/lib/docker/volumes/order_log/_data/order").splitlines()

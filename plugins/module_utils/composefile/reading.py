@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..secretvalues.tokens import tokens
 from .apart import Apart, tell_needed
 from .asked import Asked, ReadService
 from .checks import check_corrections, data_before_release, one_writer
@@ -18,7 +19,6 @@ from .ports import collisions
 from .proxies import offered_routes, passes_on
 from .routes import Routes, candidates, read_routes
 from .services import ProjectReader
-from .tokens import tokens
 
 
 @dataclass(frozen=True)

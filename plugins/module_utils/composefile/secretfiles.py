@@ -35,7 +35,7 @@ def secret_files(
         variable = next((key for key, value in env.items() if value == path), "")
         if variable:
             del env[variable]
-            item["env"] = variable
+        item["env"] = variable or False
         if str(entry.get("uid") or "").isdigit():
             item["uid"] = int(entry["uid"])
         _value(source, about, name, apart)

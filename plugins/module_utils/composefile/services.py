@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..secretvalues.tokens import fill_in, tokens
 from .apart import Apart
 from .asked import Asked, ReadService
 from .configs import project_files
@@ -20,11 +21,11 @@ from .networks import aliases_of, read_networks
 from .order import Orders
 from .ports import edge_ports, ends_tls, publish, web_port
 from .secretfiles import build_secrets, secret_files
-from .tokens import fill_in, tokens
 
 _POSTGRES = ("postgres", "postgis", "pgvector", "timescaledb", "postgresql")
 # Where the description calls a key by another name.
 _KEYS = {"health": "healthcheck", "runtime": "labels", "files": "configs"}
+_TEXTS = ("command", "entrypoint", "health")
 CORRECTIONS = ("kind", "allow", "mounts")
 
 
@@ -96,7 +97,7 @@ class ProjectReader:
         secrets += secret_files(service, self.resolved.get("secrets") or {}, env, apart)
         if form.get("build"):
             self._build(name, service["build"], form["build"], apart)
-        self._texts(name, form)
+        secrets += self._texts(name, form)
         form |= {k: v for k, v in (("env", env), ("secrets", secrets)) if v}
         form["env_blank"] = True
         form |= {k: v for k, v in told.items() if k not in CORRECTIONS}
@@ -119,16 +120,28 @@ class ProjectReader:
                     f"build.secrets in its place, or stack_compose_env: {{{min(names)}: …}} where it is public",
                 )
 
-    def _texts(self, name: str, form: Mapping[str, Any]) -> None:
-        """A secret within a command or a check would be seen by whoever may list processes, and stands in no file."""
+    def _texts(self, name: str, form: Mapping[str, Any]) -> list[dict[str, str]]:
+        """The secrets within what it is started with; elsewhere there is no way for one to be carried."""
+        taken: set[str] = set()
         for key, part in form.items():
-            if found := sorted(tokens(part)):
-                self.findings.decide(
-                    f"services.{name}.{_KEYS.get(key, key)}",
-                    f"{', '.join(found)} stands within a text, to which no secret is carried",
-                    "in a further file of stack_compose.files the same with the container's own variable in its place,"
-                    f' such as ["sh", "-c", "exec … $${found[0]}"], and {found[0]} in environment',
+            found = sorted(tokens(part))
+            where = f"services.{name}.{_KEYS.get(key, key)}"
+            if found and key in _TEXTS:
+                taken.update(found)
+                self.findings.note(
+                    where,
+                    f"{', '.join(found)} stands in it, and so in the container's arguments, which whoever may list"
+                    " processes can read",
+                    "a variable of the container in its place keeps it from there, such as"
+                    f' ["sh", "-c", "exec … $${found[0]}"] with {found[0]} in environment',
                 )
+            elif found:
+                self.findings.decide(
+                    where,
+                    f"{', '.join(found)} stands within a text, to which no secret is carried",
+                    f"in a further file of stack_compose.files the same without it, and {found[0]} in environment",
+                )
+        return [{"name": secret, "as": "text"} for secret in sorted(taken)]
 
     def _allow(self, name: str, service: Mapping[str, Any], told: Mapping[str, Any]) -> None:
         if service.get("privileged") and "privileged" not in (told.get("allow") or []):

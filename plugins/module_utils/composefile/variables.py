@@ -9,10 +9,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..secretvalues.tokens import token
 from .findings import Findings
 from .names import foreign_secret, login_password, secret_name, secret_value
 from .scan import Variable
-from .tokens import token
 
 
 @dataclass

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import UserError
+from ..secretvalues.tokens import token
 from ..stack import Build, Hook, Service, Stack, Volume
 from ..stack.compose import compose_text, data_compose, release_compose
 
@@ -61,6 +62,9 @@ def _fit(stack: Stack, service: Service, rendered: Compose) -> Compose:
     if service.secrets:
         by_environment = {s.variable: _reference(s.name) for s in service.secrets if s.kind == "env"}
         fitted["environment"] = {**fitted.get("environment", {}), **by_environment}
+    texts = [s.name for s in service.secrets if s.kind == "text"]
+    for key in fitted.keys() & {"entrypoint", "command", "healthcheck"}:
+        fitted[key] = _filled_in(fitted[key], texts)
     files = [{"source": s.name, "target": s.name} for s in service.secrets if s.kind == "file"]
     if files:
         fitted["secrets"] = files
@@ -72,6 +76,17 @@ def _fit(stack: Stack, service: Service, rendered: Compose) -> Compose:
     if needs:
         fitted["depends_on"] = needs
     return {**head, **fitted}
+
+
+def _filled_in(value: Any, names: Iterable[str]) -> Any:
+    """What a service is started with, with references in the places of its secrets."""
+    if isinstance(value, str):
+        for name in names:
+            value = value.replace(token(name), _reference(name))
+        return value
+    if isinstance(value, Mapping):
+        return {key: _filled_in(item, names) for key, item in value.items()}
+    return [_filled_in(item, names) for item in value] if isinstance(value, list) else value
 
 
 def _reference(name: str) -> str:

@@ -16,14 +16,14 @@ from typing import Any
 
 from ..composefile.cli import Compose
 from ..composefile.project import Read, Settings, read
-from ..composefile.tokens import TOKEN
 from ..errors import StepError, UserError
 from ..files import write_whole
+from ..secretvalues.tokens import TOKEN
 from ..stack import Build
 from ..stack.fields import Fields
 from .sources import fetch
 
-KEYS = ("git", "ref", "known_hosts", "directory", "path", "files", "profiles", "project")
+KEYS = ("git", "ref", "key", "known_hosts", "directory", "path", "files", "profiles", "project")
 _DIGEST = ".sluice-archive"
 
 
@@ -95,9 +95,12 @@ def _is_there(place: Path, digest: str) -> bool:
 def _bring(params: Mapping[str, Any], told: Fields, place: Path) -> None:
     if told.text("git"):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        build = Build(git=told.text("git"), ref=told.text("ref"), known_hosts=told.text("known_hosts"))
+        key = told.text("key")
+        if key and not params["key"]:
+            raise UserError(f"stack_compose.key: stack_secrets has no {key}.")
+        build = Build(git=told.text("git"), ref=told.text("ref"), key=key, known_hosts=told.text("known_hosts"))
         try:
-            fetch("stack_compose.git", place, build, {})
+            fetch("stack_compose.git", place, build, {key: params["key"]})
         except StepError as error:
             raise UserError(f"{error.cause}. {error.advice}".strip())
     elif params["archive"]:

@@ -128,8 +128,8 @@ def _mute(run: Run, services: Sequence[Service], images: Mapping[str, Image]) ->
 
 
 def _rendered(run: Run, services: Sequence[Service], compose: render.Compose) -> Rendered:
-    taken = {f"{s.name}.{e.variable}": run.secrets[e.name] for s in services for e in s.secrets}
-    override = render.environment_override(services, run.secrets)
+    taken = {f"{s.name}.{e.place}": run.secrets[e.name] for s in services for e in s.secrets}
+    override = render.secrets_override(services, run.secrets)
     return Rendered(render.compose_text(compose), override, run.state.fingerprints(taken))
 
 

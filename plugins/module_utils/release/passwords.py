@@ -104,6 +104,9 @@ def _renewed(run: Run, project: Project, stack: Stack) -> dict[Path, str]:
             if secret.kind == "env":
                 text = files.get(override) or override.read_text(encoding="utf-8")
                 files[override] = render.with_value(text, service.name, secret.variable, value)
+            elif secret.kind == "text":
+                text = files.get(override) or override.read_text(encoding="utf-8")
+                files[override] = render.with_texts(text, service, run.secrets)
             else:
                 files[project.directory / "secrets" / service.name / secret.name] = value
     return {place: text for place, text in files.items() if place.read_text(encoding="utf-8") != text}

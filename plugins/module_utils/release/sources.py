@@ -147,15 +147,18 @@ def _git(where: str, place: Path, argv: list[str], ssh: str) -> None:
     except OSError as error:
         raise StepError(f"{where}: git does not run: {error}", advice="Install git on the server.")
     if done.returncode:
-        raise StepError(f"{where}: git {argv[0]} failed: {_reason(done.stderr)}", advice=_advice(argv, done.stderr))
+        raise StepError(
+            f"{where}: git {argv[0]} failed: {_reason(done.stderr)}", advice=_advice(where, argv, done.stderr)
+        )
 
 
-def _advice(argv: list[str], said: str) -> str:
+def _advice(where: str, argv: list[str], said: str) -> str:
+    beside = where.removesuffix(".git")
     if "Host key verification failed" in said:
-        return "Put the lines that ssh-keyscan HOST prints, once they are checked, into build.known_hosts."
+        return f"Put the lines that ssh-keyscan HOST prints, once they are checked, into {beside}.known_hosts."
     if "Permission denied (publickey" in said:
         return (
-            "Name under build.key the key of stack_secrets whose public half the repository has as a deploy key;"
+            f"Name under {beside}.key the key of stack_secrets whose public half the repository has as a deploy key;"
             " it must be without a passphrase."
         )
     if argv[0] == "fetch" and _SHORT_COMMIT.fullmatch(argv[-1]):

@@ -62,6 +62,12 @@ class Service:
     """One of `BACKUPS`: a kind of database, how its files are copied, or none; empty for what its image tells."""
 
     @property
+    def texts(self) -> dict[str, tuple[str, ...]]:
+        """By key, the words in which secrets may stand."""
+        words = {"entrypoint": self.entrypoint, "command": self.command}
+        return words | ({"health": self.health.test or ("CMD", *self.health.command)} if self.health else {})
+
+    @property
     def stops_first(self) -> bool:
         """Whether the old one ends before the new one starts."""
         return self.order == "stop_first"

@@ -63,11 +63,13 @@ def parse_secrets(fields: Fields) -> tuple[Secret, ...]:
         where = f"{fields.path('secrets')}[{index}]"
         item = Fields({"name": entry} if isinstance(entry, str) else entry, where, ("name", "as", "env", "uid", "path"))
         item.need("name", "which key of stack_secrets")
+        unnamed = item.raw("env") is False
         secrets.append(
             Secret(
                 name=item.text("name", "", VARIABLE, "a name of letters, digits and underscores"),
-                kind=cast(Literal["env", "file"], item.choice("as", "env", ("env", "file"))),
-                env=item.text("env", "", _ENVIRONMENT, "a variable's name"),
+                kind=cast(Literal["env", "file", "text"], item.choice("as", "env", ("env", "file", "text"))),
+                env="" if unnamed else item.text("env", "", _ENVIRONMENT, "a variable's name"),
+                unnamed=unnamed,
                 uid=item.integer("uid", None, 0, 2**31),
                 path=item.text("path", "", r"/[^:]*", "an absolute path"),
             )

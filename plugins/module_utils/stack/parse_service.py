@@ -9,6 +9,7 @@ from collections.abc import Collection
 from typing import Any, cast
 
 from ..errors import UserError
+from ..secretvalues.tokens import token, tokens
 from .compose_keys import COMPOSE_KEYS
 from .fields import Fields
 from .model import BACKUPS, Role, Service
@@ -91,6 +92,7 @@ def parse_service(name: str, value: Any, routed: Collection[int | None], mistake
     )
     get(lambda: _check_role(fields, service), None)
     get(lambda: _check_variables(fields, service), None)
+    get(lambda: _check_texts(fields, service), None)
     return service
 
 
@@ -112,10 +114,19 @@ def _check_role(fields: Fields, service: Service) -> None:
 def _check_variables(fields: Fields, service: Service) -> None:
     """No variable is set twice: which of the two would win is nobody's guess."""
     taken = set(service.env)
-    for secret in service.secrets:
+    for secret in (s for s in service.secrets if s.variable):
         if secret.variable in taken:
             raise UserError(f"{fields.path('secrets')}: {secret.variable} is set twice; keep one of env and secrets.")
         taken.add(secret.variable)
+
+
+def _check_texts(fields: Fields, service: Service) -> None:
+    """What stands for a secret is filled in; it would reach the container as it is otherwise."""
+    for key, words in service.texts.items():
+        for name in sorted(tokens(words) - {s.name for s in service.secrets if s.kind == "text"}):
+            raise UserError(
+                f"{fields.path(key)}: {token(name)} stands for a secret; list {{name: {name}, as: text}} under secrets."
+            )
 
 
 def _limits(fields: Fields) -> Limits:

@@ -60,12 +60,17 @@ class Health:
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret as one service takes it: an environment variable, or a file whose path is in one."""
+    """A secret as one service takes it: an environment variable, a file whose path is in one, or a part of a text.
+
+    As a text it takes the place of `%SECRET.NAME%` in what the service is started with and how its health is asked.
+    """
 
     name: str
-    kind: Literal["env", "file"] = "env"
+    kind: Literal["env", "file", "text"] = "env"
     env: str = ""
     """The variable: by default the name, for a file the name with `_FILE`."""
+    unnamed: bool = False
+    """No variable says where the file is."""
     uid: int | None = None
     """Who may read the file, where that is neither the service's nor the image's user."""
     path: str = ""
@@ -73,7 +78,14 @@ class Secret:
 
     @property
     def variable(self) -> str:
+        if self.unnamed or self.kind == "text":
+            return ""
         return self.env or (f"{self.name}_FILE" if self.kind == "file" else self.name)
+
+    @property
+    def place(self) -> str:
+        """What tells it apart among the secrets of its service."""
+        return self.variable or (self.mount if self.kind == "file" else f"%{self.name}%")
 
     @property
     def mount(self) -> str:

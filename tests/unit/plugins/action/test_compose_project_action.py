@@ -12,7 +12,9 @@ from ansible_collections.sluice.deploy.plugins.action.compose_project import pac
 from ansible_collections.sluice.deploy.plugins.filter.compose import compose_secrets
 from ansible_collections.sluice.deploy.plugins.module_utils.composefile.cli import Compose
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.release import composeproject
 from ansible_collections.sluice.deploy.plugins.module_utils.release.composeproject import read_compose_project
+from ansible_collections.sluice.deploy.plugins.module_utils.stack import Build
 
 RESOLVED = {
     "services": {
@@ -61,6 +63,7 @@ def params(tmp_path: Path, **more: Any) -> dict[str, Any]:
         "secret_names": [],
         "routes": [],
         "corrections": {},
+        "key": "",
         "root": str(tmp_path / "stacks"),
         "timeout": 5,
         "archive": "",
@@ -102,6 +105,22 @@ def test_an_archive_of_the_same_files_is_the_same(tmp_path: Path) -> None:
 )
 def test_a_project_that_is_not_said_well_is_an_error(tmp_path: Path, project: dict[str, str]) -> None:
     with pytest.raises(UserError, match="stack_compose"):
+        read_compose_project(params(tmp_path, project=project), look=True)
+
+
+def test_a_repository_is_opened_by_the_key_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def fetch(_: str, place: Path, build: Build, secrets: dict[str, str]) -> None:
+        seen.append((build.key, secrets))
+        (place / "compose.yml").write_text("services: {app: {image: shop}}\n")
+
+    monkeypatch.setattr(composeproject, "fetch", fetch)
+    project = {"git": "git@code.test:shop.git", "key": "DEPLOY_KEY"}
+    read = read_compose_project(params(tmp_path, project=project, key="planted-key"), look=True)
+    assert seen == [("DEPLOY_KEY", {"DEPLOY_KEY": "planted-key"})]
+    assert "planted-key" not in str(read)
+    with pytest.raises(UserError, match=r"stack_compose\.key: stack_secrets has no DEPLOY_KEY"):
         read_compose_project(params(tmp_path, project=project), look=True)
 
 

@@ -179,8 +179,8 @@ def test_a_deploy_key_of_the_vault_fetches_and_is_on_no_disk(tmp_path: Path, rep
 @pytest.mark.parametrize(
     ("said", "advice"),
     [
-        ("Host key verification failed.", "build.known_hosts"),
-        ("git@code.test: Permission denied (publickey).", "build.key"),
+        ("Host key verification failed.", "stack_services.web.build.known_hosts"),
+        ("git@code.test: Permission denied (publickey).", "stack_services.web.build.key"),
     ],
 )
 def test_what_ssh_refuses_is_told_with_the_way_out(

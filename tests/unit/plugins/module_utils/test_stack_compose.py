@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Health
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import compose as render
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.compose_runtime import _probe
@@ -99,7 +101,7 @@ def test_the_stateful_services_are_apart_and_off_the_edge() -> None:
 @settings(max_examples=150, derandomize=True, deadline=None)
 def test_any_secret_goes_through_the_override_unchanged(value: str) -> None:
     stack = parse_stack(DESCRIPTION)
-    override = yaml.safe_load(render.environment_override(stack.released, {"TOKEN": value}))
+    override = yaml.safe_load(render.secrets_override(stack.released, {"TOKEN": value}))
     assert override["services"]["api"]["environment"]["TOKEN"].replace("$$", "$") == value
 
 
@@ -111,3 +113,53 @@ def test_a_health_check_asks_as_the_edge_does() -> None:
     )
     assert "python3 -c" in test
     assert "'Host'" not in _probe(Health(path="/up"), 3000, "")[1]
+
+
+TEXTS: dict[str, Any] = {
+    "name": "crm",
+    "services": {
+        "api": {
+            "image": "api:1",
+            "command": ["serve", "--token=%SECRET.TOKEN%", "$x"],
+            "health": {"test": "ask %SECRET.TOKEN%", "interval": "1s"},
+            "secrets": [{"name": "TOKEN", "as": "text"}, {"name": "OTHER", "env": "command"}],
+        },
+        "jobs": {"image": "api:1", "command": ["work"], "secrets": ["OTHER"]},
+    },
+}
+PLANTED = "a$b'c\"d\n#"
+
+
+def test_a_secret_within_a_text_stands_in_the_override_alone() -> None:
+    stack = parse_stack(TEXTS)
+    text = render.compose_text(render.release_compose(stack, {"api": "api:1", "jobs": "api:1"}, "", True))
+    assert yaml.safe_load(text)["services"]["api"]["command"][1] == "--token=%SECRET.TOKEN%"
+    assert "%SECRET" not in str(yaml.safe_load(text)["services"]["api"].get("environment"))
+    override = yaml.safe_load(render.secrets_override(stack.released, {"TOKEN": PLANTED, "OTHER": "o"}))["services"]
+    doubled = PLANTED.replace("$", "$$")
+    assert override["api"]["command"] == ["serve", f"--token={doubled}", "$$x"]
+    assert override["api"]["healthcheck"] == {"test": ["CMD-SHELL", f"ask {doubled}"]}
+    assert override["jobs"] == {"environment": {"OTHER": "o"}}
+
+
+def test_a_secret_within_a_text_is_renewed_and_nothing_else() -> None:
+    stack = parse_stack(TEXTS)
+    before = render.secrets_override(stack.released, {"TOKEN": PLANTED, "OTHER": "o"})
+    after = render.with_texts(before, stack.services["api"], {"TOKEN": "new"})
+    assert yaml.safe_load(after) == yaml.safe_load(
+        render.secrets_override(stack.released, {"TOKEN": "new", "OTHER": "o"})
+    )
+
+
+def test_a_text_that_stands_for_a_secret_wants_one() -> None:
+    services = {"api": {"image": "api:1", "command": ["serve", "%SECRET.TOKEN%"]}}
+    with pytest.raises(UserError, match=r"stack_services.api.command: %SECRET.TOKEN% .*as: text"):
+        parse_stack({"name": "crm", "services": services})
+
+
+def test_a_file_of_which_no_variable_speaks() -> None:
+    services = {"api": {"image": "api:1", "secrets": [{"name": "KEY", "as": "file", "env": False}]}}
+    stack = parse_stack({"name": "crm", "services": services})
+    rendered = render.release_compose(stack, {"api": "api:1"}, "", True)["services"]["api"]
+    assert "environment" not in rendered
+    assert rendered["secrets"] == [{"source": "api_KEY", "target": "KEY"}]

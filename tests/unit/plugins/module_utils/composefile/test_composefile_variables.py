@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.composefile.names import foreign_secret, secret_name
 from ansible_collections.sluice.deploy.plugins.module_utils.composefile.scan import variables
-from ansible_collections.sluice.deploy.plugins.module_utils.composefile.tokens import fill_in
+from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues.tokens import fill_in
 
 Read = Callable[..., Any]
 
@@ -80,14 +80,15 @@ services:
 
 def test_given_secrets_are_tokens_to_compose(project: Read) -> None:
     read = project(SHOP, secrets=["DB_PASSWORD", "API_TOKEN"])
-    assert [f.key for f in read.found("decide")] == ["services.app.command"]
+    assert not read.found("decide")
     assert read.services["db"]["secrets"] == [{"name": "DB_PASSWORD", "env": "POSTGRES_PASSWORD"}]
-    assert read.services["app"]["secrets"] == ["DATABASE_URL"]
+    assert read.services["app"]["secrets"] == ["DATABASE_URL", {"name": "API_TOKEN", "as": "text"}]
+    assert [f.key for f in read.found("note")].count("services.app.command") == 1
     assert read.services["app"]["env"] == {"TAG": "1"}
     assert read.services["app"]["command"] == ["serve", "--token=%SECRET.API_TOKEN%"]
     url = fill_in(read.reading.composed["DATABASE_URL"], {"DB_PASSWORD": "s3cret"})
     assert url == "postgres://shop:s3cret@db/shop"
-    assert read.reading.secret_names == ("DB_PASSWORD",)
+    assert read.reading.secret_names == ("API_TOKEN", "DB_PASSWORD")
 
 
 def test_secrets_that_nobody_gave_are_to_be_made(project: Read) -> None:
@@ -167,6 +168,22 @@ secrets: {db-password: {external: true}}
         {"name": "db_password", "as": "file", "path": "/run/secrets/db-password", "env": "POSTGRES_PASSWORD_FILE"}
     ]
     assert not read.found("refused") and not read.found("decide")
+
+
+def test_no_variable_is_set_that_the_file_does_not_name(project: Read) -> None:
+    text = """
+services:
+  app: {image: app, ports: ["80:80"], secrets: [token]}
+secrets: {token: {environment: TOKEN}}
+"""
+    read = project(text, secrets=["TOKEN"])
+    wanted = {"name": "TOKEN", "as": "file", "path": "/run/secrets/token", "env": False}
+    assert read.services["app"]["secrets"] == [wanted]
+
+
+def test_a_secret_in_a_label_is_told(project: Read) -> None:
+    text = 'services: {a: {image: a, ports: ["80:80"], labels: {told: "${API_TOKEN}"}}}'
+    assert [f.key for f in project(text, secrets=["API_TOKEN"]).found("decide")] == ["services.a.labels"]
 
 
 def test_a_secret_in_a_build_argument_is_told(project: Read) -> None:

@@ -257,6 +257,12 @@ STACK = {
 }
 
 
+def test_a_secret_within_a_command_is_a_reference_of_dokploys():
+    services = {"a": {"image": "a", "command": ["--key=%SECRET.KEY%$x"], "secrets": [{"name": "KEY", "as": "text"}]}}
+    text = render_stack(parse_stack({"name": "crm", "services": services}))
+    assert "--key=${KEY:?not set in the environment of this service}$$x" in text
+
+
 def test_a_stack_is_rendered_fit_for_dokploy():
     import yaml
 
