@@ -61,6 +61,10 @@ options:
     type: list
     elements: str
     default: []
+  ports_given_up_by:
+    description: A Compose project whose containers stop where they hold the edge's ports, right before it takes them.
+    type: str
+    default: ""
   tls_profile:
     description: Mozilla's TLS profile; V(modern) is TLS 1.3 alone.
     type: str
@@ -391,6 +395,7 @@ def argument_spec() -> dict[str, Any]:
         "http_port": {"type": "int", "default": 80},
         "https_port": {"type": "int", "default": 443},
         "publish": {"type": "list", "elements": "str", "default": []},
+        "ports_given_up_by": {"type": "str", "default": ""},
         "tls_profile": {"type": "str", "choices": ["intermediate", "modern"], "default": "intermediate"},
         "trusted_proxies": {"type": "list", "elements": "str", "default": []},
         "security_headers": {"type": "dict", "default": {}},
@@ -492,6 +497,7 @@ def _serve(module: AnsibleModule, store: Store) -> SiteChange:
         params["certificate"].get("dns_credentials") or "",
         check=module.check_mode,
         maintenance=params["maintenance"],
+        given_up_by=params["ports_given_up_by"],
     )
 
 

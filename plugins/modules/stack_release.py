@@ -66,6 +66,13 @@ options:
     description: The commit of the inventory that the release comes from, for the record.
     type: str
     default: ""
+  adopts:
+    description:
+      - A Compose project that C(docker compose up) started, and whose place a first release takes.
+      - Its data services stop, and start as the stack's on the same volumes. All else of it runs on, to be stopped
+        when requests are led to the release.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -149,6 +156,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "data_secrets_rotated": {"type": "bool", "default": False},
     "hadolint": {"type": "str", "default": "hadolint"},
     "commit": {"type": "str", "default": ""},
+    "adopts": {"type": "str", "default": ""},
 }
 
 
@@ -159,7 +167,7 @@ def main() -> None:
 
     def settings() -> Settings:
         taken = ("edge_network", "keep_releases", "dump_before_migration", "keep_backups", "keep_backup_days")
-        further = ("data_secrets_rotated", "hadolint", "commit", "by")
+        further = ("data_secrets_rotated", "hadolint", "commit", "by", "adopts")
         return Settings(
             minimum_free=parse_size(params["minimum_free"], "compose_stack_minimum_free"),
             levels=gate_levels(params["gates"]),

@@ -54,6 +54,7 @@ class Read:
         """For JSON, with the table for people."""
         return {
             **as_data(self.reading, self.resolved.variables),
+            "project": (self.resolved.compose or {}).get("name", ""),
             "files": list(self.resolved.files),
             "table": as_table(self.reading, self.resolved.variables),
         }

@@ -94,30 +94,59 @@ class Host:
             raise UserError(f"the network {network!r} cannot be made: {done.stderr.strip()}")
         return True
 
-    def check_ports(self) -> None:
+    def check_ports(self, given_up_by: str = "") -> None:
         """Before nginx starts: nobody else has its ports.
+
+        Args:
+            given_up_by: The Compose project that gives them up.
 
         Raises:
             UserError: Somebody has, and who.
         """
-        for port in (self._edge.http_port, self._edge.https_port):
+        for port in self._ports:
             listed = self._run(["docker", "ps", f"--filter=publish={port}", "--format={{.Names}}"])
             others = [n for n in listed.stdout.split() if n != container_name(self._edge)]
             ours = container_name(self._edge) in listed.stdout.split()
+            if others and given_up_by and set(others) <= set(self._holding(given_up_by, port)):
+                continue
             who = f"container {others[0]}" if others else "" if ours else holder(port)
             if who:
                 raise UserError(f"port {port} is taken by {who}; stop it, or give the edge another port.")
 
-    def up(self) -> None:
+    def up(self, given_up_by: str = "") -> None:
         """Bring the Compose project to what its file says.
+
+        Args:
+            given_up_by: The Compose project whose containers stop where they hold the ports, at the last moment.
 
         Raises:
             UserError: Compose could not.
         """
-        file = str(self._root / "compose.yml")
-        done = self._run(["docker", "compose", "-f", file, "up", "-d", "--remove-orphans"], timeout=600)
+        holding = {n for port in self._ports for n in self._holding(given_up_by, port)} if given_up_by else set()
+        if holding:
+            self._compose("create", "--remove-orphans")
+            self._run(["docker", "update", "--restart", "no", *sorted(holding)])
+            self._run(["docker", "stop", "--time", "2", *sorted(holding)])
+        try:
+            self._compose("up", "-d", "--remove-orphans")
+        except UserError:
+            if holding:
+                self._run(["docker", "start", *sorted(holding)])
+            raise
+
+    def _compose(self, *words: str) -> None:
+        done = self._run(["docker", "compose", "-f", str(self._root / "compose.yml"), *words], timeout=600)
         if done.returncode:
             raise UserError(f"the edge's Compose project does not come up: {done.stderr.strip()[-400:]}")
+
+    @property
+    def _ports(self) -> tuple[int, int]:
+        return self._edge.http_port, self._edge.https_port
+
+    def _holding(self, project: str, port: int) -> list[str]:
+        """The containers of a Compose project that have a port of the host."""
+        filters = [f"--filter=publish={port}", f"--filter=label=com.docker.compose.project={project}"]
+        return self._run(["docker", "ps", *filters, "--format={{.Names}}"]).stdout.split()
 
     def enable_units(self, reload: bool) -> None:
         """The watcher and the renewal timer run, now and after every boot."""

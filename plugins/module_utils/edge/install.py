@@ -41,8 +41,12 @@ def put(
     check: bool = False,
     runner: Run = run,
     maintenance: bool | None = None,
+    given_up_by: str = "",
 ) -> SiteChange:
     """Have the edge serve the site; without a word on its maintenance, that stays as it is.
+
+    Args:
+        given_up_by: The Compose project whose containers give up the edge's ports, right before it takes them.
 
     Raises:
         UserError: Something a person has to put right; what served before serves on.
@@ -60,7 +64,7 @@ def put(
         look = engine.look()
         running = bool(look.master)
         if not running:
-            host.check_ports()
+            host.check_ports(given_up_by)
         state = replace(present, edge=edge).with_secret().with_site(site)
         planned = [plan for plan in _planned(host, state, site, dns_credentials) if plan.differs()]
         prepared = False if check else host.prepare()
@@ -70,7 +74,7 @@ def put(
         outcome.changed |= prepared or not running
         outcome.certificate_pending = wants_issue(site, root)
         if not check:
-            _bring_up(host, planned, running)
+            _bring_up(host, planned, running, given_up_by)
     if check:
         return outcome
     _start_units(host, planned, outcome)
@@ -108,11 +112,11 @@ def _outcome(applied: Applied, planned: list[Planned]) -> SiteChange:
     return outcome
 
 
-def _bring_up(host: Host, planned: list[Planned], running: bool) -> None:
+def _bring_up(host: Host, planned: list[Planned], running: bool, given_up_by: str = "") -> None:
     for plan in planned:
         plan.write()
     if not running or any(plan.path.name == "compose.yml" for plan in planned):
-        host.up()
+        host.up(given_up_by)
 
 
 def _start_units(host: Host, planned: list[Planned], outcome: SiteChange) -> None:

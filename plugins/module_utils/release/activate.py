@@ -23,7 +23,7 @@ from ..errors import EdgeError, StepError
 from ..notices.tell import tell
 from ..results import GateResult
 from ..stack.directory import Deployed, Journal, Serving
-from . import files, passwords, warm
+from . import adoption, files, passwords, warm
 from .checks import judge
 from .engine import Project
 from .health import all_run, restarts, watch
@@ -115,6 +115,7 @@ def _finish(run: Run, journal: Journal) -> None:
     """The target is on record as what serves, and what served before rests, as the way back."""
     with run.step("record"):
         run.state.set_serving(Serving(journal.target, _way_back(journal)))
+        adoption.settle(run)
     with run.step("stop_old"):
         if journal.beside:
             warm.rest(run, journal.beside)
@@ -162,6 +163,7 @@ def _way_back_serves(run: Run, journal: Journal, error: StepError | None) -> Non
         if at:
             point_edge(run, None)
         run.engine.remove(target)
+        adoption.put_back(run)
         return
     if run.stack.strategy == "recreate" or not journal.beside:
         # The names are taken by the target's containers.

@@ -145,3 +145,33 @@ class Engine(Protocol):
 
     def execute(self, container: str, command: Sequence[str], **streams: Any) -> int:
         """Run a command in a running container with the given stdin, stdout, stderr; its exit status."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A container of a Compose project of another's making."""
+
+    id: str
+    name: str
+    service: str
+    restart: str
+    """The engine's policy for it."""
+    networks: tuple[str, ...] = ()
+    binds: tuple[tuple[str, str], ...] = ()
+    """Directories of the server, each with its place in the container."""
+
+
+class Foreign(Protocol):
+    """What is asked of the engine about a project of another's making."""
+
+    def members(self, project: str) -> list[Member]:
+        """Its containers that run."""
+
+    def retire(self, members: Sequence[Member]) -> None:
+        """They stop, and no restart of the engine wakes them."""
+
+    def revive(self, members: Sequence[Member]) -> None:
+        """They run as before."""
+
+    def lend(self, container: str, network: str, names: Sequence[str]) -> None:
+        """A container answers on a further network to further names."""

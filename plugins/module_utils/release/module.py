@@ -22,6 +22,7 @@ from ..stack.parse import parse_stack
 from .checks import GATES
 from .docker import Docker
 from .edge import CommandEdge, NoEdge
+from .foreign import ForeignProjects
 from .operations import OPERATIONS
 from .run import LEVELS, Run, Settings
 from .serving import stack_of
@@ -56,7 +57,8 @@ def run_for(params: dict[str, Any], what: str, settings: Settings, check: bool) 
         current = state.serving().current
         argv = params["edge_switch"]
         edge = CommandEdge(argv, stack.name) if argv else NoEdge(current.colour if current else None)
-        return Run(stack, params["stack"], secrets, settings, state, engine, edge, inherit=inherit)
+        foreign = ForeignProjects(inherit)
+        return Run(stack, params["stack"], secrets, settings, state, engine, edge, foreign=foreign, inherit=inherit)
 
     if check:
         yield make(())

@@ -13,7 +13,20 @@ from typing import Any
 from ..errors import EngineError, StepError
 from ..stack import Colour
 from ..stack.directory import Deployed, Journal, write_description
-from . import backup, carried, checks, dataservices, files, images, passwords, remarks, retention, volumes, warm
+from . import (
+    adoption,
+    backup,
+    carried,
+    checks,
+    dataservices,
+    files,
+    images,
+    passwords,
+    remarks,
+    retention,
+    volumes,
+    warm,
+)
 from .activate import activate, resume
 from .engine import Image, Project
 from .files import Rendered
@@ -119,7 +132,7 @@ def plan(run: Run) -> Outcome:
 def _steps(run: Run, data_changes: list[str]) -> list[str]:
     """What a release does between its images and its end."""
     hook, current = run.stack.pre_release, run.state.serving().current
-    steps = []
+    steps = adoption.plan(run)
     if hook and current and run.settings.dump_before_migration:
         steps.append("Dump the databases.")
     if data_changes:
@@ -194,6 +207,7 @@ def _prepare(run: Run, project: Project, data: Rendered, found: Mapping[str, Ima
         run.engine.ensure_network(run.stack.network)
         if run.settings.edge_network:
             run.engine.ensure_network(run.settings.edge_network)
+        adoption.take_over(run)
         for service in run.stack.services.values():
             volumes.ensure(run, service)
     if hook and run.settings.dump_before_migration:
@@ -202,6 +216,7 @@ def _prepare(run: Run, project: Project, data: Rendered, found: Mapping[str, Ima
     if data_changes:
         with run.step("stateful"):
             dataservices.start(run, data, found)
+            adoption.lend(run)
     with run.step("password"):
         passwords.apply(run)
     if hook:

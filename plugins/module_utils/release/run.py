@@ -18,7 +18,7 @@ from ..secretvalues.values import redact
 from ..stack import Stack
 from ..stack.directory import Deployed, StackState
 from .edge import Edge
-from .engine import Engine, Project
+from .engine import Engine, Foreign, Project
 from .keeping import Keeping
 
 Level = str
@@ -42,6 +42,8 @@ class Settings:
     levels: dict[str, Level] = field(default_factory=dict)
     by: str = ""
     commit: str = ""
+    adopts: str = ""
+    """The Compose project whose place a first release takes."""
 
     def level(self, gate: str) -> Level:
         return self.levels.get(gate, "fail")
@@ -63,6 +65,7 @@ class Run:
     gates: list[GateResult] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    foreign: Foreign | None = None
     inherit: tuple[int, ...] = ()
     """Descriptors that commands take along: the lock stays with one that outlives its run."""
 

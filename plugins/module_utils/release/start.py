@@ -11,6 +11,7 @@ from ..errors import EdgeError
 from ..stack import Service
 from ..stack.directory import Journal
 from ..stack.order import levels, needs
+from . import adoption
 from .engine import Project
 from .health import restarts, wait_healthy
 from .jobs import run_job
@@ -56,9 +57,11 @@ def start(run: Run, journal: Journal, project: Project) -> dict[str, int]:
 
 def hand_over(run: Run, journal: Journal, services: Sequence[Service]) -> None:
     """Services of which there may be one only stop before their successors start."""
-    first = [s.name for s in services if s.stops_first]
+    first = [s for s in services if s.stops_first]
     if first and journal.beside:
-        run.engine.stop(run.project(journal.beside).name, first)
+        run.engine.stop(run.project(journal.beside).name, [s.name for s in first])
+    elif first:
+        adoption.hand_over(run, first)
 
 
 def _step(services: Sequence[Service]) -> str:
