@@ -32,11 +32,13 @@ _LOST = {
 }
 # What serves files or speaks to an interpreter is part of the app.
 _SERVES = re.compile(
-    r"^\s*(root|alias|fastcgi_pass|uwsgi_pass|scgi_pass|try_files|index|file_server|php_fastcgi|grpc_pass|sub_filter"
+    r"(?:^|[{;])\s*(root|alias|fastcgi_pass|uwsgi_pass|scgi_pass|try_files|index|file_server|php_fastcgi|grpc_pass|sub_filter"
     r"|rewrite|proxy_cache|auth_request|DocumentRoot|mirror)\b",
     re.MULTILINE | re.IGNORECASE,
 )
-_PASSES = re.compile(r"^\s*(proxy_pass|reverse_proxy|server\s+\S+:\d+|ProxyPass)\b", re.MULTILINE | re.IGNORECASE)
+_PASSES = re.compile(
+    r"(?:^|[{;])\s*(proxy_pass|reverse_proxy|server\s+\S+:\d+|ProxyPass)\b", re.MULTILINE | re.IGNORECASE
+)
 _CHALLENGE = re.compile(r"location[^{]*acme-challenge[^{]*\{[^}]*\}")
 _ERROR_PAGE = re.compile(r"location\s*=\s*/(50x|40x|404)\.html\s*\{[^}]*\}")
 _CONFIG_PLACE = re.compile(

@@ -126,7 +126,11 @@ class Host:
         if holding:
             self._compose("create", "--remove-orphans")
             self._run(["docker", "update", "--restart", "no", *sorted(holding)])
-            self._run(["docker", "stop", "--time", "2", *sorted(holding)])
+            # A signal of its own may let it wait for idle connections, and nobody has the ports meanwhile.
+            self._run(["docker", "kill", "--signal", "TERM", *sorted(holding)])
+            self._run(["docker", "stop", "--time", "1", *sorted(holding)])
+            # Compose takes its time to find out that there is nothing else to do.
+            self._run(["docker", "start", container_name(self._edge)])
         try:
             self._compose("up", "-d", "--remove-orphans")
         except UserError:

@@ -31,13 +31,16 @@ def plan(run: Run) -> list[str]:
     found = _members(run)
     if not found:
         return []
-    project, mine = run.settings.adopts, [s.name for s in run.stack.stateful if _of(found, [s])]
-    told = (
-        [f"Stop {', '.join(mine)} of the project {project}, and start them anew on the same volumes."] if mine else []
-    )
-    told += [f"Lead {place} to {source}, where the project's data lies." for place, source in _links(run, found)]
-    rest = ", ".join(sorted({m.service for m in found} - {m.service for m in _of(found, run.stack.stateful)}))
-    return [*told, f"Leave {rest} of the project {project} until the edge serves the release, then stop it."]
+    project = run.settings.adopts
+    told = [f"Lead {place} to {source}, where the project's data lies." for place, source in _links(run, found)]
+    first = [s for s in run.stack.services.values() if s.stateful or s.stops_first]
+    mine = [s.name for s in first if _of(found, [s])]
+    if mine:
+        told.append(f"Stop {', '.join(mine)} of the project {project}; the stack's own start on the same volumes.")
+    rest = sorted({m.service for m in found} - {m.service for m in _of(found, first)})
+    if rest:
+        told.append(f"Leave {', '.join(rest)} of the project {project} until the release serves, then stop it.")
+    return told
 
 
 def take_over(run: Run) -> None:
