@@ -123,6 +123,8 @@ class Host:
             UserError: Compose could not.
         """
         holding = {n for port in self._ports for n in self._holding(given_up_by, port)} if given_up_by else set()
+        form = "--format={{.HostConfig.RestartPolicy.Name}}"
+        policies = {n: self._run(["docker", "inspect", form, n]).stdout.strip() or "no" for n in sorted(holding)}
         if holding:
             self._compose("create", "--remove-orphans")
             self._run(["docker", "update", "--restart", "no", *sorted(holding)])
@@ -134,8 +136,9 @@ class Host:
         try:
             self._compose("up", "-d", "--remove-orphans")
         except UserError:
-            if holding:
-                self._run(["docker", "start", *sorted(holding)])
+            for name, policy in policies.items():
+                self._run(["docker", "update", "--restart", policy, name])
+                self._run(["docker", "start", name])
             raise
 
     def _compose(self, *words: str) -> None:

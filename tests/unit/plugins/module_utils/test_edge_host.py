@@ -98,3 +98,43 @@ def test_mtu_of_the_uplink(tmp_path):
     (tmp_path / "class/net/eth9").mkdir(parents=True)
     (tmp_path / "class/net/eth9/mtu").write_text("1400\n")
     assert uplink_mtu(tmp_path, tmp_path) == 1400
+
+
+def test_ports_that_a_project_gives_up_are_taken_at_the_last_moment(tmp_path):
+    asked = []
+
+    def run(argv, timeout=120):
+        asked.append(" ".join(argv))
+        held = "old-proxy-1\n" if "--filter=publish=80" in argv else ""
+        return subprocess.CompletedProcess(argv, 0, held, "")
+
+    host = Host(EDGE, tmp_path, run)
+    host.check_ports("old")
+    asked.clear()
+    host.up("old")
+    verbs = [a for a in asked if not a.startswith(("docker ps", "docker inspect"))]
+    assert [v.partition(" -f ")[0].split()[1] for v in verbs] == [
+        "compose",
+        "update",
+        "kill",
+        "stop",
+        "start",
+        "compose",
+    ]
+    assert verbs[0].endswith("create --remove-orphans") and "old-proxy-1" in verbs[2]
+
+
+def test_a_proxy_serves_on_when_the_edge_does_not_start(tmp_path):
+    asked = []
+
+    def run(argv, timeout=120):
+        asked.append(argv)
+        held = "old-proxy-1\n" if "--filter=publish=80" in argv else "always\n" if "inspect" in argv else ""
+        return subprocess.CompletedProcess(argv, int("up" in argv), held, "no")
+
+    with pytest.raises(UserError, match="does not come up"):
+        Host(EDGE, tmp_path, run).up("old")
+    assert asked[-2:] == [
+        ["docker", "update", "--restart", "always", "old-proxy-1"],
+        ["docker", "start", "old-proxy-1"],
+    ]

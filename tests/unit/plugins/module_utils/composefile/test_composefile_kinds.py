@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ansible_collections.sluice.deploy.plugins.module_utils.composefile.proxies import passes_on
 
 Read = Callable[..., Any]
 
@@ -175,3 +178,14 @@ networks: {n: }
     assert short == "my-app-v2" and len(long) == 24
     assert read.services[short]["aliases"] == ["my_App.v2", "the-app", "app.local", "shop", "backend"]
     assert read.services[long]["aliases"] == ["a_service_with_a_very_long_name"]
+
+
+@pytest.mark.parametrize(
+    ("location", "only_passes"),
+    [("proxy_pass http://web:8000;", True), ("proxy_pass http://web:8000; root /srv;", False)],
+)
+def test_a_proxy_is_known_by_a_location_on_one_line(tmp_path: Path, location: str, only_passes: bool) -> None:
+    conf = tmp_path / "nginx.conf"
+    conf.write_text(f"http {{ server {{ listen 80; location / {{ {location} }} }} }}\n")
+    mount = {"type": "bind", "source": str(conf), "target": "/etc/nginx/nginx.conf"}
+    assert passes_on({"image": "nginx", "volumes": [mount]}, {}) is only_passes
