@@ -24,7 +24,7 @@ def test_words_and_variables_arrive_as_compose_has_them(address, host, second):
         "JSON": '{"a": ["b", 1]}',
         "OFF": "no",
         "BLANK": "",
-        "OF_A_FILE": "of the file",
+        "FILED": "of the file",
         "QUOTED": "a b # c",
         "OWN": "yes",
     }

@@ -12,7 +12,7 @@ import zipfile
 from . import cli
 
 _MODULES = (
-    "errors", "files", "lock", "edge", "edge.access", "edge.acme", "edge.apply", "edge.attempts",
+    "errors", "files", "lock", "markup", "edge", "edge.access", "edge.acme", "edge.apply", "edge.attempts",
     "edge.certificates", "edge.cli", "edge.csp", "edge.engine", "edge.fetch", "edge.headers", "edge.look", "edge.model",
     "edge.nginx_features", "edge.preview", "edge.proxy", "edge.render", "edge.render_ports", "edge.render_site",
     "edge.renewal", "edge.site", "edge.store", "edge.switch", "edge.text", "edge.upstreams", "edge.violations",
