@@ -32,7 +32,6 @@ def server_lines(site: Site) -> list[str]:
 def preview_maps(sites: Iterable[Site], secret: str) -> list[str]:
     """What opens closed previews; without a secret (of the state) a password alone does."""
     rows: list[str] = []
-    sites = list(sites)
     for site in (s for s in sites if s.basic_auth):
         # A realm named `off` would open the site.
         realm, opened, cookies = [f'default "Preview of {site.name}";'], [], ["default '';"]
@@ -54,8 +53,7 @@ def preview_maps(sites: Iterable[Site], secret: str) -> list[str]:
     ]
     return [
         *rows,
-        # nginx knows no variable that no server sets.
-        *block(f"map {'$preview' if sites else '0'}:$http_authorization $app_authorization", authorization),
+        *block("map $preview:$http_authorization $app_authorization", authorization),
         *block("map $http_cookie $app_cookie", cookie_rows),
     ]
 

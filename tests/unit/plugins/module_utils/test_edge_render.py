@@ -300,8 +300,3 @@ def test_features_by_version(build, expected):
 def test_images_without_a_fitting_nginx(build):
     with pytest.raises(UserError, match="nginx_certbot_image"):
         features_of(build)
-
-
-def test_an_edge_without_sites_asks_for_no_variable_of_theirs():
-    assert "$preview" not in "".join(render(State(EDGE), {}, NEWEST).values())
-    assert "map $preview:" in render(state(), {}, NEWEST)["preview.conf"]
