@@ -17,6 +17,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.release.release impo
 from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.directory import Deployed, Serving
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
+    Beginning,
     FakeEngine,
     FusedState,
     Killed,
@@ -129,18 +130,24 @@ def test_a_changed_secret_is_another_release_and_its_id_gives_nothing_away(world
     assert "another-long-value" not in records
 
 
+def begun(world: World, root: Path, **changes: Any) -> Beginning:
+    """A first release serves."""
+    world.judge_service = not changes
+    release(run_in(world, root, description("1", **changes)))
+    return Beginning(world, root)
+
+
 @pytest.mark.parametrize("changes", [{}, RECREATE], ids=["blue_green", "recreate"])
 @pytest.mark.parametrize("next_version", ["2", "1"], ids=["again", "back"])
-def test_killed_at_any_moment_the_next_run_ends_whole(tmp_path: Path, changes: Any, next_version: str) -> None:
+def test_killed_at_any_moment_the_next_run_ends_whole(
+    world: World, tmp_path: Path, changes: Any, next_version: str
+) -> None:
     """kill -9 between every two effects of a second release; then the same, or the old, is released."""
+    beginning = begun(world, root := tmp_path / "stack", **changes)
     moment = 0
     while True:
         moment += 1
-        world, root = World(), tmp_path / str(moment)
-        world.judge_service = not changes
-        for reference in ("web:1", "web:2", "db:1"):
-            FakeEngine(world).add_image(reference)
-        release(run_in(world, root, description("1", **changes)))
+        beginning.again()
         world.kill_at = world.effects + moment
         try:
             release(run_in(world, root, description("2", **changes)))
@@ -168,14 +175,12 @@ def test_killed_after_its_record_a_release_runs_no_hook_again(world: World, tmp_
     assert_settled(world, tmp_path, "3")
 
 
-def test_killed_while_recovering_the_third_run_ends_whole(tmp_path: Path) -> None:
+def test_killed_while_recovering_the_third_run_ends_whole(world: World, tmp_path: Path) -> None:
     """Two crashes in a row, at every pair of a few moments."""
+    beginning = begun(world, root := tmp_path / "stack")
     for first in range(2, 40, 4):
         for second in range(1, 20, 4):
-            world, root = World(), tmp_path / f"{first}-{second}"
-            for reference in ("web:1", "web:2", "db:1"):
-                FakeEngine(world).add_image(reference)
-            release(run_in(world, root, description("1")))
+            beginning.again()
             for moment in (first, second):
                 world.kill_at = world.effects + moment
                 try:
@@ -189,17 +194,14 @@ def test_killed_while_recovering_the_third_run_ends_whole(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("changes", [{}, RECREATE], ids=["blue_green", "recreate"])
-def test_refused_at_any_step_the_old_release_serves(tmp_path: Path, changes: Any) -> None:
+def test_refused_at_any_step_the_old_release_serves(world: World, tmp_path: Path, changes: Any) -> None:
     """Every effect of a release fails once: engine, edge, disk."""
+    beginning = begun(world, root := tmp_path / "stack", **changes)
     step = 0
     failures = 0
     while True:
         step += 1
-        world, root = World(), tmp_path / str(step)
-        world.judge_service = not changes
-        for reference in ("web:1", "web:2", "db:1"):
-            FakeEngine(world).add_image(reference)
-        release(run_in(world, root, description("1", **changes)))
+        beginning.again()
         begin = world.effects
         world.fail_at = begin + step
         try:
@@ -231,14 +233,15 @@ def test_killed_at_any_moment_after_a_failure_the_next_run_ends_whole(
     tmp_path: Path, trouble: type[Exception], next_version: str
 ) -> None:
     """The last steps fail, and the run is killed at each moment of what it does about it."""
-    world, act = prepared(tmp_path / "whole")
+    root = tmp_path / "stack"
+    world, act = prepared(root)
+    beginning = Beginning(world, root)
     world.events.clear()
     moments = count(world, act)
     switch = world.events.index("switch blue")
     for failing in range(switch, moments + 1):
         for killed in range(1, 20):
-            root = tmp_path / f"{failing}-{killed}"
-            world, act = prepared(root)
+            beginning.again()
             world.break_at, world.breaks = world.effects + failing, trouble
             world.kill_at = world.effects + failing + killed
             with contextlib.suppress(StepError, Killed):

@@ -21,6 +21,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.release.release impo
 from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
+    Beginning,
     FakeEngine,
     FusedState,
     Killed,
@@ -134,14 +135,15 @@ def assert_whole(staged: Stage, when: str) -> None:
 def test_no_moment_of_any_trouble_loses_a_request(
     tmp_path: Path, moments: list[World], operation: str, trouble: str
 ) -> None:
-    whole = prepared(tmp_path / "whole", operation, moments)
-    before = whole.world.effects
-    whole.act()
-    count = whole.world.effects - before
+    staged = prepared(tmp_path / "stage", operation, moments)
+    world = staged.world
+    beginning = Beginning(world, tmp_path / "stage")
+    before = world.effects
+    staged.act()
+    count = world.effects - before
     unserved = 0
     for moment in range(1, count + 1):
-        staged = prepared(tmp_path / str(moment), operation, moments)
-        world = staged.world
+        beginning.again()
         if trouble == "killed":
             world.kill_at = world.effects + moment
         else:
