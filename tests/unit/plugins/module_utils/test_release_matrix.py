@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils import files
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import EdgeError, EngineError, StepError
-from ansible_collections.sluice.deploy.plugins.module_utils.release import backup, restore, warm
+from ansible_collections.sluice.deploy.plugins.module_utils.release import backup, operations, restore, warm
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
@@ -31,7 +31,7 @@ from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes imp
 )
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.test_release_backup import Engine
 
-OPERATIONS = ("release", "rollback", "warm rollback", "backup", "restore")
+OPERATIONS = ("release", "rollback", "warm rollback", "backup", "prove", "restore")
 TROUBLES = ("killed", "full disk", "silent engine", "restarting engine", "silent edge")
 _REFUSALS = 3
 _BREAKS: dict[str, type[Exception]] = {
@@ -43,7 +43,17 @@ _BREAKS: dict[str, type[Exception]] = {
 
 
 class Moments(Engine):
-    """Commands within a container are moments too."""
+    """Commands within a container are moments too, and so are the containers that a proof has for itself."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.scratch: set[str] = set()
+
+    def start_scratch(self, name, image, environment):  # type: ignore[no-untyped-def]
+        self.world.effect(f"scratch {name}", lambda: self.scratch.add(name))
+
+    def discard(self, name):  # type: ignore[no-untyped-def]
+        self.world.effect(f"discard {name}", lambda: self.scratch.discard(name))
 
     def execute(self, container, command, **streams):  # type: ignore[no-untyped-def]
         run = super().execute
@@ -110,6 +120,7 @@ def prepared(root: Path, operation: str, stage: list[World]) -> Stage:
     acts: dict[str, Callable[[], object]] = {
         "release": lambda: release(staged.run()),
         "backup": lambda: backup.back_up(staged.run()),
+        "prove": lambda: operations.perform(staged.run(), "prove"),
         "restore": lambda: restore.restore_from(staged.run(), place.name),
     }
     staged.act = acts.get(operation, lambda: rollback(staged.run()))
@@ -156,6 +167,9 @@ def test_no_moment_of_any_trouble_loses_a_request(
         if operation == "backup":
             backup.back_up(staged.run())
             assert not list(staged.run().state.backups.glob(".partial-*"))
+        if operation == "prove":
+            assert operations.perform(staged.run(), "prove")["rows"] == 2
+            assert not staged.engine.scratch and not (staged.run().state.directory / "proof").exists()
         release(staged.run())
         unserved += len(world.unserved)
         assert_whole(staged, f"{operation}, {trouble}, moment {moment}: {world.events[-15:]}")
