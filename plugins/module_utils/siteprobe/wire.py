@@ -192,8 +192,12 @@ def exchange(
     # As a browser does with the addresses of a page.
     path = quote(path, safe=string.punctuation, errors="replace")
     client.request(method, path, body=body, headers={**own, **(headers or {})})
-    response = client.getresponse()
-    return Answer(response.status, response.headers, response.read(_BODY_LIMIT))
+    try:
+        response = client.getresponse()
+        return Answer(response.status, response.headers, response.read(_BODY_LIMIT))
+    except ValueError:
+        # As http.client says of a chunk of negative length.
+        raise http.client.HTTPException("a length that is none") from None
 
 
 def _judged(connection: socket.socket) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import http.client
 import itertools
 import json
 import socket
@@ -234,3 +235,11 @@ def test_a_page_is_read_in_time_that_grows_with_its_length_alone(piece):
 )
 def test_elements_are_found_as_a_browser_finds_them(text, found):
     assert [given["src"] for _, given in markup.elements(text) if "src" in given] == found
+
+
+def test_a_chunk_of_negative_length_is_no_proper_answer():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(HEAD % b"text/html" + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n")
+        with pytest.raises(http.client.HTTPException):
+            wire.exchange(ours, Target(DOMAIN, timeout=1), "/")
