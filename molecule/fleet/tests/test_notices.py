@@ -74,7 +74,7 @@ def test_people_are_told_and_no_release_waits_for_it(host, site, sink, run_modul
         wishes = {"stack": "wiki", "services": {"web": {"port": 8080}, "absent": {}}}
         clock = {"schedule": "*:*:0/3", "textfile": "/root", "wishes": wishes}
         assert run_module("sluice.deploy.verify_timer", clock)["changed"]
-        assert "Service absent" in wait_for("verify.failed")["text"]
+        assert "absent" in wait_for("verify.failed")["text"]
         time.sleep(7)
         assert len([notice for notice in told() if notice["event"] == "verify.failed"]) == 1
         assert 'sluice_release_info{stack="wiki",release="' in host.check_output("cat /root/sluice_wiki.prom")
