@@ -10,10 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..application import application
 from ..errors import UserError
 from ..files import write_whole
 from ..listeners import holder
-from .bundle import bundle
+
+# Ansible ships to the host what a module imports: the commands must be among it.
+from . import cli  # noqa: F401
 from .engine import Run, container_name, run
 from .model import Edge
 from .project import compose_file, units
@@ -54,7 +57,7 @@ class Host:
         command = LIBRARY / "edge-switch"
         return [
             self.planned_compose(sites),
-            Planned(command, bundle(), 0o755),
+            Planned(command, application("edge.cli"), 0o755),
             *(Planned(UNITS / name, text.encode()) for name, text in units(command, self._root).items()),
         ]
 

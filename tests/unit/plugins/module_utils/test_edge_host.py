@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.bundle import bundle
+from ansible_collections.sluice.deploy.plugins.module_utils.application import application
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.host import Host, uplink_mtu
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.project import compose_file, units
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
@@ -43,10 +44,10 @@ def test_units_start_the_commands():
     assert "Persistent=true" in texts["sluice-edge-certificates.timer"]
 
 
-def test_bundle_is_the_same_every_time_and_runs(tmp_path):
-    assert bundle() == bundle()
+def test_the_command_is_the_same_every_time_and_runs(tmp_path):
+    assert application("edge.cli") == application("edge.cli")
     file = tmp_path / "edge-switch"
-    file.write_bytes(bundle())
+    file.write_bytes(application("edge.cli"))
     done = subprocess.run([sys.executable, "-S", "-E", file, "--help"], capture_output=True, text=True, check=True)
     assert "certificates" in done.stdout
     done = subprocess.run(
@@ -59,15 +60,16 @@ def test_bundle_is_the_same_every_time_and_runs(tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_bundle_holds_what_it_imports():
-    names = set(zipfile.ZipFile(io.BytesIO(bundle())).namelist())
+def test_the_command_holds_what_it_imports():
+    with zipfile.ZipFile(io.BytesIO(application("edge.cli"))) as archive:
+        texts = {name: archive.read(name).decode() for name in archive.namelist()}
+    held = {re.sub(r"(/__init__)?\.py$", "", name) for name in texts}
     missing = set()
-    for name in names - {"__main__.py"}:
-        text = zipfile.ZipFile(io.BytesIO(bundle())).read(name).decode()
-        for row in text.splitlines():
-            words = row.split()
-            if words[:1] == ["from"] and words[1].startswith(".."):
-                missing |= {words[1]} - {f"..{name[7:-3].replace('/', '.')}" for name in names}
+    for name, text in texts.items():
+        for dots, module in re.findall(r"^\s*from (\.+)([\w.]+) import", text, re.MULTILINE):
+            package = name.split("/")[: -len(dots)]
+            missing |= {"/".join([*package, *module.split(".")])} - held
+    assert "sluice/markup" in held and "sluice/notices/tell" in held
     assert not missing
 
 
