@@ -3,7 +3,35 @@
 
 from __future__ import annotations
 
-_SERVER = r"""
+
+class ModuleDocFragment:
+    """Options, attributes and notes that all Dokploy modules share."""
+
+    # Beside it, all but the one that makes a key take this.
+    DOCUMENTATION = r"""
+options:
+  api_key:
+    description:
+      - An API key of the server's owner.
+      - Make it with rate limiting off. A key with Dokploy's defaults is refused after about five calls a day.
+      - Environment variable E(DOKPLOY_API_KEY) is used where it is not set.
+    type: str
+    required: true
+notes:
+  - All modules of the group C(group/sluice.deploy.dokploy) take O(url) and O(api_key) from module_defaults.
+attributes:
+  check_mode:
+    description: Predicts what would change, and changes nothing.
+    support: full
+  diff_mode:
+    description: Shows what changes, values of the environment hidden.
+    support: full
+  idempotent:
+    description: A second run with the same options changes nothing and sends no change to the server.
+    support: full
+"""
+
+    SERVER = r"""
 options:
   url:
     description:
@@ -22,53 +50,14 @@ options:
   ca_path:
     description: File with the certificates of the authority that signed the server's, in PEM form.
     type: path
-"""
-
-_KEY = r"""
-  api_key:
-    description:
-      - An API key of the server's owner.
-      - Make it with rate limiting off. A key with Dokploy's defaults is refused after about five calls a day.
-      - Environment variable E(DOKPLOY_API_KEY) is used where it is not set.
-    type: str
-    required: true
-"""
-
-_NOTES = r"""
 notes:
   - Runs where it is delegated to, usually the controller, and needs the Python package requests there.
   - Queries are repeated when the server is briefly away, changes never, since nothing on a server is unique.
-"""
-
-_FURTHER = r"""
-  - All modules of the group C(group/sluice.deploy.dokploy) take O(url) and O(api_key) from module_defaults.
-attributes:
-  check_mode:
-    description: Predicts what would change, and changes nothing.
-    support: full
-  diff_mode:
-    description: Shows what changes, values of the environment hidden.
-    support: full
-  idempotent:
-    description: A second run with the same options changes nothing and sends no change to the server.
-    support: full
-"""
-
-_SEE = r"""
 seealso:
   - name: Dokploy API
     description: The server's own description of its API.
     link: https://docs.dokploy.com/docs/api
 """
-
-
-class ModuleDocFragment:
-    """Options, attributes and notes that all Dokploy modules share."""
-
-    DOCUMENTATION = _SERVER + _KEY + _NOTES + _FURTHER + _SEE
-
-    # What makes a key needs none.
-    SERVER = _SERVER + _NOTES + _SEE
 
     PLACE = r"""
 options:

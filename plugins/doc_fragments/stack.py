@@ -4,36 +4,12 @@
 
 from __future__ import annotations
 
-_OPTIONS = r"""
+
+class ModuleDocFragment:
+    """Read by ansible-doc."""
+
+    DOCUMENTATION = r"""
 options:
-"""
-
-_ROOT = r"""
-  root:
-    description: Directory on the server that holds a directory for each stack.
-    type: path
-    default: /var/lib/sluice/stacks
-"""
-
-_LOCK_WAIT = r"""
-  lock_wait:
-    description: Seconds to wait for another change of the same stack to end.
-    type: float
-    default: 600
-"""
-
-_SERVING = r"""
-  stack:
-    description: Name of the stack.
-    type: str
-    required: true
-  secrets:
-    description: The values of the stack's secrets, which are masked in what is shown.
-    type: dict
-    default: {}
-"""
-
-_RELEASE = r"""
   stack:
     description:
       - The stack description, with the keys V(name), V(domain), V(domain_aliases), V(services), V(routes),
@@ -63,17 +39,33 @@ notes:
   - All modules of the group C(group/sluice.deploy.stack) take these options from module_defaults.
 """
 
-
-class ModuleDocFragment:
-    """Read by ansible-doc."""
-
-    DOCUMENTATION = _OPTIONS + _ROOT + _LOCK_WAIT + _RELEASE
-
     # What only has to find a stack on its server.
-    ROOT = _OPTIONS + _ROOT
+    ROOT = r"""
+options:
+  root:
+    description: Directory on the server that holds a directory for each stack.
+    type: path
+    default: /var/lib/sluice/stacks
+"""
 
-    # What changes one that it does not describe.
-    LOCKED = _OPTIONS + _ROOT + _LOCK_WAIT
+    # What changes one.
+    LOCK = r"""
+options:
+  lock_wait:
+    description: Seconds to wait for another change of the same stack to end.
+    type: float
+    default: 600
+"""
 
     # What looks into one that serves.
-    SERVING = _OPTIONS + _ROOT + _SERVING
+    SERVING = r"""
+options:
+  stack:
+    description: Name of the stack.
+    type: str
+    required: true
+  secrets:
+    description: The values of the stack's secrets, which are masked in what is shown.
+    type: dict
+    default: {}
+"""

@@ -15,6 +15,7 @@ description:
   - A database is told by its service, kind and name, a volume by its name.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
+  - sluice.deploy.dokploy.server
   - sluice.deploy.dokploy.service
   - sluice.deploy.dokploy.state
 options:

@@ -19,6 +19,7 @@ description:
   - Changes nothing that runs; M(sluice.deploy.dokploy_deployment) does.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
+  - sluice.deploy.dokploy.server
   - sluice.deploy.dokploy.place
   - sluice.deploy.dokploy.removal
 options:

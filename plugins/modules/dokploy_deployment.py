@@ -22,6 +22,7 @@ description:
     no part of it.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
+  - sluice.deploy.dokploy.server
   - sluice.deploy.dokploy.service
 options:
   state:

@@ -16,6 +16,7 @@ description:
   - Removing one removes the backups that are written to it from the schedule, and nothing from the bucket.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
+  - sluice.deploy.dokploy.server
   - sluice.deploy.dokploy.state
 options:
   name:

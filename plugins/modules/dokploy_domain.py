@@ -16,6 +16,7 @@ description:
   - A domain is told by its host and path. One that exists twice is an error that lists the ids.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
+  - sluice.deploy.dokploy.server
   - sluice.deploy.dokploy.service
   - sluice.deploy.dokploy.state
 options:

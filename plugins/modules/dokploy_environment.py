@@ -16,6 +16,7 @@ description:
   - Removing an environment first deletes its Compose services with their containers.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
+  - sluice.deploy.dokploy.server
   - sluice.deploy.dokploy.removal
 options:
   project:

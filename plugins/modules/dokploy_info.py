@@ -18,6 +18,7 @@ description:
 extends_documentation_fragment:
   - sluice.deploy.reading
   - sluice.deploy.dokploy
+  - sluice.deploy.dokploy.server
   - sluice.deploy.dokploy.place
 options:
   name:

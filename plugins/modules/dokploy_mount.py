@@ -16,6 +16,7 @@ description:
   - The Compose file mounts it as C(../files/NAME).
 extends_documentation_fragment:
   - sluice.deploy.dokploy
+  - sluice.deploy.dokploy.server
   - sluice.deploy.dokploy.service
   - sluice.deploy.dokploy.state
 options:

@@ -15,6 +15,7 @@ description:
   - A notification is told by its name and its channel.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
+  - sluice.deploy.dokploy.server
   - sluice.deploy.dokploy.state
 options:
   name:

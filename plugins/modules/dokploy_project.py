@@ -17,6 +17,7 @@ description:
     running.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
+  - sluice.deploy.dokploy.server
   - sluice.deploy.dokploy.removal
 options:
   name:

@@ -15,6 +15,7 @@ description:
   - Dokploy logs in when a registry is made or changed, and refuses one that does not let it in.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
+  - sluice.deploy.dokploy.server
   - sluice.deploy.dokploy.state
 options:
   name:

@@ -15,6 +15,7 @@ description:
     not.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
+  - sluice.deploy.dokploy.server
   - sluice.deploy.dokploy.service
   - sluice.deploy.dokploy.state
 options:

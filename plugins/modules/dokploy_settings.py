@@ -14,7 +14,9 @@ description:
   - Sets the server's nightly removal of unused images, its own address, the e-mail address for Let's Encrypt, and how
     many builds run at once. What is not set stays as it is.
   - Traefik reads a new e-mail address when it is started the next time.
-extends_documentation_fragment: sluice.deploy.dokploy
+extends_documentation_fragment:
+  - sluice.deploy.dokploy
+  - sluice.deploy.dokploy.server
 options:
   docker_cleanup:
     description: Whether all unused images, stopped containers and the build cache of the host are removed each night.

@@ -15,6 +15,7 @@ description:
   - Where no key is given, the server makes one, once; RV(public_key) is what the repository has to know.
 extends_documentation_fragment:
   - sluice.deploy.dokploy
+  - sluice.deploy.dokploy.server
   - sluice.deploy.dokploy.state
 options:
   name:

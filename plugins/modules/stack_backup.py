@@ -18,6 +18,8 @@ description:
   - A proof restores the newest backup into scratch containers without a network, and counts tables and rows.
 extends_documentation_fragment:
   - sluice.deploy.stack
+  - sluice.deploy.stack.root
+  - sluice.deploy.stack.lock
   - sluice.deploy.keeping
 options:
   operation:

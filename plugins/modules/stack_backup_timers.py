@@ -16,6 +16,8 @@ description:
   - Timers of the stack that the schedule does not name are removed.
 extends_documentation_fragment:
   - sluice.deploy.stack
+  - sluice.deploy.stack.root
+  - sluice.deploy.stack.lock
   - sluice.deploy.keeping
 options:
   schedule:

@@ -16,6 +16,7 @@ description:
     network, or in a container that runs.
   - The command's words reach the process list of the server; give secrets to the service, not to the command.
 extends_documentation_fragment:
+  - sluice.deploy.stack.root
   - sluice.deploy.stack.serving
 options:
   service:

@@ -16,6 +16,7 @@ description:
   - Logs must lie where C(docker logs) reads them; another log driver is told.
 extends_documentation_fragment:
   - sluice.deploy.reading
+  - sluice.deploy.stack.root
   - sluice.deploy.stack.serving
 options:
   services:

@@ -19,6 +19,8 @@ description:
   - The same inputs give the same release id, and nothing to do.
 extends_documentation_fragment:
   - sluice.deploy.stack
+  - sluice.deploy.stack.root
+  - sluice.deploy.stack.lock
 options:
   edge_network:
     description: Docker network that web services share with the edge; empty for none.

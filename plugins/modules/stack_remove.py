@@ -17,7 +17,8 @@ description:
   - The stack must be off the edge before; the nginx_certbot role takes it off with C(nginx_certbot_state=absent).
   - A removal that was interrupted is completed by the next run.
 extends_documentation_fragment:
-  - sluice.deploy.stack.locked
+  - sluice.deploy.stack.root
+  - sluice.deploy.stack.lock
 options:
   name:
     description: The stack's name.

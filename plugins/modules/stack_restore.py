@@ -17,6 +17,8 @@ description:
   - A damaged, empty or cut-off backup is refused while everything runs on untouched.
 extends_documentation_fragment:
   - sluice.deploy.stack
+  - sluice.deploy.stack.root
+  - sluice.deploy.stack.lock
   - sluice.deploy.keeping
 options:
   backup:

@@ -17,6 +17,8 @@ description:
   - The schema of a database stays as it is; use M(sluice.deploy.stack_restore) for the data.
 extends_documentation_fragment:
   - sluice.deploy.stack
+  - sluice.deploy.stack.root
+  - sluice.deploy.stack.lock
 options:
   release:
     description: Id of a release, or its first characters; the one before by default.

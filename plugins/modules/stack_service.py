@@ -18,6 +18,8 @@ description:
   - The description is that of the release on the server; what O(stack) says beside its name is not released.
 extends_documentation_fragment:
   - sluice.deploy.stack
+  - sluice.deploy.stack.root
+  - sluice.deploy.stack.lock
 options:
   state:
     description: What is to be.

@@ -55,7 +55,8 @@ def pack(saved: Path, known: Mapping[str, int], target: Path) -> int:
     """
     with tarfile.open(saved) as archive:
         described = archive.extractfile("manifest.json")
-        assert described
+        if not described:
+            raise UserError(f"{saved.name} is no archive of images: its manifest.json is no file")
         spared: set[str] = set()
         needed: set[str] = set()
         for image in json.load(described):

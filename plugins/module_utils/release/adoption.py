@@ -104,7 +104,8 @@ def settle(run: Run) -> None:
 
 
 def _foreign(run: Run) -> Foreign:
-    assert run.foreign, "only a release takes over what is there"
+    if not run.foreign:
+        raise AssertionError("only a release takes over what is there")
     return run.foreign
 
 
