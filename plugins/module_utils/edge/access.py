@@ -87,7 +87,9 @@ def server_lines(site: Site, host: str, edge: Edge) -> list[str]:
             rows += block(f"location @sign_in_{number}", ["if ($wants_page = 0) { return 401; }", place])
     if not _cleared(site):
         return rows
-    return [*proxy_headers(edge, _cleared(site)), "add_header Set-Cookie $forward_cookie always;", *rows]
+    # Known also to a host of the site on which no location asks anybody.
+    cookie = ['set $forward_cookie "";', "add_header Set-Cookie $forward_cookie always;"]
+    return [*proxy_headers(edge, _cleared(site)), *cookie, *rows]
 
 
 def _cleared(site: Site) -> dict[str, str]:

@@ -100,8 +100,9 @@ def _http(state: State, features: Features) -> list[str]:
         *(f"{kind}_temp_path /tmp/{kind};" for kind in ("fastcgi", "uwsgi", "scgi")),
         "server_names_hash_bucket_size 256;",
         "map_hash_bucket_size 256;",
-        # Names of headers may be long.
+        # Names of headers may be long, and variables are named after them.
         "proxy_headers_hash_bucket_size 256;",
+        "variables_hash_bucket_size 256;",
         "",
         *_log(),
         "",

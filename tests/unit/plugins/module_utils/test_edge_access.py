@@ -92,6 +92,15 @@ def test_what_says_who_someone_is_comes_from_nobody_else():
     assert "proxy_set_header Host $host;" in api
 
 
+def test_what_the_asked_service_set_is_known_on_hosts_that_ask_nobody():
+    """nginx refuses a variable that nothing sets, and every host forwards the cookie."""
+    routes = [{"path": "/", "service": "server", "host": "api.test"}]
+    one = site({"routes": routes}, access=[{"path": "/", "forward_auth": FORWARD}])
+    text = "\n".join(rendered(one).values())
+    servers = [part for part in text.split("\nserver {") if "$forward_cookie always" in part]
+    assert servers and all('set $forward_cookie "";' in part for part in servers)
+
+
 def test_a_route_of_another_host_is_in_a_server_of_its_own():
     one = site({"routes": [*ROUTES, {"path": "/", "service": "front", "host": "admin.shop.test"}]})
     assert one.names == ("shop.test", "admin.shop.test")
