@@ -56,7 +56,7 @@ def build_of(dockerfile: str, host) -> dict:
 CASES = {
     "image missing": (
         {"demo_version": "nope"},
-        ["failed at step images", "local/sluice-demo-server:nope cannot be pulled", "docker login"],
+        ["failed at step images", "local/sluice-demo-server:nope cannot be pulled", "docker_host_registries"],
     ),
     "image too large": (
         {"demo_changes": {"front": {"max_size": "1MB"}}},
