@@ -162,7 +162,13 @@ def test_a_registry_before_anything_is_pulled(host, gate):
 
     result = gate(images=["127.0.0.1:5443/team/both:1.1"], **login)
     assert "has no 127.0.0.1:5443/team/both:1.1; near tags: 1.0" in result["msg"]
-    assert "wants a login" in gate(images=both, **{**login, "registry_username": None})["msg"]
+    # Docker's own login counts where none is given.
+    nameless = {**login, "registry_username": None}
+    (image,) = gate(images=both, **nameless)["images"]
+    assert image["size"] == 1_000_000
+    host.check_output("docker logout 127.0.0.1:5443")
+    assert "wants a login" in gate(images=both, **nameless)["msg"]
+    host.check_output("docker login -u me --password-stdin 127.0.0.1:5443 < /srv/gate/password")
     assert "refuses this login" in gate(images=both, **{**login, "registry_password": "wrong"})["msg"]
     assert "is not trusted; set ca_path" in gate(images=both, **{**login, "ca_path": None})["msg"]
 
