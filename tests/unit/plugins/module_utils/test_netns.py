@@ -8,6 +8,7 @@ import socket
 import subprocess
 
 import pytest
+
 from ansible_collections.sluice.deploy.plugins.module_utils.netns import socket_in
 
 pytestmark = pytest.mark.skipif(
