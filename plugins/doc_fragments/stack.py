@@ -13,7 +13,7 @@ options:
   stack:
     description:
       - The stack description, with the keys V(name), V(domain), V(domain_aliases), V(services), V(routes),
-        V(strategy), V(drain), V(keep_warm), V(hooks), V(jobs); the README describes each.
+        V(strategy), V(engine), V(drain), V(keep_warm), V(hooks), V(jobs); the README describes each.
       - An unknown key is an error that names the nearest known one.
     type: dict
     required: true

@@ -81,8 +81,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.errors import EngineError, UserError, one_message
 from ..module_utils.hostprobe.clock import former
 from ..module_utils.lock import locked
-from ..module_utils.release.docker import Docker
 from ..module_utils.release.edge import CommandEdge, NoEdge
+from ..module_utils.release.engines import engine_of_host
 from ..module_utils.release.remove import Removed, remove
 from ..module_utils.release.timers import backup_units, job_files
 from ..module_utils.stack.directory import StackState
@@ -129,9 +129,9 @@ def _act(module: AnsibleModule) -> Removed:
     state = StackState(params["root"], name)
     edge = CommandEdge(params["edge_switch"], name) if params["edge_switch"] else NoEdge(None)
     if module.check_mode or not state.directory.is_dir():
-        return remove(Docker(), edge, state, name, bool(data), module.check_mode)
+        return remove(engine_of_host(), edge, state, name, bool(data), module.check_mode)
     with locked(state.lock_file, "removal", params["lock_wait"], "compose_stack_lock_wait") as descriptor:
-        return remove(Docker((descriptor,)), edge, state, name, bool(data))
+        return remove(engine_of_host((descriptor,)), edge, state, name, bool(data))
 
 
 if __name__ == "__main__":

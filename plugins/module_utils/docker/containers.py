@@ -32,6 +32,8 @@ class Container:
     """When it started, UTC without a zone."""
     restarted: bool = True
     """Whether the engine starts it again; what it does not is a command that is meant to end."""
+    namespace: str = ""
+    """The network namespace in which its address answers; empty for the host's own."""
 
     @property
     def running(self) -> bool:

@@ -15,8 +15,8 @@ from ..errors import EngineError, StepError, UserError
 from ..lock import locked
 from ..stack.directory import StackState
 from ..stack.parse import parse_stack
-from .docker import Docker
 from .edge import NoEdge
+from .engines import engine_of
 from .keeping import keeping
 from .operations import OPERATIONS, perform
 from .run import Run, Settings
@@ -58,7 +58,7 @@ def _under_the_lock(told: dict[str, Any], operation: str) -> dict[str, Any]:
     with locked(state.lock_file, operation, max(told["lock_wait"], _TRY_AGAIN)) as descriptor:
         current = state.serving().current
         edge = NoEdge(current.colour if current else None)
-        engine = Docker((descriptor,))
+        engine = engine_of(stack, (descriptor,))
         engine.wait(60)
         run = Run(stack, told["stack"], {}, settings, state, engine, edge, inherit=(descriptor,))
         record = perform(run, operation)

@@ -16,8 +16,8 @@ from ..secretvalues.values import redact
 from ..stack import Service, Stack
 from ..stack.directory import Deployed, StackState, read_description
 from ..stack.parse import parse_stack
-from .docker import Docker
 from .engine import Container, Engine, Project
+from .engines import engine_of
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "stack": {"type": "str", "required": True},
@@ -45,13 +45,13 @@ class Console:
     def __init__(self, root: str, stack: str, secrets: Mapping[str, Any], engine: Engine | None = None) -> None:
         self._state = StackState(root, stack)
         self._secrets = [str(value) for value in secrets.values()]
-        self._engine: Engine = engine or Docker()
         current = self._state.serving().current if self._state.recorded else None
         described = read_description(self._state.release_directory(current.release)) if current else None
         if not current or not described:
             raise UserError(f"stack: no release of {stack!r} serves on this host; release one with playbooks/site.yml.")
         self.current: Deployed = current
         self.stack: Stack = parse_stack(described["description"])
+        self._engine: Engine = engine or engine_of(self.stack)
 
     def service(self, name: str) -> Service:
         """A service of the release that serves.

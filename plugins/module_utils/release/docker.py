@@ -128,6 +128,10 @@ class Docker(Questions):
         found = [c["Labels"] for c in self._listed(project)]
         return [labels for labels in found if labels.get("com.docker.compose.service") in services]
 
+    def rest_command(self, project: str, services: Sequence[str]) -> list[str]:
+        held = [c.id for c in self.containers(project) if c.running and c.service in services]
+        return ["docker", "stop", *held] if held else []
+
     def stop(self, project: str, services: Sequence[str] | None = None) -> None:
         chosen = [c.id for c in self.containers(project) if services is None or c.service in services]
         if chosen:
@@ -197,19 +201,19 @@ class Docker(Questions):
     def _docker(self, *arguments: str, timeout: float = 0) -> str:
         return self._checked(["docker", *arguments], timeout or self._timeout)
 
-    def _checked(self, argv: list[str], timeout: float, colour: str = "") -> str:
-        done = self._run(argv, timeout, colour=colour)
+    def _checked(self, argv: list[str], timeout: float, colour: str = "", said: str = "") -> str:
+        done = self._run(argv, timeout, colour=colour, said=said)
         if done.returncode:
             raise EngineError(_last_lines(done.stderr or done.stdout))
         return done.stdout
 
     def _run(
-        self, argv: list[str], timeout: float, merge: bool = False, colour: str = ""
+        self, argv: list[str], timeout: float, merge: bool = False, colour: str = "", said: str = ""
     ) -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
                 argv,
-                stdin=subprocess.DEVNULL,
+                **({"input": said} if said else {"stdin": subprocess.DEVNULL}),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT if merge else subprocess.PIPE,
                 pass_fds=self._inherit,

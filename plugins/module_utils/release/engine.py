@@ -109,6 +109,9 @@ class Engine(Protocol):
     def stop(self, project: str, services: Sequence[str] | None = None) -> None:
         """Stop gracefully, keep the containers; all services by default."""
 
+    def rest_command(self, project: str, services: Sequence[str]) -> list[str]:
+        """The command that stops what runs of these services now; empty where nothing does."""
+
     def pause(self, project: str, services: Sequence[str]) -> None:
         """Hold the processes of running services still, wherever they are."""
 

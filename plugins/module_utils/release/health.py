@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..errors import EngineError, StepError
+from ..netns import socket_in
 from ..stack import Health, Service
 from .engine import Container, Project
 from .run import LOG_LINES, Run
@@ -27,6 +28,8 @@ _FORBIDDEN = re.compile(r"operation not permitted|permission denied|\bE(?:PERM|A
 # A service without a health check counts as up when it has stayed up for so long; one that its description says to
 # have none gets longer, since nothing else tells.
 _SETTLE, _STAYS = 2.0, 5.0
+# Other nodes fetch an image when they are given a task, and that is no time of the service's own.
+_FETCH = 900.0
 
 
 def deadline(service: Service) -> float:
@@ -68,10 +71,23 @@ def ready(service: Service, container: Container, up_for: float, host: str = "")
 
 def _listens(service: Service, container: Container) -> bool:
     try:
-        socket.create_connection((container.address, service.port or 0), 1).close()
+        _connect(container, service.port or 0, 1).close()
     except OSError:
         return False
     return True
+
+
+def _connect(container: Container, port: int, timeout: float) -> socket.socket:
+    if not container.namespace:
+        return socket.create_connection((container.address, port), timeout)
+    connection = socket_in(container.namespace)
+    try:
+        connection.settimeout(timeout)
+        connection.connect((container.address, port))
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 class _Hurried(socket.socket):
@@ -101,8 +117,7 @@ def answers(service: Service, health: Health, container: Container, host: str = 
     connection = http.client.HTTPConnection(container.address, service.port, timeout=timeout)
     try:
         end = time.monotonic() + timeout
-        connection.connect()
-        connection.sock = hurried = _Hurried(fileno=connection.sock.detach())
+        connection.sock = hurried = _Hurried(fileno=_connect(container, service.port or 0, timeout).detach())
         hurried.settimeout(timeout)
         hurried.end = end
         connection.request("GET", quote(health.path, safe=string.punctuation), headers=headers)
@@ -131,11 +146,13 @@ def wait_healthy(run: Run, project: Project, services: Sequence[Service], before
     Raises:
         StepError: One crashed, is unhealthy, or took too long; with its last log lines.
     """
-    begin = run.clock()
+    first = begin = run.clock()
     waiting = list(services)
     while waiting:
-        elapsed = run.clock() - begin
         found = run.engine.containers(project.name)
+        if any(c.state == "preparing" for c in found) and run.clock() - first < _FETCH:
+            begin = run.clock()
+        elapsed = run.clock() - begin
         for service in list(waiting):
             _refuse_trouble(run, service, found, before)
             slow = [c for c in of_service(found, service) if not ready(service, c, elapsed, run.stack.host(service))]

@@ -20,8 +20,8 @@ from ..stack.directory import StackState, read_description
 from ..stack.fields import Fields
 from ..stack.parse import parse_stack
 from .checks import GATES
-from .docker import Docker
 from .edge import CommandEdge, NoEdge
+from .engines import engine_of
 from .foreign import ForeignProjects
 from .operations import OPERATIONS
 from .run import LEVELS, Run, Settings
@@ -53,7 +53,7 @@ def run_for(params: dict[str, Any], what: str, settings: Settings, check: bool) 
     state = StackState(params["root"], stack.name)
 
     def make(inherit: tuple[int, ...]) -> Run:
-        engine = Docker(inherit)
+        engine = engine_of(stack, inherit)
         current = state.serving().current
         argv = params["edge_switch"]
         edge = CommandEdge(argv, stack.name) if argv else NoEdge(current.colour if current else None)

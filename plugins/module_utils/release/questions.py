@@ -138,7 +138,8 @@ class Questions:
         try:
             return self._ask(path)
         except EngineError as error:
-            if "no such" in str(error).lower():
+            said = str(error).lower()
+            if "no such" in said or said.endswith(" not found"):
                 return None
             raise
 

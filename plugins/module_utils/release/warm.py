@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A warm way back: for a while the web and internal services of the former release run on, unserved.
 
-A note beside the release says which containers those are. A timer of systemd stops them and removes the note; it holds
+A note beside the release says what stops them. A timer of systemd stops them and removes the note; it holds
 the stack's lock meanwhile, so that it never meets a run. Whoever needs the containers takes the note away first.
 """
 
@@ -27,13 +27,13 @@ def rest(run: Run, former: Deployed) -> None:
     """What served is put to rest: at once, or what answers after the stack's `keep_warm`."""
     project, seconds = run.project(former).name, run.stack.keep_warm
     warm = {service.name for service in stack_of(run, former).warm}
-    containers = run.engine.containers(project)
-    held = [container.id for container in containers if container.service in warm and container.running]
-    if seconds and held:
+    stop = run.engine.rest_command(project, sorted(warm)) if seconds else []
+    if stop:
         note = _note(run, former.release)
-        write_whole(note, "".join(f"{identifier}\n" for identifier in held))
+        write_whole(note, shlex.join(stop) + "\n")
         if schedule(f"sluice-cool-{run.stack.name}", seconds, _script(run, note)):
-            run.engine.stop(project, [c.service for c in containers if c.service not in warm])
+            cold = {c.service for c in run.engine.containers(project)} - warm
+            run.engine.stop(project, sorted(cold))
             run.notes.append(f"Release {former.release} stays warm for {seconds:g} s.")
             return
         note.unlink()
@@ -83,7 +83,7 @@ def schedule(unit: str, seconds: float, script: str) -> bool:
 
 def _script(run: Run, note: Path) -> str:
     place = shlex.quote(str(note))
-    stop = f"test -e {place} || exit 0; xargs docker stop < {place} && rm -f {place}"
+    stop = f"test -e {place} || exit 0; /bin/sh {place} && rm -f {place}"
     return f"exec flock {shlex.quote(str(run.state.lock_file))} /bin/sh -c {shlex.quote(stop)}"
 
 

@@ -12,6 +12,7 @@ from .parts import Build, File, Health, Limits, Port, Secret, Volume
 # Colour and service follow in a DNS label of at most 63 characters.
 STACK_NAME = r"[a-z][a-z0-9-]{0,28}[a-z0-9]"
 Strategy = Literal["blue_green", "recreate"]
+EngineName = Literal["compose", "swarm"]
 Colour = Literal["blue", "green"]
 Role = Literal["web", "internal", "worker", "job"]
 Condition = Literal["started", "healthy", "completed"]
@@ -135,6 +136,8 @@ class Stack:
     services: dict[str, Service]
     routes: tuple[Route, ...]
     strategy: Strategy = "blue_green"
+    engine: EngineName = "compose"
+    """What runs it: one host, or several."""
     drain: float = 10
     keep_warm: float = 0
     """Seconds for which the web services of the former release run on, unserved, for a fast way back."""

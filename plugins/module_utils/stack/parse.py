@@ -11,8 +11,9 @@ from typing import Any, cast
 
 from ..errors import UserError, nearest
 from ..hostname import host_name
+from . import swarm
 from .fields import Fields
-from .model import STACK_NAME, Hook, Job, Route, Service, Stack, Strategy
+from .model import STACK_NAME, EngineName, Hook, Job, Route, Service, Stack, Strategy
 from .parse_service import SERVICE_NAME, parse_service
 from .parse_whole import check_whole
 
@@ -23,6 +24,7 @@ STACK_KEYS = (
     "services",
     "routes",
     "strategy",
+    "engine",
     "drain",
     "keep_warm",
     "hooks",
@@ -61,6 +63,7 @@ def _stack(fields: Fields, mistakes: list[str]) -> Stack:
         strategy=cast(
             Strategy, get(lambda: fields.choice("strategy", "blue_green", ("blue_green", "recreate")), "blue_green")
         ),
+        engine=cast(EngineName, get(lambda: fields.choice("engine", "compose", ("compose", "swarm")), "compose")),
         drain=get(lambda: fields.duration("drain", 10), 10.0),
         keep_warm=get(lambda: fields.duration("keep_warm", 0), 0.0),
         pre_release=get(lambda: _hook(fields, "pre_release", services), None),
@@ -71,6 +74,7 @@ def _stack(fields: Fields, mistakes: list[str]) -> Stack:
     # What a service that could not be read means to others is not known.
     if not any(mistake.startswith("stack_services") for mistake in mistakes):
         mistakes += check_whole(stack)
+        mistakes += swarm.mistakes(stack) if stack.engine == "swarm" else ()
     return stack
 
 

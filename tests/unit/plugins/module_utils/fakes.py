@@ -237,6 +237,10 @@ class FakeEngine:
                     f"stop {container.id}", lambda c=stopped: self.world.containers.__setitem__(c.name, c)
                 )
 
+    def rest_command(self, project: str, services: Sequence[str]) -> list[str]:
+        held = [c.id for c in self.containers(project) if c.running and c.service in services]
+        return ["docker", "stop", *held] if held else []
+
     def pause(self, project: str, services: Sequence[str]) -> None:
         self._hold(project, "running", "paused", services)
 

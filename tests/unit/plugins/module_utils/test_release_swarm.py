@@ -1,0 +1,204 @@
+"""Tasks of a swarm as a release sees them, and the engine that asks for them."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import EngineError
+from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container
+from ansible_collections.sluice.deploy.plugins.module_utils.release.swarm import Swarm
+from ansible_collections.sluice.deploy.plugins.module_utils.release.tasks import Task, containers_of
+
+EDGE = {"Name": "sluice-edge", "Driver": "overlay", "Options": {"com.docker.network.driver.overlay.vxlanid_list": "4097", "encrypted": ""}}  # fmt: skip
+
+
+def service(replicas: int = 2, updated: str = "2026-01-01T00:00:10Z", check: bool = True) -> dict[str, Any]:
+    container = {"Image": "app@sha256:1", **({"Healthcheck": {"Test": ["CMD", "x"]}} if check else {})}
+    labels = {"deploy.sluice.project": "crm-blue", "deploy.sluice.service": "web"}
+    mode = {"Replicated": {"Replicas": replicas}}
+    spec = {"Name": "crm_blue-web", "Labels": labels, "Mode": mode, "TaskTemplate": {"ContainerSpec": container}}
+    return {"ID": "s", "UpdatedAt": updated, "Spec": spec}
+
+
+def task(
+    identifier: str, state: str, slot: int = 1, second: int = 11, desired: str = "running", node: str = "ready"
+) -> Task:
+    status = {"State": state, "Timestamp": f"2026-01-01T00:00:{second}.5Z", "ContainerStatus": {"ExitCode": 3}}
+    told = {
+        "ID": identifier,
+        "ServiceID": "s",
+        "Slot": slot,
+        "NodeID": "n",
+        "CreatedAt": f"2026-01-01T00:00:{second}.123Z",
+        "DesiredState": desired,
+        "Status": status,
+        "NetworksAttachments": [{"Network": {"Spec": {"Name": "sluice-edge"}}, "Addresses": ["10.0.1.3/24"]}],
+    }
+    return Task(told, {"Description": {"Hostname": "m1"}, "Status": {"State": node}})
+
+
+def seen(tasks: list[Task], **of_service: Any) -> list[Container]:
+    return list(containers_of([service(**of_service)], tasks, lambda a: (a["sluice-edge"], "/ns")))
+
+
+def test_what_runs_is_healthy_and_says_how_it_is_reached() -> None:
+    one, two = seen([task("a", "running"), task("b", "starting", slot=2)])
+    assert (one.state, one.health, one.address, one.namespace) == ("running", "healthy", "10.0.1.3", "/ns")
+    assert (two.state, two.health, two.address) == ("created", "starting", "")
+    assert one.name == "crm_blue-web.1@m1"
+    assert (one.service, one.restarts) == ("web", 0)
+
+
+def test_without_a_check_nothing_is_said_of_health() -> None:
+    assert seen([task("a", "running")], check=False)[0].health == ""
+
+
+def test_a_crash_is_told_by_the_task_that_crashed() -> None:
+    (found,) = seen([task("a", "failed", desired="shutdown"), task("b", "starting", second=12)])
+    assert (found.id, found.restarts, found.exit_code, found.state) == ("a", 1, 3, "created")
+
+
+def test_a_crash_of_another_time_is_none() -> None:
+    (found,) = seen([task("a", "failed", second=1, desired="shutdown"), task("b", "running", second=12)])
+    assert (found.id, found.restarts) == ("b", 0)
+
+
+def test_a_task_that_was_moved_has_not_crashed() -> None:
+    (found,) = seen([task("a", "shutdown", desired="shutdown"), task("b", "running", second=12)])
+    assert (found.id, found.restarts, found.state) == ("b", 0, "running")
+
+
+def test_places_that_are_wanted_no_more_are_left_out_and_rest_is_told() -> None:
+    tasks = [task("a", "running"), task("b", "shutdown", slot=3, desired="shutdown")]
+    assert [c.id for c in seen(tasks, replicas=1)] == ["a"]
+    assert [c.state for c in seen([task("a", "shutdown", desired="shutdown")], replicas=0)] == ["exited"]
+
+
+@pytest.mark.parametrize(
+    ("state", "node", "at_work"),
+    [("running", "ready", True), ("running", "down", False), ("shutdown", "ready", False), ("starting", "ready", True)],
+)
+def test_what_a_lost_node_said_last_is_not_believed(state: str, node: str, at_work: bool) -> None:
+    assert task("a", state, node=node).at_work is at_work
+
+
+class Fake(Swarm):
+    """A swarm whose answers are given, and whose commands are noted."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        super().__init__()
+        self.answers, self.ran = answers, []
+
+    def _ask(self, path: str, **query: str) -> Any:
+        if path not in self.answers:
+            raise EngineError(f"{path} not found")
+        return self.answers[path]
+
+    def _docker(self, *arguments: str, timeout: float = 0) -> str:
+        self.ran.append(list(arguments))
+        return ""
+
+
+def test_a_network_of_the_stack_is_as_the_edges_is() -> None:
+    swarm = Fake({"/networks/sluice-edge": EDGE})
+    swarm.ensure_network("crm")
+    (argv,) = swarm.ran
+    assert argv[:5] == ["network", "create", "--driver", "overlay", "--attachable"]
+    assert "--opt=encrypted=" in argv
+    assert not [word for word in argv if "vxlanid" in word]
+    assert f"deploy.sluice.lead={socket.gethostname()}" in argv
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"Driver": "bridge"}, "of this host alone: the stack ran here without a swarm"),
+        ({"Driver": "overlay", "Labels": {"deploy.sluice.lead": "m9"}}, "are on the node m9"),
+    ],
+)
+def test_a_stack_that_is_elsewhere_is_not_begun_anew(found: dict[str, Any], said: str) -> None:
+    with pytest.raises(EngineError, match=said):
+        Fake({"/networks/sluice-edge": EDGE, "/networks/crm": found}).ensure_network("crm")
+
+
+def test_without_the_edges_network_the_advice_is_to_make_it() -> None:
+    with pytest.raises(EngineError, match="no overlay network sluice-edge: run docker_host"):
+        Fake({}).ensure_network("crm")
+
+
+@pytest.mark.parametrize(
+    ("digests", "reference"),
+    [
+        (["sluice/crm-web@sha256:9", "registry.example.com/web@sha256:1"], "registry.example.com/web@sha256:1"),
+        (["sluice/crm-web@sha256:9"], "sha256:abc"),
+        (None, "sha256:abc"),
+    ],
+)
+def test_an_image_is_named_so_that_it_is_the_same_on_every_node(digests: list[str] | None, reference: str) -> None:
+    swarm = Fake({"/images/sluice/crm-web:0123/json": {"Id": "sha256:abc", "RepoDigests": digests}})
+    assert swarm._everywhere("sluice/crm-web:0123") == reference
+
+
+def test_commands_for_a_task_are_not_sent_to_another_node() -> None:
+    identifier = "a" * 25
+    told = {"NodeID": "n2", "Status": {"ContainerStatus": {"ContainerID": "c"}}}
+    swarm = Fake({f"/tasks/{identifier}": told, "/info": {"Swarm": {"NodeID": "n1"}}})
+    with pytest.raises(EngineError, match="runs on another node"):
+        swarm.execute(identifier, ["true"])
+
+
+def test_what_rests_is_told_as_a_command() -> None:
+    swarm = Fake({"/services": [service()]})
+    assert swarm.rest_command("crm-blue", ["web"]) == ["docker", "service", "scale", "--detach", "crm_blue-web=0"]
+
+
+def test_contents_that_nothing_uses_go(tmp_path: Path) -> None:
+    used, old = ({"Spec": {"Name": f"crm-KEY-{n}"}} for n in "12")
+    spec = service()
+    spec["Spec"]["TaskTemplate"]["ContainerSpec"]["Secrets"] = [{"SecretName": "crm-KEY-1"}]
+    swarm = Fake({"/services": [spec], "/secrets": [used, old], "/configs": []})
+    swarm._forget_contents("crm")
+    assert swarm.ran == [["secret", "rm", "crm-KEY-2"]]
+
+
+def test_a_directory_and_a_large_file_are_refused_by_name(tmp_path: Path) -> None:
+    from ansible_collections.sluice.deploy.plugins.module_utils.release.swarm import _content
+
+    with pytest.raises(EngineError, match="is no file"):
+        _content("crm", str(tmp_path), secret=False)
+    (tmp_path / "large").write_bytes(b"x" * (500 * 1024 + 1))
+    with pytest.raises(EngineError, match="larger than 512000 bytes"):
+        _content("crm", str(tmp_path / "large"), secret=False)
+
+
+def test_a_name_of_contents_changes_with_them_and_says_nothing_of_them(tmp_path: Path) -> None:
+    from ansible_collections.sluice.deploy.plugins.module_utils.release.swarm import _content
+
+    names = set()
+    for value in ("one", "two"):
+        (tmp_path / "my key").write_text(value)
+        found = _content("a" * 30, str(tmp_path / "my key"), secret=True)
+        names.add(found.name)
+        assert len(found.name) <= 64
+        assert value not in json.dumps(found.name)
+    assert len(names) == 2
+
+
+def test_the_engine_of_a_description(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ansible_collections.sluice.deploy.plugins.module_utils.release import engines
+    from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
+
+    def of(engine: str, inherit: Sequence[int] = ()) -> str:
+        described = {"name": "crm", "engine": engine, "services": {"web": {"image": "crm:1"}}}
+        return type(engines.engine_of(parse_stack(described), inherit)).__name__
+
+    assert (of("compose"), of("swarm")) == ("Docker", "Swarm")
+    # No engine at all is as good as one host.
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
+    assert type(engines.engine_of_host()).__name__ == "Docker"
