@@ -78,6 +78,10 @@ options:
     description: Addresses of the engine's own repository to check the form of, by the settings that hold them.
     type: dict
     default: {}
+  controller_time:
+    description: Seconds since the epoch by the controller's clock, to which the host's is compared; V(0) for none.
+    type: float
+    default: 0
   config:
     description: Settings of the engine, from which RV(config) is made.
     type: dict
@@ -146,12 +150,15 @@ host:
     disk_free: 40000000000
     cgroup_controllers: [cpu, memory, pids]
     uplink: {device: eth0, mtu: 1500}
+    address: 192.0.2.10
+    clock_ahead: 0.4
     listeners: {"22": sshd}
     ssh_ports: [22]
     packages: {docker-ce: "5:28.0.1-1"}
     held_packages: []
     snap_docker: false
     swarm: false
+    engine: {version: "28.0.1", state: inactive, error: "", node: "", address: "", nodes: [], networks: {}}
     registry_logins: false
     notices: false
     units: {docker.service: {active: active, enabled: enabled}}
@@ -240,6 +247,7 @@ def main() -> None:
             "prune_older_than": {"type": "str", "default": "168h"},
             "prune_schedule": {"type": "str", "default": "daily"},
             "apt_settings": {"type": "dict", "default": {}},
+            "controller_time": {"type": "float", "default": 0},
             "config": {"type": "dict", "required": True, "options": CONFIG_SPEC},
         },
         supports_check_mode=True,
@@ -250,7 +258,7 @@ def main() -> None:
         params["source"], release.get("ID", ""), release.get("VERSION_ID", "")
     )
     wanted = packages + params["extra_packages"]
-    host = read_host([*wanted, *verdict.ENGINES], params["units"])
+    host = read_host([*wanted, *verdict.ENGINES], params["units"], params["controller_time"])
     try:
         problems = verdict.find_problems(host, needs_of(params, packages))
     except UserError as error:

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import time
 from pathlib import Path
 from typing import TypedDict
 
@@ -12,6 +14,7 @@ from .. import commands
 from ..listeners import read_listeners
 from ..notices.tell import SETTINGS
 from .credential import LOGINS
+from .engine import Engine, read_engine
 
 
 class Uplink(TypedDict):
@@ -40,12 +43,17 @@ class Host(TypedDict):
     disk_free: int
     cgroup_controllers: list[str]
     uplink: Uplink
+    address: str
+    """By which it is seen through its uplink; empty where there is none."""
+    clock_ahead: float
+    """Seconds that its clock is ahead of the controller's."""
     listeners: dict[int, str]
     ssh_ports: list[int]
     packages: dict[str, str]
     held_packages: list[str]
     snap_docker: bool
     swarm: bool
+    engine: Engine
     registry_logins: bool
     notices: bool
     units: dict[str, Unit]
@@ -140,13 +148,25 @@ def _cgroup_controllers() -> list[str]:
     return sorted(set(unified) | set(old))
 
 
-def read_host(packages: list[str], units: list[str]) -> Host:
+def _address() -> str:
+    # Asks the kernel for a route; nothing is sent.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect(("192.0.2.1", 9))
+        except OSError:
+            return ""
+        return str(asking.getsockname()[0])
+
+
+def read_host(packages: list[str], units: list[str], controller_time: float = 0) -> Host:
     """Everything at once.
 
     Args:
         packages: Packages whose version is wanted, where they are installed.
         units: systemd units whose state is wanted.
+        controller_time: Seconds since the epoch by the controller's clock; 0 where nobody compares.
     """
+    ahead = time.time() - controller_time if controller_time else 0.0
     release = parse_os_release(read_text("/etc/os-release"))
     device = parse_default_device(read_text("/proc/net/route"), read_text("/proc/net/ipv6_route"))
     listeners = read_listeners()
@@ -161,12 +181,15 @@ def read_host(packages: list[str], units: list[str]) -> Host:
         disk_free=_free_bytes("/var/lib/docker"),
         cgroup_controllers=_cgroup_controllers(),
         uplink=Uplink(device=device, mtu=int(read_text(f"/sys/class/net/{device}/mtu") or 1500) if device else 1500),
+        address=_address(),
+        clock_ahead=round(ahead, 1),
         listeners=listeners,
         ssh_ports=find_ssh_ports(listeners),
         packages=installed,
         held_packages=held,
         snap_docker=Path("/snap/docker/current").exists(),
         swarm=Path("/var/lib/docker/swarm/docker-state.json").exists(),
+        engine=read_engine(),
         registry_logins=LOGINS.exists(),
         notices=SETTINGS.exists(),
         units=read_units(units),
