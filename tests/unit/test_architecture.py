@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "secretvalues": FOUNDATION,
     "docker": FOUNDATION,
     "stack": FOUNDATION | {"secretvalues"},
-    "composefile": FOUNDATION | {"secretvalues"},
+    "composefile": FOUNDATION | {"secretvalues", "stack"},
     "databases": FOUNDATION | {"secretvalues", "stack"},
     "secretscan": FOUNDATION | {"secretvalues", "docker"},
     "imagegate": FOUNDATION | {"secretvalues", "docker"},

@@ -4,30 +4,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
-from ..errors import nearest
+from ..errors import UserError, nearest
+from ..stack.compose_keys import COMPOSE_KEYS
+from ..stack.fields import Fields
+from ..stack.parse_service import SERVICE_KEYS
 from .findings import Findings, correction
 from .kinds import KINDS, Decided
 
 _ALLOWED = ("docker_socket", "privileged")
+_MOUNTS = ("data", "file", "server", "none")
+CORRECTIONS = ("kind", "allow", "mounts")
+"""What is corrected beyond the keys of the description."""
+_KEYS = (*CORRECTIONS, *SERVICE_KEYS)
 
 
-def check_corrections(
-    services: Mapping[str, Any], corrections: Mapping[str, Mapping[str, Any]], findings: Findings
-) -> None:
-    """What the settings correct is there, and is said in known words."""
+def readable_corrections(corrections: Mapping[str, Any], findings: Findings) -> dict[str, Mapping[str, Any]]:
+    """What the settings correct, without what is no correction, which is refused."""
+    read: dict[str, Mapping[str, Any]] = {}
+    mistakes: list[str] = []
     for name, told in corrections.items():
         where = f"stack_compose_services.{name}"
+        if not isinstance(told, Mapping):
+            findings.refuse(where, "expected a mapping such as {order: overlap}")
+            continue
+        read[name] = _correction(Fields(told, where, _KEYS, mistakes, COMPOSE_KEYS))
+    for mistake in mistakes:
+        where, _, text = mistake.partition(": ")
+        findings.refuse(where, text.rstrip("."))
+    return read
+
+
+def check_names(services: Mapping[str, Any], corrections: Iterable[str], findings: Findings) -> None:
+    """What the settings correct is there."""
+    for name in corrections:
         if name not in services:
-            findings.refuse(where, f"the project has no such service{nearest(name, services)}")
-        kind = told.get("kind")
-        if kind is not None and kind not in (*KINDS, "none"):
-            findings.refuse(f"{where}.kind", f"{kind!r} is none of {', '.join((*KINDS, 'none'))}")
-        for word in told.get("allow") or []:
-            if word not in _ALLOWED:
-                findings.refuse(f"{where}.allow", f"{word!r} is none of {', '.join(_ALLOWED)}")
+            findings.refuse(
+                f"stack_compose_services.{name}", f"the project has no such service{nearest(name, services)}"
+            )
+
+
+def _correction(fields: Fields) -> dict[str, Any]:
+    get, nothing = fields.attempt, cast(Any, None)
+    found = {key: fields.raw(key) for key in _KEYS if key in fields}
+    found["kind"] = get(lambda: fields.choice("kind", "", ("", *KINDS, "none")), nothing)
+    found["port"] = get(lambda: fields.integer("port", None, 1, 65535), nothing)
+    found["order"] = get(lambda: fields.choice("order", "", ("", "overlap", "stop_first")), nothing)
+    found["allow"] = get(lambda: _words(fields, "allow", _ALLOWED), nothing)
+    found["mounts"] = get(lambda: _mounts(fields), nothing)
+    return {key: value for key, value in found.items() if value not in (None, "", (), {})}
+
+
+def _words(fields: Fields, key: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    words = fields.texts(key)
+    for word in words:
+        if word not in known:
+            raise UserError(f"{fields.path(key)}: {word!r} is none of {', '.join(known)}{nearest(word, known)}.")
+    return words
+
+
+def _mounts(fields: Fields) -> dict[str, Any]:
+    mounts = fields.mapping("mounts")
+    told = Fields(mounts, fields.path("mounts"), tuple(mounts))
+    return {str(path): told.choice(path, "", _MOUNTS) for path in mounts}
 
 
 def data_before_release(services: Mapping[str, Any], decided: dict[str, Decided], findings: Findings) -> None:

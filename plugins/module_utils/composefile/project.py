@@ -13,6 +13,7 @@ from typing import Any
 
 from .apart import tell_needed
 from .asked import Asked
+from .checks import readable_corrections
 from .cli import Compose
 from .findings import Findings
 from .mounts import Tree
@@ -40,7 +41,7 @@ class Settings:
     secrets: Sequence[str] = ()
     """Names of the secrets that there are."""
     routes: Sequence[Mapping[str, Any]] | None = None
-    corrections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    corrections: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Read:
 def read(settings: Settings, compose: Compose) -> Read:
     """Everything that a project's files say, and all that they lack."""
     findings = Findings()
+    corrections = readable_corrections(settings.corrections, findings)
     given = Given(
         directory=settings.directory,
         files=settings.files,
@@ -87,7 +89,7 @@ def read(settings: Settings, compose: Compose) -> Read:
         secrets=settings.secrets,
         domain=settings.domain,
         routes=settings.routes,
-        corrections=settings.corrections,
+        corrections=corrections,
         variables=resolved.variables,
     )
     return Read(read_project(resolved.compose, asked, findings), resolved)

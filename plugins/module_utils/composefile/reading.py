@@ -11,7 +11,7 @@ from typing import Any
 from ..secretvalues.tokens import tokens
 from .apart import Apart, tell_needed
 from .asked import Asked, ReadService
-from .checks import check_corrections, data_before_release, one_writer
+from .checks import check_names, data_before_release, one_writer
 from .findings import Findings
 from .form import replicas
 from .kinds import KINDS, Decided, kind_of
@@ -62,7 +62,7 @@ def read_project(resolved: Mapping[str, Any], asked: Asked, findings: Findings |
     """
     findings = findings or Findings()
     services = {n: s for n, s in (resolved.get("services") or {}).items() if _wanted(n, s, asked, findings)}
-    check_corrections(resolved.get("services") or {}, asked.corrections, findings)
+    check_names(resolved.get("services") or {}, asked.corrections, findings)
     offered = offered_routes(services, findings) if asked.routes is None else []
     decided = {name: _decide(name, services, _routed(asked.routes, offered), resolved, asked) for name in services}
     if asked.routes is None and not offered:

@@ -11,6 +11,7 @@ from typing import Any
 from ..secretvalues.tokens import fill_in, tokens
 from .apart import Apart
 from .asked import Asked, ReadService
+from .checks import CORRECTIONS
 from .configs import project_files
 from .findings import Findings, correction
 from .form import conditions, plain_keys, replicas
@@ -26,7 +27,6 @@ _POSTGRES = ("postgres", "postgis", "pgvector", "timescaledb", "postgresql")
 # Where the description calls a key by another name.
 _KEYS = {"health": "healthcheck", "runtime": "labels", "files": "configs"}
 _TEXTS = ("command", "entrypoint", "health")
-CORRECTIONS = ("kind", "allow", "mounts")
 
 
 @dataclass(frozen=True)

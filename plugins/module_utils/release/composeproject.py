@@ -11,6 +11,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,18 @@ def read_compose_project(params: Mapping[str, Any], look: bool) -> dict[str, Any
 
 
 def _settings(project: Mapping[str, Any]) -> Fields:
-    told = Fields(project, "stack_compose", KEYS)
-    if bool(told.text("git")) == bool(told.text("directory")):
-        raise UserError("stack_compose needs one of git (a repository's URL) and directory (of the controller).")
-    path = told.text("path")
+    mistakes: list[str] = []
+    told = Fields(project, "stack_compose", KEYS, mistakes)
+    texts = {key: told.attempt(partial(told.text, key), "") for key in KEYS if key not in ("files", "profiles")}
+    for key in ("files", "profiles"):
+        told.attempt(partial(told.texts, key), ())
+    if not mistakes and bool(texts["git"]) == bool(texts["directory"]):
+        mistakes.append("stack_compose needs one of git (a repository's URL) and directory (of the controller).")
+    path = texts["path"]
     if path.startswith("/") or ".." in path.split("/"):
-        raise UserError(f"stack_compose.path: {path!r} is a directory within the project, without a / before it.")
+        mistakes.append(f"stack_compose.path: {path!r} is a directory within the project, without a / before it.")
+    if mistakes:
+        raise UserError("\n".join(mistakes))
     return told
 
 

@@ -108,6 +108,18 @@ def test_a_project_that_is_not_said_well_is_an_error(tmp_path: Path, project: di
         read_compose_project(params(tmp_path, project=project), look=True)
 
 
+def test_every_mistake_of_a_projects_place_is_in_one_answer(tmp_path: Path) -> None:
+    project = {"dirctory": "shop", "paht": "x", "profiles": "web", "path": "/srv"}
+    with pytest.raises(UserError) as refused:
+        read_compose_project(params(tmp_path, project=project), look=True)
+    assert str(refused.value).splitlines() == [
+        "stack_compose.dirctory: unknown key (did you mean 'directory'?).",
+        "stack_compose.paht: unknown key (did you mean 'path'?).",
+        "stack_compose.profiles: expected a list.",
+        "stack_compose.path: '/srv' is a directory within the project, without a / before it.",
+    ]
+
+
 def test_a_repository_is_opened_by_the_key_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 

@@ -166,6 +166,36 @@ def test_corrections(project: Read) -> None:
     assert "'x' is none of" in refused
 
 
+def test_every_mistake_of_the_corrections_is_in_one_answer(project: Read) -> None:
+    told = {
+        "app": {"ordr": "overlap", "allow": "docker_socket", "port": "web"},
+        "pdf": {"ports": ["3000:3000"], "order": "stopfirst", "mounts": {"/x": "dta"}},
+        "worker": "job",
+        "wroker": {"kind": "jobb", "allow": ["priviledged"]},
+        "db": None,
+    }
+    read = project(SHOP, corrections=told, routes=[{"path": "/", "service": "app"}])
+    refused = {f.key.removeprefix("stack_compose_services."): f.text for f in read.found("refused")}
+    assert refused == {
+        "app.ordr": "unknown key (did you mean 'order'?)",
+        "app.allow": "expected a list",
+        "app.port": "'web' is not a whole number from 1 to 65535",
+        "pdf.ports": "unknown key; port names the one that the edge asks, publish those of the server",
+        "pdf.order": "'stopfirst' is none of overlap, stop_first (did you mean 'stop_first'?)",
+        "pdf.mounts./x": "'dta' is none of data, file, server, none (did you mean 'data'?)",
+        "worker": "expected a mapping such as {order: overlap}",
+        "wroker.kind": "'jobb' is none of edge, job, data, web, internal, worker, none (did you mean 'job'?)",
+        "wroker.allow": "'priviledged' is none of docker_socket, privileged (did you mean 'privileged'?)",
+        "wroker": "the project has no such service (did you mean 'worker'?)",
+        "db": "expected a mapping such as {order: overlap}",
+    }
+
+
+def test_mistakes_of_the_corrections_are_told_of_files_that_compose_refuses_too(project: Read) -> None:
+    read = project("services: {app: {imgae: a}}", corrections={"app": {"ordr": "overlap"}})
+    assert [f.key for f in read.found("refused")] == ["stack_compose_services.app.ordr", "compose.yml"]
+
+
 def test_names_that_are_no_names_of_the_description_stay_names(project: Read) -> None:
     text = """
 services:
