@@ -54,7 +54,7 @@ def _correction(fields: Fields) -> dict[str, Any]:
     found["order"] = get(lambda: fields.choice("order", "", ("", "overlap", "stop_first")), nothing)
     found["allow"] = get(lambda: _words(fields, "allow", _ALLOWED), nothing)
     found["mounts"] = get(lambda: _mounts(fields), nothing)
-    return {key: value for key, value in found.items() if value not in (None, "", (), {})}
+    return {key: value for key, value in found.items() if key in fields and value is not None}
 
 
 def _words(fields: Fields, key: str, known: tuple[str, ...]) -> tuple[str, ...]:
