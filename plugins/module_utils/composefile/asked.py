@@ -10,6 +10,7 @@ from typing import Any
 
 from .kinds import Decided
 from .mounts import Tree
+from .profiles import LeftOut
 from .variables import Variables
 
 
@@ -25,6 +26,7 @@ class Asked:
     """None where labels of a proxy may say it."""
     corrections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     variables: Variables = field(default_factory=Variables)
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 @dataclass(frozen=True)

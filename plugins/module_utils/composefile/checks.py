@@ -13,6 +13,7 @@ from ..stack.fields import Fields
 from ..stack.parse_service import SERVICE_KEYS
 from .findings import Findings, correction
 from .kinds import KINDS, Decided
+from .profiles import LeftOut
 
 _ALLOWED = ("docker_socket", "privileged")
 _MOUNTS = ("data", "file", "server", "none")
@@ -37,13 +38,14 @@ def readable_corrections(corrections: Mapping[str, Any], findings: Findings) -> 
     return read
 
 
-def check_names(services: Mapping[str, Any], corrections: Iterable[str], findings: Findings) -> None:
-    """What the settings correct is there."""
+def check_names(services: Mapping[str, Any], corrections: Iterable[str], left_out: LeftOut, findings: Findings) -> None:
+    """What the settings correct is there, or would be with another profile."""
     for name in corrections:
-        if name not in services:
-            findings.refuse(
-                f"stack_compose_services.{name}", f"the project has no such service{nearest(name, services)}"
-            )
+        where = f"stack_compose_services.{name}"
+        if why := left_out.why(name):
+            findings.note(where, why, f"{left_out.line(name)} in stack_compose")
+        elif name not in services:
+            findings.refuse(where, f"the project has no such service{nearest(name, services)}")
 
 
 def _correction(fields: Fields) -> dict[str, Any]:

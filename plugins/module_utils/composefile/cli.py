@@ -72,16 +72,22 @@ class Compose:
         Raises:
             EngineError: What Compose says.
         """
-        argv = ["--project-directory", directory]
-        argv += [word for file in files for word in ("--file", file)]
-        argv += [word for file in env_files for word in ("--env-file", file)]
+        argv = _project(directory, files, env_files, profiles)
         argv += ["--project-name", project] if project else []
-        argv += [word for profile in profiles for word in ("--profile", profile)]
         answer = self._run([*argv, "config", "--format", "json"], text, directory)
         try:
             return dict(_plain(json.loads(answer)))
         except ValueError:
             raise EngineError("docker compose config answered no JSON")
+
+    def services(self, directory: str, files: Sequence[str], env_files: Sequence[str]) -> list[str]:
+        """The names of a project's services, those of every profile too, also where an env file is missing.
+
+        Raises:
+            EngineError: What Compose says.
+        """
+        argv = _project(directory, files, env_files, ["*"])
+        return self._run([*argv, "config", "--services"], "", directory).split()
 
     def _run(self, argv: Sequence[str], text: str, directory: str | None = None) -> str:
         env = {k: os.environ[k] for k in _VARIABLES if k in os.environ}
@@ -109,6 +115,13 @@ class Compose:
             lines = [line for line in done.stderr.strip().splitlines() if not _WARNING.match(line)]
             raise EngineError("\n".join(lines) or f"docker compose ended with status {done.returncode}")
         return done.stdout
+
+
+def _project(directory: str, files: Sequence[str], env_files: Sequence[str], profiles: Sequence[str]) -> list[str]:
+    argv = ["--project-directory", directory]
+    argv += [word for file in files for word in ("--file", file)]
+    argv += [word for file in env_files for word in ("--env-file", file)]
+    return argv + [word for profile in profiles for word in ("--profile", profile)]
 
 
 def _plain(value: Any) -> Any:

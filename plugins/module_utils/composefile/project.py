@@ -91,6 +91,7 @@ def read(settings: Settings, compose: Compose) -> Read:
         routes=settings.routes,
         corrections=corrections,
         variables=resolved.variables,
+        left_out=resolved.left_out,
     )
     return Read(read_project(resolved.compose, asked, findings), resolved)
 

@@ -62,7 +62,7 @@ def read_project(resolved: Mapping[str, Any], asked: Asked, findings: Findings |
     """
     findings = findings or Findings()
     services = {n: s for n, s in (resolved.get("services") or {}).items() if _wanted(n, s, asked, findings)}
-    check_names(resolved.get("services") or {}, asked.corrections, findings)
+    check_names(resolved.get("services") or {}, asked.corrections, asked.left_out, findings)
     offered = offered_routes(services, findings) if asked.routes is None else []
     decided = {name: _decide(name, services, _routed(asked.routes, offered), resolved, asked) for name in services}
     if asked.routes is None and not offered:
@@ -71,7 +71,7 @@ def read_project(resolved: Mapping[str, Any], asked: Asked, findings: Findings |
     one_writer(services, decided, asked.corrections, findings)
     read = ProjectReader(resolved, asked, services, decided, findings)
     keys = read.keys
-    routes = read_routes(Routes(services, decided, keys, asked.routes, offered, asked.domain), findings)
+    routes = read_routes(Routes(services, decided, keys, asked.routes, offered, asked.domain, asked.left_out), findings)
     apart = Apart(asked.secrets, findings, needed=dict(asked.variables.needed))
     for secret, (value, place) in asked.variables.literals.items():
         apart.note(secret, value, place)

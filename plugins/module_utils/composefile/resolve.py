@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tempfile
@@ -17,6 +18,7 @@ from ..files import write_whole
 from ..secretvalues.values import dotenv_quote
 from .cli import Compose
 from .findings import Findings
+from .profiles import LeftOut, left_out_of
 from .scan import variables
 from .sources import compose_files, env_profiles, example_of, texts
 from .variables import Variables, read_variables, stand_in
@@ -52,6 +54,7 @@ class Resolved:
     """None where Compose refuses the files; a finding says why."""
     variables: Variables
     files: tuple[str, ...] = ()
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 def resolve(given: Given, compose: Compose, findings: Findings) -> Resolved:
@@ -63,14 +66,16 @@ def resolve(given: Given, compose: Compose, findings: Findings) -> Resolved:
         return Resolved(None, Variables())
     with tempfile.TemporaryDirectory(prefix="sluice-compose-") as scratch:
         work = _Work(given, compose, findings, files, Path(scratch))
+        left_out = LeftOut()
         try:
             names = {v.name for v in scanned}
             own, example = work.values(names), work.example(names)
             found = read_variables(scanned, own, given.env, given.secrets, example, findings)
             answer = work.resolve(found)
             if any(_PROFILES.search(text) for text in raw.values()):
-                _left_out(answer, work.resolve(found, ["*"]), findings)
-            return Resolved(answer, found, tuple(raw))
+                left_out = left_out_of(answer, work.resolve(found, ["*"]), work.profiles)
+                _tell_left_out(answer, left_out, findings)
+            return Resolved(answer, found, tuple(raw), left_out)
         except EngineError as error:
             findings.refuse(", ".join(files), _said(str(error), given.directory))
             return Resolved(None, Variables(), tuple(raw))
@@ -78,14 +83,12 @@ def resolve(given: Given, compose: Compose, findings: Findings) -> Resolved:
             work.clean()
 
 
-def _left_out(answer: Mapping[str, Any], whole: Mapping[str, Any], findings: Findings) -> None:
+def _tell_left_out(answer: Mapping[str, Any], left_out: LeftOut, findings: Findings) -> None:
     """Services of profiles that are not asked for are told."""
-    out = {n: s for n, s in (whole.get("services") or {}).items() if n not in (answer.get("services") or {})}
-    if not out:
+    if not left_out.services:
         return
-    profiles = list(dict.fromkeys(p for s in out.values() for p in s.get("profiles") or []))
-    line = f"profiles: [{', '.join(profiles)}], or those of them that are wanted, in stack_compose"
-    text = f"{', '.join(out)} are of profiles that are not asked for"
+    line = f"{left_out.line()}, or those of them that are wanted, in stack_compose"
+    text = f"{', '.join(left_out.services)} are of profiles that are not asked for"
     if answer.get("services"):
         findings.note("profiles", text, line)
     else:
@@ -100,6 +103,12 @@ class _Work:
     files: list[str]
     scratch: Path
     made: list[Path] = field(default_factory=list)
+    outside: list[Path] = field(default_factory=list)
+    """Env files that are not there, of places that are not the project's."""
+
+    @property
+    def profiles(self) -> list[str]:
+        return [*self.given.profiles, *env_profiles(self.given.directory)]
 
     def values(self, names: set[str]) -> dict[str, str]:
         """What Compose fills in for each variable by the project's own .env; only those that are set."""
@@ -144,25 +153,44 @@ class _Work:
                     blank = text
                     fill |= {name: stand_in(name, found.uses[name]) for name in found.blank}
                 else:
-                    raise EngineError(self._with_advice(text))
+                    raise EngineError(self._with_advice(text, fill))
         raise EngineError("more env files are missing than can be told at once")
 
     def _once(self, fill: Mapping[str, str], profiles: Sequence[str] = ()) -> dict[str, Any]:
         path = self.scratch / "variables"
         write_whole(path, "".join(f"{name}={dotenv_quote(value)}\n" for name, value in fill.items()))
         own = self.given.directory / ".env"
+        env_files = [*([str(own)] if own.is_file() and own not in self.made else []), str(path)]
+        files = [str(self.given.directory / name) for name in self.files]
+        if self.outside:
+            files.append(self._without_outside(self.compose.services(str(self.given.directory), files, env_files)))
         return self.compose.config(
             str(self.given.directory),
-            [str(self.given.directory / name) for name in self.files],
-            [*([str(own)] if own.is_file() and own not in self.made else []), str(path)],
+            files,
+            env_files,
             project=self.given.project,
-            profiles=profiles or [*self.given.profiles, *env_profiles(self.given.directory)],
+            profiles=profiles or self.profiles,
         )
 
+    def _without_outside(self, services: Sequence[str]) -> str:
+        """A further Compose file by which the env files of other places may be missing."""
+        path = self.scratch / "outside.yml"
+        optional = [{"path": str(p), "required": False} for p in self.outside]
+        write_whole(path, json.dumps({"services": {name: {"env_file": optional} for name in services}}))
+        return str(path)
+
     def _env_file(self, path: Path) -> None:
-        """An env file that is not there, stood in for by its example."""
-        if path.exists() or not path.resolve().is_relative_to(self.given.directory.resolve()):
+        """An env file that is not there, stood in for by its example where it is the project's own."""
+        if path.exists() or path in self.outside:
             raise EngineError(f"env file {path} not found")
+        if not path.resolve().is_relative_to(self.given.directory.resolve()):
+            self.findings.decide(
+                f"env_file {path}",
+                "is neither in the project nor on the machine that reads it",
+                f"the file at that place of the server, or env_file: {path.name} in the project",
+            )
+            self.outside.append(path)
+            return
         example = example_of(path)
         shown = os.path.relpath(path, self.given.directory)
         advice = f"copy {example.name} to it and fill it in" if example else "the file, as the project's own guide says"
@@ -176,11 +204,17 @@ class _Work:
         for path in self.made:
             path.unlink(missing_ok=True)
 
-    def _with_advice(self, text: str) -> str:
+    def _with_advice(self, text: str, fill: Mapping[str, str]) -> str:
         undefined = _UNDEFINED.search(text)
-        if undefined:
-            return f"{text}: it is of a profile that is not asked for, or of a file that is not in stack_compose.files"
-        return text
+        if not undefined:
+            return text
+        try:
+            left_out = left_out_of({}, self._once(fill, ["*"]), self.profiles)
+        except EngineError:
+            left_out = LeftOut()
+        if why := left_out.why(undefined[2]):
+            return f"{text}: {why}; add to stack_compose: {left_out.line(undefined[2])}"
+        return f"{text}: is it of a file that is not in stack_compose.files"
 
 
 def _said(text: str, directory: Path) -> str:

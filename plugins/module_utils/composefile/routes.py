@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import nearest
 from .findings import Findings
 from .kinds import Decided, targets
+from .profiles import LeftOut
 from .proxies import Offered, upstreams
 from .tables import DATABASE_PORTS, OTHER_PORTS
 
@@ -26,6 +27,7 @@ class Routes:
     asked: Sequence[Mapping[str, Any]] | None
     offered: Sequence[Offered]
     domain: str
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 def read_routes(given: Routes, findings: Findings) -> list[dict[str, Any]]:
@@ -52,7 +54,9 @@ def _asked(given: Routes, findings: Findings) -> list[dict[str, Any]]:
     for index, route in enumerate(given.asked or ()):
         service = str(route.get("service"))
         where = f"stack_routes[{index}].service"
-        if service not in names:
+        if why := given.left_out.why(service):
+            findings.refuse(where, why, f"{given.left_out.line(service)} in stack_compose")
+        elif service not in names:
             findings.refuse(where, f"the project has no service {service!r}{nearest(service, given.services)}")
         elif _kind(given, service) in ("data", "edge", "job"):
             findings.refuse(where, f"{service} is {_kind(given, service)}; a route leads to a service of the release")

@@ -239,6 +239,53 @@ def test_profiles_that_are_not_asked_for_are_told(project: Read) -> None:
     assert set(project(text, profiles=["extra"]).services) == {"a", "b"}
 
 
+PROFILES = """
+services:
+  a: {image: x, ports: ["80:80"]}
+  b: {image: y, ports: ["81:80"], profiles: [extra, more]}
+  c: {image: z, profiles: [web]}
+"""
+
+
+def test_a_route_to_a_service_of_another_profile_names_the_profile_and_the_line(project: Read) -> None:
+    read = project(PROFILES, profiles=["web"], routes=[{"path": "/", "service": "b"}])
+    assert [str(f) for f in read.found("refused")] == [
+        "stack_routes[0].service: b is of the profile extra or more, which is not asked for."
+        " Add: profiles: [web, extra] in stack_compose"
+    ]
+    routed = project(PROFILES, profiles=["web", "extra"], routes=[{"path": "/", "service": "b"}])
+    assert routed.kinds()["b"] == "web" and not routed.found("refused")
+
+
+def test_a_correction_of_a_service_of_another_profile_waits(project: Read) -> None:
+    read = project(PROFILES, corrections={"b": {"kind": "worker"}})
+    assert "b is of the profile extra or more" in read.said("note") and not read.found("refused")
+
+
+def test_a_service_that_waits_for_one_of_another_profile_names_it(project: Read) -> None:
+    text = "services: {a: {image: x, depends_on: [b]}, b: {image: y, profiles: [extra]}}"
+    assert "b is of the profile extra, which is not asked for; add to stack_compose: profiles: [extra]" in project(
+        text
+    ).said("refused")
+
+
+def test_an_env_file_of_another_place_is_asked_for_by_its_name(project: Read) -> None:
+    text = """
+services:
+  a: {image: x, ports: ["80:80"], env_file: [/etc/sluice-none/shop.env, own.env]}
+  b: {image: y, env_file: /etc/sluice-none/b.env, network_mode: host}
+"""
+    read = project(text, {"own.env": "A=1\n"})
+    # Compose reads services in no order.
+    assert sorted(f.key for f in read.found("decide")) == [
+        "env_file /etc/sluice-none/b.env",
+        "env_file /etc/sluice-none/shop.env",
+    ]
+    assert "env_file: shop.env in the project" in read.said("decide")
+    # The rest is read all the same.
+    assert read.services["a"]["env"] == {"A": "1"} and "network_mode" in read.said("refused")
+
+
 def test_several_files_are_one_project(project: Read) -> None:
     files = {"prod.yml": "services: {a: {command: !override [two], environment: {B: 2}}}"}
     text = "services: {a: {image: x, command: [one], environment: {A: 1}}}"
