@@ -141,6 +141,7 @@ from ..module_utils.release.module import (
     conduct,
     gate_levels,
 )
+from ..module_utils.release.plan import plan
 from ..module_utils.release.run import Run, Settings
 from ..module_utils.release.timers import backup_units, job_files, planned_jobs
 from ..module_utils.sizes import parse_size
@@ -180,7 +181,7 @@ def main() -> None:
         # What is wrong with a schedule is told before anything changes.
         root = Path(params["root"])
         planned = planned_jobs(run.stack, root)
-        outcome = releases.plan(run) if module.check_mode else releases.release(run)
+        outcome = plan(run) if module.check_mode else releases.release(run)
         timers = [path.name for path in backup_units(run.stack.name) if path.suffix == ".timer" and path.exists()]
         result = {**vars(outcome), "gates": run.gates, "backup_timers": timers}
         if install(planned, job_files(run.stack.name, root), module.check_mode):

@@ -35,6 +35,9 @@ class Container:
     namespace: str = ""
     """The network namespace in which its address answers; empty for the host's own."""
 
+    config_hash: str = ""
+    """What Compose made of its description; empty for one that Compose did not make."""
+
     @property
     def running(self) -> bool:
         return self.state == "running"
@@ -60,5 +63,6 @@ def parse_container(told: dict[str, Any]) -> Container | None:
         project=labels.get(PROJECT, ""),
         reference=config.get("Image", ""),
         since=state.get("StartedAt", "")[:19],
+        config_hash=labels.get("com.docker.compose.config-hash", ""),
         restarted=(told.get("HostConfig") or {}).get("RestartPolicy", {}).get("Name") not in ("", "no"),
     )

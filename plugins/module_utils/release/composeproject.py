@@ -71,8 +71,9 @@ def _settings(project: Mapping[str, Any]) -> Fields:
     mistakes: list[str] = []
     told = Fields(project, "stack_compose", KEYS, mistakes)
     texts = {key: told.attempt(partial(told.text, key), "") for key in KEYS if key not in ("files", "profiles")}
+    nothing: tuple[str, ...] = ()
     for key in ("files", "profiles"):
-        told.attempt(partial(told.texts, key), ())
+        told.attempt(partial(told.texts, key), nothing)
     if not mistakes and bool(texts["git"]) == bool(texts["directory"]):
         mistakes.append("stack_compose needs one of git (a repository's URL) and directory (of the controller).")
     path = texts["path"]

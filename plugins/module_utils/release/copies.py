@@ -15,6 +15,7 @@ from ..databases import sqlite
 from ..databases.kinds import held, kind_of
 from ..errors import StepError
 from ..stack import Service, Volume
+from .drift import up
 from .engine import Project
 from .health import restarts, wait_healthy
 from .run import Run
@@ -116,7 +117,7 @@ def _resting(run: Run, holders: Sequence[Service]) -> Iterator[None]:
             let_go(run)
         if stopped:
             before = restarts(run, run.data_project)
-            run.engine.up(run.data_project, [s.name for s in stopped])
+            up(run, run.data_project, [s.name for s in stopped])
             wait_healthy(run, run.data_project, stopped, before)
 
 

@@ -13,9 +13,10 @@ from ..errors import EngineError, StepError
 from ..stack.directory import read_description, write_description
 from . import carried, files, passwords, remarks
 from .dataversions import Database, database, reads
+from .drift import changed_by_hand, up
 from .engine import Image
 from .files import Rendered
-from .health import all_run, restarts, wait_healthy
+from .health import restarts, wait_healthy
 from .run import Run
 
 
@@ -66,7 +67,7 @@ def differ(run: Run, data: Rendered, found: Mapping[str, Image]) -> bool:
             advice="Change it in the service, then run once with compose_stack_data_secrets_rotated: true.",
         )
     same = then["id"] in (data.id, files.id_by_digests(run, data, found))
-    return not same or not all_run(run, run.data_project, run.stack.stateful)
+    return not same or bool(changed_by_hand(run, run.data_project, run.stack.stateful))
 
 
 def changes(run: Run, data: Rendered) -> list[str]:
@@ -90,7 +91,7 @@ def start(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:
     try:
         files.write_project(run, directory, data, services, found)
         before = restarts(run, project)
-        run.engine.up(project, [s.name for s in services])
+        up(run, project, [s.name for s in services])
         wait_healthy(run, project, services, before)
         references = {service.name: found[service.name].reference for service in services}
         write_description(directory, {"id": data.id, "secrets": data.fingerprints, "references": references})
@@ -122,7 +123,7 @@ def _put_back(run: Run, former: Path) -> None:
         return
     try:
         before = restarts(run, project)
-        run.engine.up(project, [s.name for s in services])
+        up(run, project, [s.name for s in services])
         wait_healthy(run, project, services, before)
     except (StepError, EngineError) as trouble:
         run.notes.append(f"The former data services could not be put back: {trouble}. What serves may lack its data.")

@@ -1,6 +1,6 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A release from its inputs to its record, and the plan of one."""
+"""A release from its inputs to its record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import EngineError, StepError
+from ..errors import StepError
 from ..stack import Colour
 from ..stack.directory import Deployed, Journal, write_description
 from . import (
@@ -28,12 +28,13 @@ from . import (
     warm,
 )
 from .activate import activate, resume
+from .drift import changed_by_hand
 from .engine import Image, Project
 from .files import Rendered
 from .health import all_run
 from .restore import recover
 from .run import Run
-from .serving import point_edge, strayed
+from .serving import point_edge
 
 
 @dataclass
@@ -74,7 +75,7 @@ def release(run: Run) -> Outcome:
         return Outcome(bool(actions), rendered.id, current.colour, actions, current.release)
     with run.step("image_gates"):
         checks.judge(run, checks.image_gates(run, found))
-    colour = _next_colour(run)
+    colour = next_colour(run)
     target = Deployed(rendered.id, colour)
     diff = files.diff(run, rendered)
     with run.step("write"):
@@ -92,57 +93,6 @@ def release(run: Run) -> Outcome:
     actions.append(f"Release {rendered.id} serves as {colour}.")
     run.notes += [*remarks.on_trust(run, run.project(target)), *(remarks.on_sharing(run.stack) if current else [])]
     return Outcome(True, rendered.id, colour, actions, current.release if current else "", diff)
-
-
-def plan(run: Run) -> Outcome:
-    """What `release` would do; changes nothing."""
-    actions = []
-    journal = run.state.journal()
-    if journal:
-        actions.append(f"Bring the interrupted {journal.operation} of {journal.target.release} to an end.")
-    serving = run.state.serving()
-    try:
-        fast = run.engine.start_interval()
-        known = {name: image for name, image in images.present(run).items() if image}
-    except EngineError:
-        # A rehearsal on a bare server: the role that installs the engine was only rehearsed, too.
-        actions.append("No engine answers yet: once the role docker_host has run, this follows.")
-        fast, known = True, {}
-    for service in run.stack.services.values():
-        if service.build:
-            actions.append(f"Build the image of {service.name}.")
-        elif service.name not in known or service.pull == "always":
-            verb = "Carry" if service.pull == "controller" else "Pull"
-            actions.append(f"{verb} {service.image}.")
-    stand_ins = {s.name: Image("", s.image or f"(built) {s.name}") for s in run.stack.services.values()}
-    taken = {**stand_ins, **known}
-    rendered = files.render_release(run, taken, fast)
-    current = serving.current
-    data = files.render_data(run, taken, fast)
-    data_changes = dataservices.differ(run, data, taken)
-    if current and current.release == rendered.id and not journal and not data_changes:
-        if all_run(run, run.project(current), run.stack.running):
-            actions += strayed(run, current)
-            return Outcome(bool(actions), rendered.id, current.colour, actions, current.release)
-        actions.append(f"A service of release {current.release} does not run as it was released.")
-    actions += _steps(run, dataservices.changes(run, data) if data_changes else [])
-    return Outcome(True, "", _next_colour(run), actions, diff=files.diff(run, rendered))
-
-
-def _steps(run: Run, data_changes: list[str]) -> list[str]:
-    """What a release does between its images and its end."""
-    hook, current = run.stack.pre_release, run.state.serving().current
-    steps = adoption.plan(run)
-    if hook and current and run.settings.dump_before_migration:
-        steps.append("Dump the databases.")
-    if data_changes:
-        steps.append(f"Start or change the stateful services: {', '.join(data_changes)}.")
-    if hook:
-        steps.append(f"Run the pre-release hook in the new image of {hook.service}: {' '.join(hook.command)}.")
-    steps += [f"Run the job {s.name} once." for s in run.stack.released if s.role == "job"]
-    if current:
-        return [*steps, f"Start a release beside {current.release}, switch to it, keep the old one as the way back."]
-    return [*steps, "Start the first release, and lead the edge to it."]
 
 
 def _resumed(run: Run) -> str:
@@ -176,7 +126,10 @@ def _serves_already(run: Run, actions: list[str]) -> Deployed | None:
 
 def _works(run: Run, current: Deployed, actions: list[str]) -> bool:
     """Whether the current release runs whole; an edge that points elsewhere is pointed at it again."""
-    if not all_run(run, run.project(current), run.stack.running):
+    project = run.project(current)
+    by_hand = changed_by_hand(run, project, run.stack.running)
+    if by_hand or not all_run(run, project, run.stack.running):
+        actions += [said for said in by_hand if said not in actions]
         return False
     if run.edge.serving() != current.colour:
         point_edge(run, current)
@@ -195,7 +148,8 @@ def _tidy(run: Run) -> None:
         run.notes.append(f"Old releases could not be removed: {error.cause}.")
 
 
-def _next_colour(run: Run) -> Colour:
+def next_colour(run: Run) -> Colour:
+    """The colour as which a release would start."""
     current = run.state.serving().current
     return "green" if current and current.colour == "blue" and run.stack.strategy == "blue_green" else "blue"
 

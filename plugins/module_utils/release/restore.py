@@ -23,6 +23,7 @@ from ..stack.directory import read_state
 from . import dumps, origins, warm
 from .backup import dump_databases, manifest_of
 from .copies import name_of, place_of, volumes_of
+from .drift import up
 from .health import restarts, wait_healthy
 from .origins import Source
 from .run import Run
@@ -171,7 +172,7 @@ def _start_data(run: Run) -> None:
     services = run.stack.stateful
     before = restarts(run, run.data_project)
     if services:
-        run.engine.up(run.data_project, [s.name for s in services])
+        up(run, run.data_project, [s.name for s in services])
         wait_healthy(run, run.data_project, services, before)
 
 

@@ -12,6 +12,7 @@ from ..errors import EdgeError, UserError
 from ..stack import Service, Stack
 from ..stack.directory import Deployed, read_description
 from ..stack.parse import parse_stack
+from .drift import up
 from .engine import Project
 from .health import restarts, wait_healthy
 from .run import Run
@@ -70,7 +71,7 @@ def start_services(run: Run, project: Project, services: Sequence[Service]) -> d
     """
     before = restarts(run, project)
     if services:
-        run.engine.up(project, [s.name for s in services])
+        up(run, project, [s.name for s in services])
         wait_healthy(run, project, services, before)
     return before
 

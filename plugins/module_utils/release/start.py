@@ -12,6 +12,7 @@ from ..stack import Service
 from ..stack.directory import Journal
 from ..stack.order import levels, needs
 from . import adoption
+from .drift import up
 from .engine import Project
 from .health import restarts, wait_healthy
 from .jobs import run_job
@@ -46,7 +47,7 @@ def start(run: Run, journal: Journal, project: Project) -> dict[str, int]:
         with run.step(_step(level)):
             hand_over(run, journal, services)
             if services:
-                run.engine.up(project, [s.name for s in services])
+                up(run, project, [s.name for s in services])
         waiting += services
     workers = [s for s in waiting if s.role == "worker"]
     for services in ([s for s in waiting if s not in workers], workers):

@@ -222,6 +222,7 @@ class FakeEngine:
             restarts=0,
             address="127.0.0.1",
             image=image,
+            config_hash=hashlib.sha256(repr(described).encode()).hexdigest(),
         )
 
     def containers(self, project: str) -> list[Container]:

@@ -13,7 +13,8 @@ import yaml
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import EdgeError, StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import files, retention
 from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
-from ansible_collections.sluice.deploy.plugins.module_utils.release.release import Outcome, plan, release
+from ansible_collections.sluice.deploy.plugins.module_utils.release.plan import plan
+from ansible_collections.sluice.deploy.plugins.module_utils.release.release import Outcome, release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.directory import Deployed, Serving
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (

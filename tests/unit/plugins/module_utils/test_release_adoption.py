@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import release as releases
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Member
+from ansible_collections.sluice.deploy.plugins.module_utils.release.plan import plan
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import Killed, World, description, run_in
 
 
@@ -106,7 +107,7 @@ def test_a_directory_of_data_is_led_to_where_it_lies(tmp_path: Path) -> None:
     here.mkdir(parents=True)
     old = [*OLD[1:], member("web", binds=((str(here), "/data"),))]
     run = adopting(world, tmp_path, FakeForeign(world, old), services=services)
-    assert f"Lead {place} to {here}, where the project's data lies." in releases.plan(run).actions
+    assert f"Lead {place} to {here}, where the project's data lies." in plan(run).actions
     assert not Path(place).exists(), "a plan changes nothing"
     releases.release(run)
     assert Path(place).resolve() == here

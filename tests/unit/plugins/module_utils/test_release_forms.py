@@ -14,7 +14,8 @@ import pytest
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import health, remarks
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container
-from ansible_collections.sluice.deploy.plugins.module_utils.release.release import plan, release
+from ansible_collections.sluice.deploy.plugins.module_utils.release.plan import plan
+from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Health, Service
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (

@@ -1,0 +1,69 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Containers as they were started, held against those that there are: what somebody changed by hand.
+
+What Compose made of a container's description is a label of it. It is noted when a container starts: what Compose
+would make of the same file later depends on its version, and on which services it was asked to start together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..files import write_whole
+from ..stack import Service
+from .engine import Container, Project
+from .health import of_service
+from .run import Run
+
+_NOTE = ".containers.json"
+
+
+def up(run: Run, project: Project, services: Sequence[str]) -> None:
+    """Services run as the project's files say, and how their containers came out is noted beside these."""
+    run.engine.up(project, services)
+    made = {c.name: [c.image, c.config_hash] for c in run.engine.containers(project.name) if c.service in services}
+    # On a full disk they run all the same; the next run starts anew what seems changed.
+    with contextlib.suppress(OSError):
+        write_whole(project.directory / _NOTE, json.dumps(_noted(project) | made, sort_keys=True))
+
+
+def changed_by_hand(run: Run, project: Project, services: Sequence[Service]) -> list[str]:
+    """What of services is not as they were started, a sentence each."""
+    noted, found = _noted(project), run.engine.containers(project.name)
+    said = []
+    for service in services:
+        own = of_service(found, service)
+        running = [c for c in own if c.running]
+        if len(running) < service.replicas:
+            states = ", ".join(f"{c.name} is {c.state}" for c in own if not c.running) or "no container of it is there"
+            of = f" {len(running)} of {service.replicas} run;" if running else ""
+            said.append(f"Service {service.name} of {project.name} does not run as it was released:{of} {states}.")
+        said += [
+            f"Service {service.name} of {project.name} does not run as it was released: {c.name} {how}."
+            for c in running
+            if (how := _differs(c, noted.get(c.name)))
+        ]
+    return said
+
+
+def _differs(container: Container, noted: list[str] | None) -> str:
+    """How a container is another than the one that was started under its name; empty where that is not known."""
+    if not noted:
+        return ""
+    image, config_hash = noted
+    if container.image != image:
+        return f"runs another image ({container.reference or container.image})"
+    return "" if container.config_hash == config_hash else "was made anew with other settings"
+
+
+def _noted(project: Project) -> dict[str, list[str]]:
+    place: Path = project.directory / _NOTE
+    try:
+        return dict(json.loads(place.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        # What an older version started has no note.
+        return {}
