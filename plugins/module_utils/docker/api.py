@@ -15,6 +15,7 @@ from ..errors import DockerError, UserError
 if TYPE_CHECKING:
     import http.client
 
+SOCKET = "unix:///var/run/docker.sock"
 _PIECE = 1 << 20
 
 

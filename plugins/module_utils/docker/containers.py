@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-PROJECT = "com.docker.compose.project"
+PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def parse_container(told: dict[str, Any]) -> Container | None:
     return Container(
         id=told["Id"],
         name=told["Name"].lstrip("/"),
-        service=labels.get("com.docker.compose.service", ""),
+        service=labels.get(SERVICE, ""),
         state=state["Status"],
         health=(state.get("Health") or {}).get("Status", ""),
         exit_code=state.get("ExitCode", 0),

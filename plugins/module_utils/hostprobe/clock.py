@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import units
+from ..docker.api import SOCKET
 from ..errors import UserError
 from ..files import write_whole
 from ..notices.tell import tell_change
@@ -22,8 +23,6 @@ from .figures import figures
 from .host import settings_file
 from .look import Wishes, look
 from .status import status
-
-_SOCKET = "unix:///var/run/docker.sock"
 
 
 def main(argv: Sequence[str] = ()) -> int:
@@ -75,7 +74,7 @@ def _tell(stack: str, results: Sequence[GateResult]) -> None:
 def _known(wishes: Wishes) -> dict[str, Any]:
     """What is known of the stack's release; nothing of what something else deployed."""
     try:
-        known: dict[str, Any] = status(wishes.root, wishes.stack, list(wishes.edge_switch), 0, _SOCKET)["stacks"][0]
+        known: dict[str, Any] = status(wishes.root, wishes.stack, list(wishes.edge_switch), 0, SOCKET)["stacks"][0]
         records = StackState(wishes.root, wishes.stack).records()
     except UserError:
         return {}

@@ -4,17 +4,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ..docker.api import SOCKET, DockerApi
 from ..docker.containers import PROJECT, Container, parse_container
-from ..errors import UserError
+from ..docker.tasks import Task, containers_of
+from ..errors import DockerError, UserError
 
 _SECONDS = 20
+# What the engine writes on the container of a task.
+_TASK = "com.docker.swarm.task.id"
 _GONE = re.compile(r"(?i)no such (container|object|image)")
 
 
@@ -70,11 +75,40 @@ def containers() -> list[Container]:
         UserError: The engine does not answer.
     """
     ids = run(["docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={PROJECT}"]).split()
-    if not ids:
-        return []
-    told = run(["docker", "inspect", "--type", "container", *ids], _GONE)
-    found = [parse_container(item) for item in json.loads(told or "[]")]
+    told = run(["docker", "inspect", "--type", "container", *ids], _GONE) if ids else ""
+    of_tasks = tasks()
+    # Of a swarm this node knows its own part by both ways.
+    here = [c for c in json.loads(told or "[]") if not (of_tasks and _TASK in (c["Config"].get("Labels") or {}))]
+    found = [*map(parse_container, here), *of_tasks]
     return sorted((container for container in found if container), key=lambda c: c.name)
+
+
+def tasks() -> list[Container]:
+    """The tasks of a swarm's services that a release made, as containers; none but on a manager.
+
+    Raises:
+        UserError: The swarm does not answer.
+    """
+    api = DockerApi(SOCKET, _SECONDS)
+    try:
+        if not (api.get("/info").get("Swarm") or {}).get("ControlAvailable"):
+            return []
+        services = [s for s in api.get("/services") if PROJECT in (s["Spec"].get("Labels") or {})]
+        nodes = {node["ID"]: node for node in api.get("/nodes")} if services else {}
+        found = [Task(task, nodes.get(task.get("NodeID", ""))) for task in (api.get("/tasks") if services else [])]
+    except DockerError as error:
+        raise UserError(f"the swarm does not answer: {error}")
+    except UserError:
+        # The docker command has found an engine elsewhere.
+        return []
+    return [replace(c, image=_id(api, c.image)) for c in containers_of(services, found, lambda addresses: ("", ""))]
+
+
+def _id(api: DockerApi, reference: str) -> str:
+    """An image's id, where this node has it; the nodes are told a registry's digest."""
+    with contextlib.suppress(DockerError):
+        return str(api.get("/images/{}/json", reference)["Id"])
+    return reference
 
 
 def image_times(images: Sequence[str]) -> dict[str, str]:

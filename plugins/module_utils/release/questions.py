@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
-from ..docker.api import DockerApi
+from ..docker.api import SOCKET, DockerApi
 from ..docker.containers import PROJECT, parse_container
 from ..errors import DockerError, EngineError, UserError
 from .engine import Container, Image
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-_SOCKET = "unix:///var/run/docker.sock"
 
 
 def _understood(question: Callable[_P, _T]) -> Callable[_P, _T]:
@@ -47,7 +46,7 @@ class Questions:
 
     def __init__(self, timeout: float = 60) -> None:
         # The docker command honours the same variable.
-        self._address = os.environ.get("DOCKER_HOST") or _SOCKET
+        self._address = os.environ.get("DOCKER_HOST") or SOCKET
         self._api_timeout = timeout
 
     @_understood

@@ -19,11 +19,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..docker.containers import PROJECT, SERVICE
+from ..docker.tasks import Task, containers_of, replicas
 from ..errors import EngineError
-from ..stack.swarm import PROJECT, SERVICE, Content, swarm_form
+from ..stack.swarm import Content, swarm_form
 from .docker import Docker
 from .engine import Container, Project
-from .tasks import Task, containers_of, replicas
 
 _EDGE_NETWORK = "sluice-edge"
 _LARGEST = 500 * 1024

@@ -12,9 +12,6 @@ from .model import Service, Stack
 
 Form = dict[str, Any]
 
-PROJECT, SERVICE = "deploy.sluice.project", "deploy.sluice.service"
-"""Labels of a service in the swarm: the release's project, and the service's name in the description."""
-
 # Keys that a task has as a container has them. What else Compose knows is of one host: names, restarts and the order
 # of starts, which a release and the swarm see to.
 _ALIKE = ("cap_add", "cap_drop", "command", "dns", "dns_search", "domainname", "entrypoint", "environment",
@@ -101,7 +98,7 @@ def swarm_form(
     for name in services:
         told = config["services"][name]
         service: Form = {key: told[key] for key in _ALIKE if told.get(key) not in (None, [], {})}
-        # What runs on a node is found by what Compose would have written on it.
+        # It is found by what Compose would have written on it, in the swarm as on the node where it runs.
         labels = {"com.docker.compose.project": project, "com.docker.compose.service": name}
         service["labels"] = {**service.get("labels", {}), **labels}
         service["image"] = image_of(told["image"])
@@ -125,7 +122,7 @@ def swarm_form(
             service.setdefault("secrets", []).append({**content.taken, "target": taken["target"]})
         if mounts:
             service["volumes"] = mounts
-        service["deploy"] = _deploy(told, project, name, home if pinned else "")
+        service["deploy"] = _deploy(told, labels, home if pinned else "")
         service["networks"] = {**_joined(told), colour: {"aliases": _aliases(config, project, name)}}
         # The swarm makes this key its name on all its networks, where without the colour it would be both releases'.
         form["services"][f"{colour}-{name}"] = service
@@ -160,14 +157,14 @@ def _aliases(config: Mapping[str, Any], project: str, name: str) -> list[str]:
     return list(dict.fromkeys([name, *(alias for container, _, alias in links if container == f"{project}-{name}")]))
 
 
-def _deploy(told: Mapping[str, Any], project: str, name: str, home: str) -> Form:
+def _deploy(told: Mapping[str, Any], labels: Mapping[str, str], home: str) -> Form:
     wanted = told.get("deploy") or {}
     deploy: Form = {
         "replicas": wanted.get("replicas", 1),
         # Each task has an address of its own, which the edge and siblings find by name: a virtual one would hide from
         # the edge who works.
         "endpoint_mode": "dnsrr",
-        "labels": {PROJECT: project, SERVICE: name},
+        "labels": dict(labels),
         "restart_policy": {"condition": "any", "delay": "1s"},
         "update_config": {"parallelism": 0},
     }

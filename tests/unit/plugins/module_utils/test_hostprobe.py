@@ -412,3 +412,35 @@ def test_a_command_that_is_not_there_or_fails_is_said_and_is_no_pass(monkeypatch
     results = upkeep.look(tmp_path)
     assert {r["status"] for r in results} == {"skip"}
     assert "no hostkeys available" in results[0]["evidence"][0]
+
+
+def test_of_a_swarm_all_nodes_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = {"com.docker.compose.project": "crm-blue", "com.docker.compose.service": "web"}
+    spec = {"Name": "crm_blue-web", "Labels": labels, "Mode": {"Replicated": {"Replicas": 2}}}
+    spec["TaskTemplate"] = {"ContainerSpec": {"Image": "registry/app@sha256:1"}}
+    told = [
+        {
+            "ID": f"task{n}",
+            "ServiceID": "s",
+            "Slot": n,
+            "NodeID": f"n{n}",
+            "CreatedAt": "2026-01-01T00:00:01Z",
+            "DesiredState": "running",
+            "Status": {"State": "running", "Timestamp": "2026-01-01T00:00:02Z"},
+        }
+        for n in (1, 2)
+    ]
+    answers = {
+        "/info": {"Swarm": {"ControlAvailable": True}},
+        "/services": [{"ID": "s", "UpdatedAt": "2026-01-01T00:00:00Z", "Spec": spec}, {"ID": "x", "Spec": {}}],
+        "/nodes": [{"ID": f"n{n}", "Description": {"Hostname": f"m{n}"}} for n in (1, 2)],
+        "/tasks": told,
+        "/images/{}/json": {"Id": "sha256:app"},
+    }
+    monkeypatch.setattr(facts.DockerApi, "get", lambda self, path, *names, **query: answers[path])
+    local = {"Id": "c", "Name": "/crm_blue-web.1.task1", "State": {"Status": "running"}}
+    local["Config"] = {"Labels": {**labels, "com.docker.swarm.task.id": "task1"}}
+    monkeypatch.setattr(facts, "run", lambda argv, *_: "c" if "ps" in argv else json.dumps([local]))
+    found = facts.containers()
+    assert [c.name for c in found] == ["crm_blue-web.1@m1", "crm_blue-web.2@m2"]
+    assert {c.image for c in found} == {"sha256:app"}

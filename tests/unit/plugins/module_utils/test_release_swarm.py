@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.sluice.deploy.plugins.module_utils.docker.tasks import Task, containers_of
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import EngineError
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container
 from ansible_collections.sluice.deploy.plugins.module_utils.release.swarm import Swarm
-from ansible_collections.sluice.deploy.plugins.module_utils.release.tasks import Task, containers_of
 
 EDGE = {"Name": "sluice-edge", "Driver": "overlay", "Options": {"com.docker.network.driver.overlay.vxlanid_list": "4097", "encrypted": ""}}  # fmt: skip
 
 
 def service(replicas: int = 2, updated: str = "2026-01-01T00:00:10Z", check: bool = True) -> dict[str, Any]:
     container = {"Image": "app@sha256:1", **({"Healthcheck": {"Test": ["CMD", "x"]}} if check else {})}
-    labels = {"deploy.sluice.project": "crm-blue", "deploy.sluice.service": "web"}
+    labels = {"com.docker.compose.project": "crm-blue", "com.docker.compose.service": "web"}
     mode = {"Replicated": {"Replicas": replicas}}
     spec = {"Name": "crm_blue-web", "Labels": labels, "Mode": mode, "TaskTemplate": {"ContainerSpec": container}}
     return {"ID": "s", "UpdatedAt": updated, "Spec": spec}

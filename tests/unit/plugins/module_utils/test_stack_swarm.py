@@ -81,7 +81,7 @@ def test_a_service_is_found_by_its_project_and_runs_everywhere() -> None:
     web = form(config(deploy={"replicas": 3, "resources": {"limits": {"cpus": 0.5, "memory": "1", "pids": 9}}}))[0][
         "services"
     ]["green-web"]
-    assert web["deploy"]["labels"] == {"deploy.sluice.project": "crm-green", "deploy.sluice.service": "web"}
+    assert web["deploy"]["labels"] == {"com.docker.compose.project": "crm-green", "com.docker.compose.service": "web"}
     assert web["deploy"]["replicas"] == 3
     assert web["deploy"]["endpoint_mode"] == "dnsrr"
     assert web["deploy"]["resources"] == {"limits": {"cpus": "0.5", "memory": "1", "pids": 9}}

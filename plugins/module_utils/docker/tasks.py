@@ -1,14 +1,13 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tasks of a swarm, as a release looks at containers."""
+"""Tasks of a swarm, as containers are looked at."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..stack.swarm import PROJECT, SERVICE
-from .engine import Container
+from .containers import PROJECT, SERVICE, Container
 
 _OVER = ("complete", "shutdown", "failed", "rejected", "remove", "orphaned")
 _FAILED = ("failed", "rejected")
