@@ -11,6 +11,7 @@ import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..docker.api import SOCKET, DockerApi
 from ..docker.containers import PROJECT, Container, parse_container
@@ -102,6 +103,14 @@ def tasks() -> list[Container]:
         # The docker command has found an engine elsewhere.
         return []
     return [replace(c, image=_id(api, c.image)) for c in containers_of(services, found, lambda addresses: ("", ""))]
+
+
+def nodes() -> list[dict[str, Any]]:
+    """The nodes of the swarm, if this host is one of its managers."""
+    try:
+        return list(DockerApi(SOCKET, _SECONDS).get("/nodes"))
+    except (DockerError, UserError):
+        return []
 
 
 def _id(api: DockerApi, reference: str) -> str:

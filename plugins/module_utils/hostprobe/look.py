@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..results import GateResult, gate_result
 from ..sizes import parse_size
 from ..stack.directory import StackState
-from . import backups, facts, host, jobs, policy, record, services, upkeep
+from . import backups, facts, host, jobs, policy, record, services, swarm, upkeep
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "stack": {"type": "str", "required": True},
@@ -94,6 +94,7 @@ def look(wishes: Wishes) -> Seen:
         own = () if wishes.services else record.projects_of(wishes.stack, known)
         results += services.judge_presence(found, own, wishes.projects)
         others = [c for c in everything if c.project in record.other_colours(wishes.stack, known)]
+        results += swarm.judge_nodes(nodes, found) if (nodes := facts.nodes()) else []
         results.append(record.judge_drift(wishes.stack, known, found, others, _edge(wishes, known)))
         if oldest and found:
             results.append(upkeep.judge_images(upkeep.images_of(found), oldest))

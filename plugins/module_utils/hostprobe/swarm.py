@@ -1,0 +1,58 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The nodes of a swarm: which are there, and whether its managers can lose one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..docker.containers import Container
+from ..results import GateResult, gate_result
+
+_ADVICE = "see docker node ls on a manager; a node that is gone for good leaves with swarm_state: absent"
+
+
+def judge_nodes(nodes: Sequence[Mapping[str, Any]], found: Iterable[Container]) -> list[GateResult]:
+    """A result for the nodes, and one for the managers' quorum.
+
+    Args:
+        nodes: As the swarm describes them.
+        found: The tasks, to draw what runs where.
+    """
+    there = sorted(nodes, key=lambda node: str(node["Description"]["Hostname"]))
+    away = [node for node in there if node["Status"]["State"] != "ready"]
+    running = [c.name.rpartition("@")[::2] for c in found if c.running and "@" in c.name]
+    tasks = {name: sorted(task for task, node in running if node == name) for name in {n for _, n in running}}
+    managers = [node for node in there if node.get("ManagerStatus")]
+    reachable = [node for node in managers if node["ManagerStatus"].get("Reachability") == "reachable"]
+    quorum = len(managers) // 2 + 1
+    spare = len(reachable) - quorum
+    return [
+        gate_result(
+            "swarm.nodes",
+            "Every node of the swarm is there",
+            "fail" if away else "pass",
+            measured=f"{len(there) - len(away)} of {len(there)} ready",
+            limit="all ready",
+            evidence=[_drawn(node, tasks.get(node["Description"]["Hostname"], [])) for node in there],
+            advice=[_ADVICE] if away else [],
+        ),
+        gate_result(
+            "swarm.managers",
+            "The swarm can lose a manager",
+            "fail" if spare < 0 else "pass" if spare > 0 and len(managers) % 2 else "warn",
+            measured=f"{len(reachable)} of {len(managers)} managers reachable",
+            limit=f"more than the {quorum} that they need, an odd number",
+            advice=[] if spare > 0 and len(managers) % 2 else ["give three or five hosts swarm_role: manager"],
+        ),
+    ]
+
+
+def _drawn(node: Mapping[str, Any], tasks: Sequence[str]) -> str:
+    """One line: the node, what it is, and what runs there."""
+    manager = node.get("ManagerStatus") or {}
+    words = ["leader" if manager.get("Leader") else "manager" if manager else "worker", node["Status"]["State"]]
+    words += [node["Spec"]["Availability"]] if node["Spec"].get("Availability", "active") != "active" else []
+    words += ["edge"] if (node["Spec"].get("Labels") or {}).get("sluice.edge") == "true" else []
+    return f"{node['Description']['Hostname']} ({', '.join(words)}): {', '.join(tasks) or 'nothing of a release'}"
