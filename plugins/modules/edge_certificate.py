@@ -59,6 +59,7 @@ from ..module_utils.edge.host import Host
 from ..module_utils.edge.install import summary
 from ..module_utils.edge.renewal import wants_issue
 from ..module_utils.edge.store import Store
+from ..module_utils.edge.switch import certificate
 from ..module_utils.errors import UserError
 
 
@@ -88,6 +89,15 @@ def _wait(store: Store, name: str, timeout: float) -> str:
         raise UserError(f"stack {name!r} is not on this edge; run the nginx_certbot role for it first.")
     site, host = state.sites[name], Host(state.edge, store.root)
     deadline = time.monotonic() + timeout
+    if state.edge.lead:
+        while site.certificate.kind == "acme" and certificate(store, name)["self_signed"]:
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"{name}: the lead {state.edge.lead} brought no certificate within {timeout:g} s; on it see:"
+                    " systemctl status sluice-edge-certificates."
+                )
+            time.sleep(0.5)
+        return ""
     # The unit may be done with this stack long before it is done with all.
     while (pending := wants_issue(site, store.root)) and host.obtaining_certificates():
         if time.monotonic() > deadline:

@@ -45,7 +45,9 @@ options:
     type: str
     default: sluice-edge
   network:
-    description: Docker network that the edge shares with the web services; made when it is missing.
+    description:
+      - Docker network that the edge shares with the web services; made when it is missing. An overlay network, which
+        spans the nodes of a swarm, is made before.
     type: str
     default: sluice-edge
   http_port:
@@ -61,6 +63,13 @@ options:
     type: list
     elements: str
     default: []
+  lead:
+    description:
+      - On a swarm, the address of the node whose edge gets the certificates, on all other edges. These start with a
+        self-signed one, hand a CA's questions on to the lead, and are brought the certificate by it.
+      - Empty on the lead itself, and on a host that stands alone.
+    type: str
+    default: ""
   ports_given_up_by:
     description: A Compose project whose containers stop where they hold the edge's ports, right before it takes them.
     type: str
@@ -395,6 +404,7 @@ def argument_spec() -> dict[str, Any]:
         "http_port": {"type": "int", "default": 80},
         "https_port": {"type": "int", "default": 443},
         "publish": {"type": "list", "elements": "str", "default": []},
+        "lead": {"type": "str", "default": ""},
         "ports_given_up_by": {"type": "str", "default": ""},
         "tls_profile": {"type": "str", "choices": ["intermediate", "modern"], "default": "intermediate"},
         "trusted_proxies": {"type": "list", "elements": "str", "default": []},

@@ -56,7 +56,7 @@ def apply(
         UserError: nginx refused it; what served before serves on.
     """
     present = store.files()
-    look = look or engine.look()
+    look = look or engine.look(state.aliases())
     rendered = render(state, look.addresses, engine.features(look.image, fetch=not check))
     wanted = _files(state, rendered, present, pairs or {})
     before, after = _readable(present), _readable(wanted)

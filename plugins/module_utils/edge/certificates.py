@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import ssl
 import subprocess
@@ -85,6 +86,17 @@ def parse_facts(text: str) -> Facts:
 
 def _moment(text: str) -> datetime:
     return datetime.strptime(text.strip(), "%Y-%m-%d %H:%M:%SZ").replace(tzinfo=timezone.utc)
+
+
+def der(chain: bytes) -> bytes:
+    """A chain's first certificate."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    return ssl.PEM_cert_to_DER_cert(begin + chain.decode("ascii").partition(begin)[2].partition(end)[0] + end)
+
+
+def fingerprint(chain: bytes) -> str:
+    """SHA-256 of a chain's first certificate."""
+    return hashlib.sha256(der(chain)).hexdigest()
 
 
 def check_pair(chain: bytes, key: bytes) -> None:

@@ -29,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _do(options: argparse.Namespace, store: Store) -> int:
+    if options.everywhere:
+        return _do_everywhere(options, store)
     if options.command == "status":
         print(json.dumps(status(store, options.stack)))
     elif options.command == "certificate":
@@ -44,9 +46,23 @@ def _do(options: argparse.Namespace, store: Store) -> int:
     return 0
 
 
+def _do_everywhere(options: argparse.Namespace, store: Store) -> int:
+    from . import everywhere
+
+    if options.command == "to":
+        answer = everywhere.switch(store, options.stack, sys.stdin.read())
+    elif options.command in ("status", "certificate"):
+        answer = getattr(everywhere, options.command)(store, options.stack)
+    else:
+        raise UserError(f"--everywhere is for to, status and certificate, not for {options.command}.")
+    print(json.dumps(answer))
+    return 0
+
+
 def _look_after(command: str, store: Store) -> int:
     # Here, so that a switch does not wait for what only these need.
     from ..notices.tell import tell_change
+    from .brought import bring
     from .renewal import maintain
     from .violations import tidy
     from .watch import refresh, watch
@@ -54,11 +70,16 @@ def _look_after(command: str, store: Store) -> int:
     if command == "refresh":
         print(json.dumps({"changed": refresh(store)}))
         return 0
+    if command == "inbox":
+        from .inbox import answer_all
+
+        answer_all(store)
+        return 0
     if command == "watch":
         watch(store, _say)
         return 1  # The engine went away; systemd starts the watcher again.
     tidy(store)
-    troubles = maintain(store, _say)
+    troubles = [*maintain(store, _say), *bring(store, _say)]
     tell_change("certificate", "Certificates", troubles)
     for trouble in troubles:
         print(trouble, file=sys.stderr)
@@ -72,6 +93,7 @@ def _say(text: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="edge-switch", description=__doc__)
     parser.add_argument("--root", type=Path, default=ROOT, help="the edge's directory (%(default)s)")
+    parser.add_argument("--everywhere", action="store_true", help="on every edge of the swarm: to, status, certificate")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("status", "which colour of a stack serves, as JSON"),
@@ -82,5 +104,6 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=text).add_argument("stack")
     commands.add_parser("refresh", help="look where the containers are now")
     commands.add_parser("watch", help="do so whenever one starts")
+    commands.add_parser("inbox", help="answer what the swarm asks of this host")
     commands.add_parser("certificates", help="get, renew and put in place certificates")
     return parser

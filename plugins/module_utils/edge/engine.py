@@ -9,16 +9,18 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ..errors import UserError
 from ..files import write_whole
 from .look import Look, look_at, workers
 from .model import Edge
+from .names import addresses_in
 from .nginx_features import Features, features_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Resolve = Callable[[str, Iterable[str]], "dict[str, tuple[str, ...]]"]
 
 _RELOAD_SECONDS = 10.0
 # An old worker that is stuck, on a slow disk perhaps, lets go of nothing, but takes nothing new either.
@@ -28,7 +30,8 @@ _ASK_AGAIN = (0.2, 1.0)
 _NGINX = ("nginx", "-e", "stderr")
 
 
-def run(argv: Sequence[str], timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def run(argv: Sequence[str], timeout: float = 120, told: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command; `told` is what it reads."""
     try:
         return subprocess.run(
             argv,
@@ -37,7 +40,7 @@ def run(argv: Sequence[str], timeout: float = 120) -> subprocess.CompletedProces
             errors="replace",
             timeout=timeout,
             check=False,
-            stdin=subprocess.DEVNULL,
+            input=told,
         )
     except FileNotFoundError:
         raise UserError(f"{argv[0]} is not installed on this host; run the docker_host role first.")
@@ -71,8 +74,8 @@ def confinement(edge: Edge) -> list[str]:
 class EdgeEngine:
     """The host's engine and the edge's container in it."""
 
-    def __init__(self, edge: Edge, root: Path, runner: Run = run) -> None:
-        self._edge, self._root, self._run = edge, root, runner
+    def __init__(self, edge: Edge, root: Path, runner: Run = run, resolve: Resolve = addresses_in) -> None:
+        self._edge, self._root, self._run, self._resolve = edge, root, runner, resolve
 
     def _docker(self, *argv: str, timeout: float = 120) -> str:
         done = self._run(["docker", *argv], timeout=timeout)
@@ -80,13 +83,27 @@ class EdgeEngine:
             raise UserError(f"docker {argv[0]} failed: {_last_line(done.stderr)}")
         return done.stdout.strip()
 
-    def look(self) -> Look:
-        """What runs now."""
-        ids = self._docker("ps", "-q", f"--filter=network={self._edge.network}").split()
+    def look(self, names: Iterable[str] = ()) -> Look:
+        """What runs now.
+
+        Args:
+            names: The aliases that matter. On an overlay, where nobody lists who has one, the DNS is asked for them.
+
+        Raises:
+            UserError: The engine or its DNS does not answer.
+        """
+        if self._edge.overlay:
+            seen = self._inspect([])
+            return seen._replace(addresses=self._resolve(seen.namespace, names) if seen.namespace else {})
+        return self._inspect(self._docker("ps", "-q", f"--filter=network={self._edge.network}").split())
+
+    def _inspect(self, ids: list[str]) -> Look:
         name = container_name(self._edge)
         # A container may go between the two commands, and nginx's be missing; the others are printed all the same.
-        found = self._run(["docker", "inspect", "--type=container", *ids, name]).stdout
-        return look_at(json.loads(found or "[]"), self._edge, name)
+        done = self._run(["docker", "inspect", "--type=container", *ids, name])
+        if self._edge.overlay and done.stderr and "no such" not in done.stderr.lower():
+            raise UserError(f"docker inspect failed: {_last_line(done.stderr)}")
+        return look_at(json.loads(done.stdout or "[]"), self._edge, name)
 
     def features(self, running: str, fetch: bool = True) -> Features:
         """What the image's nginx can do; asked once per image.

@@ -9,10 +9,12 @@ import socket
 import time
 from http.client import HTTPException, HTTPResponse
 
+from ..netns import socket_in
+
 _MOST_BYTES = 4 * 1024 * 1024
 
 
-def html_page(address: str, port: int, host: str, seconds: float) -> str:
+def html_page(address: str, port: int, host: str, seconds: float, namespace: str = "") -> str:
     """The page at /; empty unless a page of HTML comes with status 200 in time. No redirect is followed.
 
     Args:
@@ -20,10 +22,13 @@ def html_page(address: str, port: int, host: str, seconds: float) -> str:
         port: Its port.
         host: The site's name.
         seconds: How long all of it may take.
+        namespace: The network that leads there, as `socket_in` takes it; empty for the host's own.
     """
     deadline = time.monotonic() + seconds
     try:
-        with socket.create_connection((address, port), timeout=seconds) as connection:
+        with socket_in(namespace) if namespace else socket.socket() as connection:
+            connection.settimeout(seconds)
+            connection.connect((address, port))
             connection.sendall(
                 f"GET / HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-Proto: https\r\n"
                 "Accept: text/html\r\nConnection: close\r\n\r\n".encode()

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..application import application
@@ -17,14 +18,14 @@ from ..listeners import holder
 
 # Ansible ships to the host what a module imports: the commands must be among it.
 from . import cli  # noqa: F401
-from .engine import Run, container_name, run
+from .engine import Run, confinement, container_name, run
 from .model import Edge
 from .project import compose_file, units
 from .site import Site
 
 LIBRARY = Path("/usr/local/lib/sluice")
 UNITS = Path("/etc/systemd/system")
-WATCHER, CERTIFICATES = "sluice-edge.service", "sluice-edge-certificates"
+WATCHER, CERTIFICATES, INBOX = "sluice-edge.service", "sluice-edge-certificates", "sluice-edge-inbox.path"
 _DEFAULT_MTU = 1500
 
 
@@ -55,10 +56,11 @@ class Host:
     def planned(self, sites: Iterable[Site]) -> list[Planned]:
         """The files that this version of the collection wants to see, for these sites."""
         command = LIBRARY / "edge-switch"
+        texts = units(command, self._root, self._edge.overlay)
         return [
             self.planned_compose(sites),
             Planned(command, application("edge.cli"), 0o755),
-            *(Planned(UNITS / name, text.encode()) for name, text in units(command, self._root).items()),
+            *(Planned(UNITS / name, text.encode()) for name, text in texts.items()),
         ]
 
     def planned_compose(self, sites: Iterable[Site]) -> Planned:
@@ -73,7 +75,7 @@ class Host:
     def prepare(self) -> bool:
         """Directories and network; tells whether anything was missing."""
         changed = False
-        for name in ("conf", "webroot", "acme", "cache", "dns"):
+        for name in ("conf", "webroot", "acme", "cache", "dns", *(("inbox",) if self._edge.overlay else ())):
             path = self._root / name
             if not path.exists():
                 path.mkdir(parents=True, mode=0o700)
@@ -87,6 +89,8 @@ class Host:
 
     def _ensure_network(self) -> bool:
         network = self._edge.network
+        if self._edge.overlay:
+            return False
         if self._run(["docker", "network", "inspect", network]).returncode == 0:
             return False
         # Docker assumes 1500, whatever the uplink can carry.
@@ -145,9 +149,27 @@ class Host:
             raise
 
     def _compose(self, *words: str) -> None:
-        done = self._run(["docker", "compose", "-f", str(self._root / "compose.yml"), *words], timeout=600)
+        argv = ["docker", "compose", "-f", str(self._root / "compose.yml"), *words]
+        done = self._run(argv, timeout=600)
+        if done.returncode and self._edge.overlay:
+            # To Compose there is no network that no container of a worker has joined yet.
+            with self._joined():
+                done = self._run(argv, timeout=600)
         if done.returncode:
             raise UserError(f"the edge's Compose project does not come up: {done.stderr.strip()[-400:]}")
+
+    @contextlib.contextmanager
+    def _joined(self) -> Iterator[None]:
+        name = f"{self._edge.project}-join"
+        self._run(["docker", "rm", "-f", name])
+        joins = [f"--name={name}", f"--network={self._edge.network}", "--entrypoint=sleep", *confinement(self._edge)]
+        try:
+            done = self._run(["docker", "run", "-d", "--rm", *joins, self._edge.image, "600"])
+            if done.returncode:
+                raise UserError(f"the network {self._edge.network!r} cannot be joined: {done.stderr.strip()[-400:]}")
+            yield
+        finally:
+            self._run(["docker", "rm", "-f", name])
 
     @property
     def _ports(self) -> tuple[int, int]:
@@ -162,13 +184,16 @@ class Host:
         """The watcher and the renewal timer run, now and after every boot."""
         if reload:
             self._systemctl("daemon-reload")
-        self._systemctl("enable", "--now", WATCHER, f"{CERTIFICATES}.timer")
+        self._systemctl("enable", "--now", *self._units)
         if reload:
             self._systemctl("restart", WATCHER)
 
     def units_active(self) -> bool:
-        names = (WATCHER, f"{CERTIFICATES}.timer")
-        return self._run(["systemctl", "is-active", "-q", *names]).returncode == 0
+        return self._run(["systemctl", "is-active", "-q", *self._units]).returncode == 0
+
+    @property
+    def _units(self) -> tuple[str, ...]:
+        return (WATCHER, f"{CERTIFICATES}.timer", *((INBOX,) if self._edge.overlay else ()))
 
     def obtain_certificates(self) -> None:
         """Start getting certificates, and do not wait: the app may boot meanwhile."""
@@ -185,6 +210,14 @@ class Host:
         done = self._run(["systemctl", *words])
         if done.returncode:
             raise UserError(f"systemctl {' '.join(words)} failed: {done.stderr.strip()}")
+
+
+def with_network(edge: Edge, runner: Run) -> Edge:
+    """The edge, with what its network is. A host that follows another may have none to look at yet."""
+    if edge.lead:
+        return replace(edge, overlay=True)
+    seen = runner(["docker", "network", "inspect", "-f", "{{.Driver}}", edge.network])
+    return replace(edge, overlay=seen.returncode == 0 and seen.stdout.strip() == "overlay")
 
 
 def uplink_mtu(proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from .apply import Applied, apply
 from .certificates import facts
 from .engine import EdgeEngine, Run, absent, run
-from .host import Host, Planned
+from .host import Host, Planned, with_network
 from .keypairs import Pair, choose, live_pair, present_pair
 from .look import Look
 from .model import Edge, State
@@ -21,6 +21,7 @@ from .parse import check_beside
 from .renewal import wants_issue
 from .site import Site
 from .store import Store
+from .swarm import Swarm
 from .switch import script_hashes_of, wants_hashes
 
 
@@ -54,6 +55,7 @@ def put(
     if check and not shutil.which("docker"):
         # A rehearsal on a bare server: the role that installs the engine was only rehearsed, too.
         runner = absent
+    edge = with_network(edge, runner)
     root, host, engine = store.root, Host(edge, store.root, runner), EdgeEngine(edge, store.root, runner)
     with _held(store, check):
         present = store.state() or State(edge)
@@ -61,7 +63,7 @@ def put(
         site = replace(site, maintenance=bool(former and former.maintenance) if maintenance is None else maintenance)
         check_beside(site, present.sites)
         pair = choose(site, own, live_pair(root, site.name), present_pair(store.files(), site.name))
-        look = engine.look()
+        look = engine.look(present.aliases())
         running = bool(look.master)
         if not running:
             host.check_ports(given_up_by)
@@ -72,12 +74,13 @@ def put(
         applied = apply(store, engine, state, {site.name: pair}, check)
         outcome = _outcome(applied, planned)
         outcome.changed |= prepared or not running
-        outcome.certificate_pending = wants_issue(site, root)
+        outcome.certificate_pending = wants_issue(site, root, bool(edge.lead))
         if not check:
             _bring_up(host, planned, running, given_up_by)
     if check:
         return outcome
-    _start_units(host, planned, outcome)
+    # The lead of a swarm brings what it has to the others, whoever gave it.
+    _start_units(host, planned, outcome, brings=applied.changed and edge.overlay and not edge.lead)
     return outcome
 
 
@@ -86,7 +89,7 @@ def _with_hashes(state: State, site: Site, former: Site | None, look: Look) -> S
     serving = state.serving_of(site.name)
     if not wants_hashes(site) or (former and wants_hashes(former)) or not serving.colour:
         return state
-    hashes = script_hashes_of(site, serving, look.addresses)
+    hashes = script_hashes_of(site, serving, look)
     return state.with_serving(site.name, replace(serving, script_hashes=hashes))
 
 
@@ -119,12 +122,12 @@ def _bring_up(host: Host, planned: list[Planned], running: bool, given_up_by: st
         host.up(given_up_by)
 
 
-def _start_units(host: Host, planned: list[Planned], outcome: SiteChange) -> None:
+def _start_units(host: Host, planned: list[Planned], outcome: SiteChange, brings: bool) -> None:
     installed = any(plan.path.suffix in (".service", ".timer") or plan.mode == 0o755 for plan in planned)
     if installed or not host.units_active():
         host.enable_units(installed)
         outcome.changed = True
-    if outcome.certificate_pending:
+    if outcome.certificate_pending or brings:
         host.obtain_certificates()
 
 
@@ -148,9 +151,18 @@ def take_off(store: Store, stack: str, forget: bool = False, check: bool = False
             outcome.changed |= bool(left)
             if planned and not check:
                 _bring_up(host, planned, running=True)
+        if outcome.changed and present and present.edge.overlay and not check:
+            _forget_jobs(present.edge, store.root, stack, runner)
         for place in left if not check else []:
             shutil.rmtree(place) if place.is_dir() else place.unlink()
         return outcome
+
+
+def _forget_jobs(edge: Edge, root: Path, stack: str, runner: Run) -> None:
+    """Those that stay in the swarm; a worker has no say there."""
+    if not edge.lead:
+        for verb in ("to", "bring"):
+            Swarm(edge, root, runner).tidy(verb, stack)
 
 
 def _of_certbot(root: Path, stack: str) -> list[Path]:

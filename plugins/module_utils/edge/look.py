@@ -19,6 +19,8 @@ class Look(NamedTuple):
     """The process id of nginx's master on the host; 0 when it does not run, or runs from another image."""
     image: str = ""
     """The id of the image that it runs from; empty likewise."""
+    namespace: str = ""
+    """nginx's own network, where no other leads to the addresses; empty where the host's does."""
 
 
 def look_at(containers: list[dict[str, Any]], edge: Edge, name: str) -> Look:
@@ -29,11 +31,14 @@ def look_at(containers: list[dict[str, Any]], edge: Edge, name: str) -> Look:
         edge: The edge, with its network and image.
         name: nginx's container.
     """
-    addresses = aliases_of(containers, edge.network)
+    seen = Look(aliases_of(containers, edge.network))
     for container in containers:
-        if container.get("Name") == f"/{name}" and container["Config"]["Image"] == edge.image:
-            return Look(addresses, container["State"]["Pid"], container["Image"])
-    return Look(addresses)
+        if container.get("Name") == f"/{name}":
+            if edge.overlay:
+                seen = seen._replace(namespace=container["NetworkSettings"]["SandboxKey"])
+            if container["Config"]["Image"] == edge.image:
+                return seen._replace(master=container["State"]["Pid"], image=container["Image"])
+    return seen
 
 
 def aliases_of(containers: list[dict[str, Any]], network: str) -> dict[str, tuple[str, ...]]:

@@ -34,6 +34,10 @@ class Edge:
     """How long one header of a request, or its first line, may be."""
     uid: int = 65532
     """The unprivileged user that nginx and certbot run as."""
+    overlay: bool = False
+    """Whether the network spans the hosts of a swarm."""
+    lead: str = ""
+    """Address of the host whose edge gets the certificates for this one; empty for one that asks the CA itself."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,11 @@ class State:
 
     def serving_of(self, name: str) -> Serving:
         return self.serving.get(name, Serving())
+
+    def aliases(self) -> set[str]:
+        """Where requests go, as DNS knows it."""
+        served = (targets for serving in self.serving.values() for targets in serving.upstreams.values())
+        return {target.rsplit(":", 1)[0] for targets in served for target in targets}
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

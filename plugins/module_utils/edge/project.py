@@ -32,13 +32,20 @@ services:
     tmpfs: ["/tmp:mode=1777,size=16m"]
     ports: [{ports}]
     networks: [edge]
-    volumes:
+{overlay}    volumes:
       - ./conf:/etc/edge:ro
       - ./webroot:/var/www/acme:ro
       - ./cache:/var/cache/edge
     logging: {{driver: json-file, options: {{max-size: 10m, max-file: "5"}}}}
 networks:
   edge: {{name: {network}, external: true}}
+"""
+
+# DNS need not ask elsewhere for an alias that nobody has; and what was sent to a host that has died fails
+# within some 13 s, so that nginx can send it elsewhere.
+_OVERLAY = """\
+    dns_opt: ["ndots:1"]
+    sysctls: {net.ipv4.tcp_retries2: 5}
 """
 
 _WATCHER = """\
@@ -72,6 +79,29 @@ Type=oneshot
 ExecStart={command} --root {root} certificates
 """
 
+_INBOX = """\
+# Written by sluice.deploy; edits are lost.
+[Unit]
+Description=Edge: answer the swarm
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart={command} --root {root} inbox
+"""
+
+_INBOX_PATH = """\
+# Written by sluice.deploy; edits are lost.
+[Unit]
+Description=Edge: the swarm asks
+
+[Path]
+PathExistsGlob={root}/inbox/*.request
+
+[Install]
+WantedBy=paths.target
+"""
+
 _TIMER = """\
 # Written by sluice.deploy; edits are lost.
 [Unit]
@@ -98,6 +128,7 @@ def compose_file(edge: Edge, routes: Iterable[PortRoute] = ()) -> str:
         uid=edge.uid,
         ports=", ".join(ports),
         network=edge.network,
+        overlay=_OVERLAY if edge.overlay else "",
     )
 
 
@@ -107,11 +138,13 @@ def _host(address: str) -> str:
     return f"[{address}]:" if ":" in address else f"{address}:"
 
 
-def units(command: Path, root: Path) -> dict[str, str]:
+def units(command: Path, root: Path, overlay: bool = False) -> dict[str, str]:
     """Unit name → content."""
     texts = {
         "sluice-edge.service": _WATCHER,
         "sluice-edge-certificates.service": _CERTIFICATES,
         "sluice-edge-certificates.timer": _TIMER,
     }
+    if overlay:
+        texts |= {"sluice-edge-inbox.service": _INBOX, "sluice-edge-inbox.path": _INBOX_PATH}
     return {name: text.format(command=command, root=root) for name, text in texts.items()}

@@ -59,12 +59,19 @@ def _http_server(names: str, edge: Edge) -> list[str]:
     return [
         f"listen {HTTP_PORT};",
         names,
-        *block(
-            "location ^~ /.well-known/acme-challenge/",
-            ["root /var/www/acme;", "default_type text/plain;"],
-        ),
+        *block("location ^~ /.well-known/acme-challenge/", _challenge(edge)),
         *block("location /", [f"return 301 https://$host{_port(edge)}$request_uri;"]),
     ]
+
+
+def _challenge(edge: Edge) -> list[str]:
+    """A CA asks whichever edge the domain leads it to; the answer lies where the certificate is asked for."""
+    if not edge.lead:
+        return ["root /var/www/acme;", "default_type text/plain;"]
+    address = f"[{edge.lead}]" if ":" in edge.lead else edge.lead
+    # What only servers over HTTPS set is not there.
+    headers = [f"proxy_set_header {name} {value};" for name, value in (("Host", "$host"), ("Connection", '""'))]
+    return [*headers, f"proxy_pass http://{address}:{edge.http_port};"]
 
 
 def _port(edge: Edge) -> str:

@@ -16,7 +16,7 @@ from ..files import write_whole
 from . import attempts
 from .acme import Refusal, certbot_container, container_argv, issue_argv, refusal, renew_argv
 from .apply import apply
-from .certificates import check_pair, facts
+from .certificates import check_pair, der, facts
 from .engine import EdgeEngine, Run, container_name, run
 from .model import Edge
 from .site import Site
@@ -29,9 +29,13 @@ _TLS_SECONDS = 10
 Say = Callable[[str], None]
 
 
-def wants_issue(site: Site, root: Path) -> bool:
-    """Nothing fitting is in hand: none, or one for other names, another CA, key type or profile."""
-    if site.certificate.kind != "acme":
+def wants_issue(site: Site, root: Path, follows: bool = False) -> bool:
+    """Nothing fitting is in hand: none, or one for other names, another CA, key type or profile.
+
+    Args:
+        follows: Another host's edge asks the CA for this one.
+    """
+    if site.certificate.kind != "acme" or follows:
         return False
     issued = attempts.load(root, site.name).issued
     return issued != site.certificate.issued_as(site.names) or not _live(root, site, "fullchain").exists()
@@ -49,7 +53,7 @@ def maintain(store: Store, say: Say, runner: Run = run) -> list[str]:
             return []
         troubles = []
         for site in state.sites.values():
-            if site.certificate.kind == "acme":
+            if site.certificate.kind == "acme" and not state.edge.lead:
                 troubles += _obtain(state.edge, site, store, say, runner)
         return troubles + _alerts(store, attempts.now())
 
@@ -133,11 +137,6 @@ def served(edge: Edge, domain: str) -> bytes | None:
         return None
 
 
-def _first(chain: bytes) -> str:
-    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-    return begin + chain.decode("ascii").partition(begin)[2].partition(end)[0] + end
-
-
 def _live(root: Path, site: Site, part: str) -> Path:
     return root / "acme" / "live" / site.name / f"{part}.pem"
 
@@ -155,7 +154,7 @@ def _alerts(store: Store, now: datetime) -> list[str]:
             days = (found.not_after - now).total_seconds() / 86400
             rows.append(f"{site.name}: the certificate ends in {days:.1f} days, on {found.not_after:%Y-%m-%d}.")
         told = served(edge, site.domains[0])
-        if told is not None and told != ssl.PEM_cert_to_DER_cert(_first(chain)):
+        if told is not None and told != der(chain):
             rows.append(
                 f"{site.name}: nginx does not serve the certificate that is in place;"
                 f" restart it with: docker restart {container_name(edge)}."

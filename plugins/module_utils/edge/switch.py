@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from ..errors import UserError
 from .apply import apply
 from .engine import EdgeEngine, Run, run
 from .headers import inline_script_hashes
+from .look import Look
 from .model import Serving, State
 from .render import Addresses
 from .site import Site
@@ -22,6 +24,8 @@ from .store import Store
 COLOURS = ("blue", "green")
 _TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*:\d{1,5}")
 _PAGE_SECONDS = 5
+# Word of a task that has just started takes a moment to every host of a swarm.
+_WORD_SECONDS = 5.0
 
 
 def status(store: Store, stack: str) -> dict[str, Any]:
@@ -35,14 +39,19 @@ def certificate(store: Store, stack: str) -> dict[str, Any]:
         UserError: There is no such stack, or no certificate of it that can be read.
     """
     # Slow to import, and no switch needs it.
-    from .certificates import facts
+    from .certificates import facts, fingerprint
 
     known(store, stack)
     chain = store.files().get(f"tls/{stack}.pem")
     if chain is None:
         raise UserError(f"the edge has no certificate of {stack} yet.")
     found = facts(chain)
-    return {"stack": stack, "ends": f"{found.not_after:%Y-%m-%dT%H:%M:%SZ}", "self_signed": found.self_signed}
+    return {
+        "stack": stack,
+        "ends": f"{found.not_after:%Y-%m-%dT%H:%M:%SZ}",
+        "self_signed": found.self_signed,
+        "fingerprint": fingerprint(chain),
+    }
 
 
 def switch(store: Store, stack: str, request: str, runner: Run = run) -> dict[str, Any]:
@@ -51,17 +60,26 @@ def switch(store: Store, stack: str, request: str, runner: Run = run) -> dict[st
     Raises:
         UserError: The request is wrong, a target does not run, or nginx refuses; the former colour serves on.
     """
-    wanted = _parse(request)
+    wanted = parse(request)
     with store.lock():
         state = known(store, stack)
         site, former = state.sites[stack], state.serving_of(stack)
         engine = EdgeEngine(state.edge, store.root, runner)
-        look = engine.look()
+        look = _look(engine, state.with_serving(stack, wanted))
         _check(site, wanted, look.addresses)
         previous = former.previous if former.colour == wanted.colour else former.colour
-        serving = replace(wanted, previous=previous, script_hashes=script_hashes_of(site, wanted, look.addresses))
+        serving = replace(wanted, previous=previous, script_hashes=script_hashes_of(site, wanted, look))
         applied = apply(store, engine, state.with_serving(stack, serving), look=look)
         return _answer(stack, serving, applied.changed)
+
+
+def _look(engine: EdgeEngine, state: State) -> Look:
+    deadline, names = time.monotonic() + _WORD_SECONDS, state.aliases()
+    while True:
+        look = engine.look(names)
+        if not look.namespace or names <= look.addresses.keys() or time.monotonic() > deadline:
+            return look
+        time.sleep(0.2)
 
 
 def _answer(stack: str, serving: Serving, changed: bool) -> dict[str, Any]:
@@ -75,7 +93,12 @@ def known(store: Store, stack: str) -> State:
     return state
 
 
-def _parse(request: str) -> Serving:
+def parse(request: str) -> Serving:
+    """Whom a request names.
+
+    Raises:
+        UserError: It is none.
+    """
     try:
         data = json.loads(request)
         colour, upstreams = data["colour"], data.get("upstreams", {})
@@ -109,7 +132,7 @@ def wants_hashes(site: Site) -> bool:
     return site.csp_hash_scripts and bool(site.csp) and site.csp_mode != "app"
 
 
-def script_hashes_of(site: Site, serving: Serving, addresses: Addresses) -> tuple[str, ...]:
+def script_hashes_of(site: Site, serving: Serving, look: Look) -> tuple[str, ...]:
     """Hashes of the inline scripts of the page that this colour serves at /; a nicety, that stops no release."""
     if not (wants_hashes(site) and serving.colour):
         return ()
@@ -120,5 +143,7 @@ def script_hashes_of(site: Site, serving: Serving, addresses: Addresses) -> tupl
     from .fetch import html_page
 
     targets = [target.rsplit(":", 1) for target in serving.upstreams.get(fitting[0].service, ())]
-    found = [(address, int(port)) for alias, port in targets for address in addresses.get(alias, ())]
-    return inline_script_hashes(html_page(*found[0], site.domains[0], _PAGE_SECONDS)) if found else ()
+    found = [(address, int(port)) for alias, port in targets for address in look.addresses.get(alias, ())]
+    if not found:
+        return ()
+    return inline_script_hashes(html_page(*found[0], site.domains[0], _PAGE_SECONDS, look.namespace))

@@ -16,13 +16,15 @@ from typing import IO
 
 from ..errors import UserError
 from .apply import apply
-from .engine import EdgeEngine, container_name, run
+from .engine import EdgeEngine, Resolve, container_name, run
+from .names import addresses_in
 from .renewal import Say
 from .store import Store
 
 # A release starts several containers at once: one reload for them.
 _SETTLE_SECONDS = 0.2
 _RETRY_SECONDS = 5.0
+_ASK_SECONDS = 1.0
 _EVENTS = ("docker", "events", "--filter=type=container", "--filter=type=network",
            "--filter=event=start", "--filter=event=connect", "--format={{.Type}}")  # fmt: skip
 
@@ -57,16 +59,59 @@ def _follow(events: IO[bytes] | None, store: Store, say: Say) -> None:
     if events is None:
         return
     started = done = False
+    moves = Moves(store)
     while True:
         done = _attempt(lambda: _refresh_and_report(store, say), say)
         # Even if the refresh fails: what nginx served last is better than nothing.
         started = started or _attempt(lambda: start(store), say)
         wait = None if done and started else _RETRY_SECONDS
-        while select.select([events], [], [], wait)[0]:
+        while _waits(events, wait, moves):
             # Past the stream's own buffer, which select does not see.
             if not os.read(events.fileno(), 65536):
                 return
             wait = _SETTLE_SECONDS
+
+
+def _waits(events: IO[bytes], seconds: float | None, moves: Moves) -> bool:
+    """Until there is an event (true), or it is time to look without one."""
+    while seconds is None:
+        if select.select([events], [], [], _ASK_SECONDS if moves.unseen else None)[0]:
+            return True
+        if moves.any():
+            return False
+    return bool(select.select([events], [], [], seconds)[0])
+
+
+class Moves:
+    """What no event of this host's engine tells: tasks of a swarm that start and end on other hosts."""
+
+    def __init__(self, store: Store, resolve: Resolve = addresses_in) -> None:
+        self._store, self._resolve = store, resolve
+        self._generation = self._namespace = ""
+        self._names: set[str] = set()
+        self._found: dict[str, tuple[str, ...]] | None = None
+        self.unseen = True
+        """Whether there may be such moves."""
+
+    def any(self) -> bool:
+        """Whether DNS leads elsewhere than when it was asked last; where it does not answer, all is as it was."""
+        try:
+            if self._generation != self._store.current() or not self._namespace:
+                self._learn()
+            found = self._resolve(self._namespace, self._names) if self._namespace else None
+        except (UserError, OSError, ValueError):
+            self._namespace = ""
+            return False
+        before, self._found = self._found, found
+        return found is not None and before != found
+
+    def _learn(self) -> None:
+        generation, state = self._store.current(), self._store.state()
+        self.unseen = state is None or state.edge.overlay
+        if state is not None and self.unseen:
+            self._names = state.aliases()
+            self._namespace = EdgeEngine(state.edge, self._store.root).look().namespace
+        self._generation = generation
 
 
 def _attempt(action: Callable[[], None], say: Say) -> bool:

@@ -1,0 +1,86 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One certificate for all edges of a swarm: the lead brings it, the others put it in place.
+
+It travels as a secret of the swarm. The job that brings it stays, so that a node that joins later gets it too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any
+
+from ..errors import UserError
+from .apply import apply
+from .certificates import check_pair, facts
+from .engine import EdgeEngine, Run, run
+from .renewal import Say
+from .store import Store
+from .swarm import Job, Swarm
+from .switch import known
+
+_SECONDS = 30.0
+
+
+def bring(store: Store, say: Say, runner: Run = run) -> list[str]:
+    """Have all edges serve what this one does, where this is the lead.
+
+    Returns:
+        What a person has to look after, a line each.
+    """
+    state = store.state()
+    if state is None or not state.edge.overlay or state.edge.lead:
+        return []
+    files, troubles = store.files(), []
+    swarm = Swarm(state.edge, store.root, runner)
+    for name, site in state.sites.items():
+        chain, key = files[f"tls/{name}.pem"], files[f"tls/{name}.key"]
+        # A placeholder each makes for itself, and the user's own comes with the settings.
+        if site.certificate.kind == "own" or (site.certificate.kind == "acme" and facts(chain).self_signed):
+            continue
+        body = json.dumps({"chain": chain.decode(), "key": key.decode(), "secret": state.secret})
+        try:
+            if _bring(swarm, name, body):
+                say(f"{name}: all edges have the certificate")
+        except UserError as error:
+            troubles.append(f"{name}: not all edges have the certificate: {error}")
+    return troubles
+
+
+def _bring(swarm: Swarm, stack: str, body: str) -> bool:
+    digest = hashlib.sha256(body.encode()).hexdigest()[:16]
+    if swarm.jobs("bring", stack, digest):
+        return False
+    nodes, down = swarm.edges()
+    job = Job("bring", stack, swarm.next_number("bring", stack), body, stays=True, digest=digest)
+    failures = swarm.ask(job, _SECONDS, nodes, down).failures
+    swarm.tidy("bring", stack, [job.number])
+    if failures:
+        # The swarm tries on.
+        raise UserError("; ".join(f"{host}: {words}" for host, words in sorted(failures.items())))
+    return True
+
+
+def receive(store: Store, stack: str, body: str, runner: Run = run) -> dict[str, Any]:
+    """Put what the lead brings in place: checked, swapped as one, reloaded.
+
+    Raises:
+        UserError: It fits neither its key nor the site's names, or nginx refuses it; the former one keeps serving.
+    """
+    try:
+        brought = json.loads(body)
+        chain, key, secret = brought["chain"].encode(), brought["key"].encode(), str(brought["secret"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError("what was brought is no certificate with its key.")
+    with store.lock():
+        state = known(store, stack)
+        check_pair(chain, key)
+        found = facts(chain)
+        missing = [name for name in state.sites[stack].names if not found.covers(name)]
+        if missing:
+            raise UserError(f"the lead's certificate of {stack} is not for {', '.join(missing)}.")
+        engine = EdgeEngine(state.edge, store.root, runner)
+        applied = apply(store, engine, replace(state, secret=secret or state.secret), {stack: (chain, key)})
+        return {"stack": stack, "changed": applied.changed}

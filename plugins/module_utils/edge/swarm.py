@@ -1,0 +1,245 @@
+# Copyright: The sluice.deploy maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A request brought to every edge of a swarm: as a job of the swarm's own, which each node runs once.
+
+The job drops the request into the node's inbox (`inbox.py`), waits for the answer, prints it and ends with its
+status. A job that stays is run later on by nodes that come back or join, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import UserError
+from .engine import Run, run
+from .inbox import FOLDER
+from .model import Edge
+
+_LABEL = "sluice.edge"
+_POLL_SECONDS = 0.1
+_NODES_SECONDS = 2.0
+# As long a manager may not know, after another took the lead, whether a node is there.
+_UNKNOWN_SECONDS = 12.0
+# What asks and is left behind by a killed process goes with the next one of its kind.
+_STALE_NANOSECONDS = 120 * 10**9
+_SECRET = "/run/secrets/request"
+_SCRIPT = f"""\
+umask 077
+name=/inbox/$(cat /proc/sys/kernel/random/uuid)
+trap 'rm -f "$name".*' EXIT
+trap 'exit 1' TERM INT
+if [ -e {_SECRET} ]; then cat {_SECRET}; else printf %s "$REQUEST"; fi >"$name.new" && mv "$name.new" "$name.request"
+turns=0
+while [ "$turns" -lt 900 ]; do
+  for kind in answer refusal; do
+    if [ -e "$name.$kind" ]; then
+      printf '%s %s\\n' "$NODE" "$(cat "$name.$kind")"
+      [ "$kind" = answer ]
+      exit
+    fi
+  done
+  sleep 0.05
+  turns=$((turns + 1))
+done
+printf '%s the edge does not answer (systemctl status sluice-edge-inbox.path)\\n' "$NODE"
+exit 1
+"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One request.
+
+    Two of the same verb and stack that stay replace each other; the higher number is the later one.
+    """
+
+    verb: str
+    stack: str
+    number: int
+    body: str = ""
+    stays: bool = False
+    digest: str = ""
+    """Of a body that is secret, and then travels as a secret of the swarm."""
+
+    def request(self) -> str:
+        return json.dumps({"verb": self.verb, "stack": self.stack, "number": self.number, "body": self.body})
+
+
+@dataclass
+class Outcome:
+    """What came of a job, by the nodes' host names."""
+
+    answers: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    """Nodes that are down, and serve nobody."""
+
+
+class Swarm:
+    """The swarm, as a manager sees it, and the edges in it."""
+
+    def __init__(self, edge: Edge, root: Path, runner: Run = run) -> None:
+        self._edge, self._root, self._run = edge, root, runner
+
+    def _docker(self, *argv: str) -> str:
+        done = self._run(["docker", *argv], timeout=20)
+        if done.returncode:
+            rows = done.stderr.strip().splitlines()
+            raise UserError(f"docker {argv[0]} {argv[1]} failed: {rows[-1] if rows else 'no message'}")
+        return done.stdout
+
+    def edges(self) -> tuple[dict[str, str], list[str]]:
+        """The nodes with an edge that can be asked, id → host name; and the names of those that are down.
+
+        Raises:
+            UserError: One can be neither asked nor left out; this host is no manager; there is none.
+        """
+        deadline = time.monotonic() + _UNKNOWN_SECONDS
+        while True:
+            ready, down, doubtful = self._look()
+            if not doubtful or time.monotonic() > deadline:
+                break
+            time.sleep(1)
+        if doubtful:
+            raise UserError(f"the edge of {', '.join(doubtful)} cannot be asked; see docker node ls.")
+        if not ready:
+            raise UserError(f"no node of the swarm that is up bears the label {_LABEL}=true.")
+        return ready, down
+
+    def _look(self) -> tuple[dict[str, str], list[str], list[str]]:
+        ready, down, doubtful = {}, [], []
+        listed = self._docker("node", "ls", f"--filter=node.label={_LABEL}=true", "--format={{json .}}")
+        for row in map(json.loads, listed.splitlines()):
+            name, status, availability = row["Hostname"], row["Status"].lower(), row["Availability"].lower()
+            if status == "down":
+                down.append(name)
+            elif status == "ready" and availability == "active":
+                ready[row["ID"]] = name
+            else:
+                # Its nginx serves on, but the swarm starts nothing there.
+                doubtful.append(f"{name} ({status}, {availability})")
+        return ready, sorted(down), sorted(doubtful)
+
+    def ask(self, job: Job, seconds: float, nodes: dict[str, str], down: list[str]) -> Outcome:
+        """Have every edge answer; what each said, or why it did not.
+
+        Args:
+            seconds: How long the slowest of them may take.
+            nodes: Whom, as `edges` tells it.
+            down: Who is left out already.
+
+        Raises:
+            UserError: The swarm does not take the job.
+        """
+        outcome, waiting = Outcome(left_out=list(down)), dict(nodes)
+        name = self._create(job)
+        deadline, look_at = time.monotonic() + seconds, time.monotonic() + _NODES_SECONDS
+        ended: dict[str, bool] = {}
+        while waiting and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+            for node, (done, why) in self._tasks(name).items():
+                if node in waiting:
+                    ended[node] = done
+                    host = waiting.pop(node)
+                    if not done:
+                        outcome.failures[host] = why
+            if waiting and time.monotonic() > look_at:
+                look_at = time.monotonic() + _NODES_SECONDS
+                _ready, gone, _doubtful = self._look()
+                outcome.left_out = sorted({*outcome.left_out, *(h for h in waiting.values() if h in gone)})
+                waiting = {node: host for node, host in waiting.items() if host not in gone}
+        for host in waiting.values():
+            outcome.failures[host] = f"no answer within {seconds:g} s"
+        # What a job that stays answers is its end alone, unless it failed.
+        if outcome.failures or not job.stays:
+            for node, words in self._words(name).items():
+                if ended.get(node):
+                    outcome.answers[nodes[node]] = words
+                elif nodes.get(node) in outcome.failures:
+                    outcome.failures[nodes[node]] = words
+        return outcome
+
+    def _create(self, job: Job) -> str:
+        name, secret = f"{self._edge.project}-{job.verb}-{job.number:x}", []
+        labels = [f"--label={key}={value}" for key, value in self._labels(job.verb, job.stack).items()]
+        if job.digest:
+            labels.append(f"--label=deploy.sluice.digest={job.digest}")
+            done = self._run(["docker", "secret", "create", *labels, name, "-"], timeout=20, told=job.request())
+            if done.returncode:
+                raise UserError(f"docker secret create failed: {done.stderr.strip()}")
+            uid = self._edge.uid
+            secret = [f"--secret=source={name},target=request,uid={uid},gid={uid},mode=0400"]
+        restart = ["--restart-condition=none"]
+        if job.stays:
+            restart = ["--restart-condition=on-failure", "--restart-delay=10s"]
+        argv = [
+            *("service", "create", "--quiet", "--detach", f"--name={name}", "--mode=global-job", *labels, *restart),
+            *(f"--constraint=node.labels.{_LABEL}==true", "--no-resolve-image", "--log-driver=json-file"),
+            *("--cap-drop=ALL", "--read-only", f"--user={self._edge.uid}:{self._edge.uid}", "--stop-grace-period=2s"),
+            *(f"--mount=type=bind,src={self._root}/{FOLDER},dst=/inbox", "--env=NODE={{.Node.ID}}"),
+            *(secret or [f"--env=REQUEST={job.request()}"]),
+            *("--entrypoint=sh", self._edge.image, "-c", _SCRIPT),
+        ]
+        self._docker(*argv)
+        return name
+
+    @staticmethod
+    def _labels(verb: str, stack: str) -> dict[str, str]:
+        return {"deploy.sluice.edge": verb, "deploy.sluice.stack": stack}
+
+    def _tasks(self, name: str) -> dict[str, tuple[bool, str]]:
+        """Node → whether its task is done, and why not; those that have not ended are left out."""
+        found: dict[str, tuple[bool, str]] = {}
+        listed = self._docker("service", "ps", "--no-trunc", "--format={{json .}}", name)
+        for row in map(json.loads, listed.splitlines()):
+            state, node = row["CurrentState"].split()[0], row["Name"].rpartition(".")[2]
+            if state == "Complete":
+                found[node] = (True, "")
+            elif state in ("Failed", "Rejected", "Orphaned", "Shutdown", "Remove"):
+                found.setdefault(node, (False, row["Error"] or state.lower()))
+        return found
+
+    def _words(self, name: str) -> dict[str, str]:
+        """Node → the last that its task printed; nothing of a node whose log cannot be had."""
+        rows: list[str] = []
+        with contextlib.suppress(UserError):
+            rows = self._run(["docker", "service", "logs", "--raw", name], timeout=5).stdout.splitlines()
+        return {node: words for node, _, words in (row.partition(" ") for row in rows) if words}
+
+    def jobs(self, verb: str, stack: str, digest: str = "") -> dict[str, int]:
+        """The jobs of one kind that are in the swarm: name → number."""
+        wanted = self._labels(verb, stack) | ({"deploy.sluice.digest": digest} if digest else {})
+        filters = [f"--filter=label={key}={value}" for key, value in wanted.items()]
+        names = self._docker("service", "ls", *filters, "--format={{.Name}}").split()
+        return {name: int(name.rpartition("-")[2], 16) for name in names}
+
+    def next_number(self, verb: str, stack: str) -> int:
+        """Higher than that of any job there is, whatever the clock of the host that made it."""
+        return max([time.time_ns(), *(number + 1 for number in self.jobs(verb, stack).values())])
+
+    def tidy(self, verb: str, stack: str, kept: Iterable[int] = ()) -> None:
+        """Remove all jobs of one kind but these, and their secrets."""
+        names = [name for name, number in self.jobs(verb, stack).items() if number not in set(kept)]
+        if names:
+            self._docker("service", "rm", *names)
+        filters = [f"--filter=label={key}={value}" for key, value in self._labels(verb, stack).items()]
+        listed = self._docker("secret", "ls", *filters, "--format={{.Name}}").split()
+        # One that a task still lets go of goes with the next.
+        for name in listed:
+            if int(name.rpartition("-")[2], 16) not in set(kept):
+                self._run(["docker", "secret", "rm", name], timeout=20)
+
+    def ask_once(self, verb: str, stack: str, seconds: float) -> Outcome:
+        """Have every edge answer a question, which leaves nothing behind."""
+        nodes, down = self.edges()
+        number = time.time_ns()
+        try:
+            return self.ask(Job(verb, stack, number), seconds, nodes, down)
+        finally:
+            others = [n for n in self.jobs(verb, stack).values() if n != number]
+            self.tidy(verb, stack, [n for n in others if abs(n - number) < _STALE_NANOSECONDS])
