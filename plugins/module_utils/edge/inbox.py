@@ -31,8 +31,9 @@ def answer_all(store: Store, runner: Run = run) -> None:
     """Answer every request that lies there, and those that come meanwhile."""
     folder = store.root / FOLDER
     with store.lock("inbox.lock"):
-        while paths := sorted(folder.glob("*.request")):
-            for path in paths:
+        while paths := list(folder.glob("*.request")):
+            # What is left of an earlier one is then told that it is too late.
+            for path in sorted(paths, key=_number, reverse=True):
                 _answer(store, path, runner)
         for path in folder.iterdir():
             if _age(path) > _STALE_SECONDS:
@@ -101,6 +102,13 @@ def _in_order(store: Store, kind: str, number: int) -> None:
     if number > last:
         kept = noted if isinstance(noted, dict) else {}
         write_whole(path, json.dumps({**kept, kind: number}))
+
+
+def _number(path: Path) -> int:
+    try:
+        return int(json.loads(_read(path) or b"{}")["number"])
+    except (ValueError, KeyError, TypeError):
+        return 0
 
 
 def _read(path: Path) -> bytes | None:

@@ -37,9 +37,7 @@ def parse_edge(settings: Mapping[str, Any]) -> Edge:
             raise UserError(f"nginx_certbot_publish: {address!r} is no address of this host, or one with a zone.")
     lead = settings.get("lead") or ""
     if lead and not _plain(lead, ipaddress.ip_address):
-        raise UserError(
-            f"nginx_certbot_lead: {lead!r} is no address; write the lead's own, as the other nodes reach it."
-        )
+        raise UserError(f"nginx_certbot_lead: {lead!r} is no address of a node.")
     for name, (pattern, what) in _FORMS.items():
         value = settings.get(name)
         if value is not None and not re.fullmatch(pattern, str(value)):

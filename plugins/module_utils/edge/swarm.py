@@ -180,7 +180,7 @@ class Swarm:
         argv = [
             *("service", "create", "--quiet", "--detach", f"--name={name}", "--mode=global-job", *labels, *restart),
             *(f"--constraint=node.labels.{_LABEL}==true", "--no-resolve-image", "--log-driver=json-file"),
-            *("--cap-drop=ALL", "--read-only", f"--user={self._edge.uid}:{self._edge.uid}", "--stop-grace-period=2s"),
+            *("--cap-drop=ALL", "--read-only", f"--user={self._edge.uid}:{self._edge.uid}", "--stop-signal=TERM"),
             *(f"--mount=type=bind,src={self._root}/{FOLDER},dst=/inbox", "--env=NODE={{.Node.ID}}"),
             *(secret or [f"--env=REQUEST={job.request()}"]),
             *("--entrypoint=sh", self._edge.image, "-c", _SCRIPT),
