@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from ansible_collections.sluice.deploy.plugins.module_utils.application import application
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.host import Host, uplink_mtu
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.host import Host, uplink_mtu, with_network
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.project import compose_file, units
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.edge_help import EDGE, FakeDocker
@@ -42,6 +42,46 @@ def test_units_start_the_commands():
     texts = units(Path("/x/edge-switch"), Path("/y"))
     assert "ExecStart=/x/edge-switch --root /y watch" in texts["sluice-edge.service"]
     assert "Persistent=true" in texts["sluice-edge-certificates.timer"]
+
+
+def test_on_an_overlay_dns_asks_nobody_else_and_the_swarm_can_ask():
+    nginx = yaml.safe_load(compose_file(replace(EDGE, overlay=True)))["services"]["nginx"]
+    assert (nginx["dns_opt"], nginx["sysctls"]) == (["ndots:1"], {"net.ipv4.tcp_retries2": 5})
+    assert nginx.keys() - yaml.safe_load(compose_file(EDGE))["services"]["nginx"].keys() == {"dns_opt", "sysctls"}
+    texts = units(Path("/x/edge-switch"), Path("/y"), overlay=True)
+    assert "PathExistsGlob=/y/inbox/*.request" in texts["sluice-edge-inbox.path"]
+    assert "ExecStart=/x/edge-switch --root /y inbox" in texts["sluice-edge-inbox.service"]
+    assert "sluice-edge-inbox.path" not in units(Path("/x"), Path("/y"))
+
+
+@pytest.mark.parametrize(
+    ("driver", "lead", "overlay"),
+    [("bridge", "", False), ("overlay", "", True), ("", "", False), ("", "10.0.0.1", True)],
+)
+def test_whether_the_network_is_an_overlay(driver, lead, overlay):
+    def docker(argv, timeout=0):
+        return subprocess.CompletedProcess(argv, 0 if driver else 1, f"{driver}\n", "")
+
+    assert with_network(replace(EDGE, lead=lead), docker).overlay is overlay
+
+
+def test_an_overlay_that_compose_does_not_see_is_joined_first(tmp_path):
+    calls, joined = [], []
+
+    def docker(argv, timeout=0):
+        calls.append(" ".join(argv[1:3]))
+        if argv[1:3] == ["run", "-d"]:
+            joined.append("--network=sluice-edge" in argv)
+        fails = argv[1] == "compose" and not joined
+        return subprocess.CompletedProcess(argv, int(fails), "", "network sluice-edge not found" if fails else "")
+
+    Host(replace(EDGE, overlay=True), tmp_path, docker).up()
+    assert joined == [True]
+    assert calls == ["compose -f", "rm -f", "run -d", "compose -f", "rm -f"]
+    joined.clear()
+    with pytest.raises(UserError, match="does not come up"):
+        Host(EDGE, tmp_path, docker).up()
+    assert not joined
 
 
 def test_the_command_is_the_same_every_time_and_runs(tmp_path):

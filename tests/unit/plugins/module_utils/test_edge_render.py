@@ -238,6 +238,19 @@ def test_real_address_is_taken_from_named_proxies_only():
     assert "real_ip" not in rendered()["nginx.conf"]
 
 
+@pytest.mark.parametrize(("lead", "place"), [("10.0.0.1", "10.0.0.1"), ("2001:db8::1", "[2001:db8::1]")])
+def test_who_follows_hands_a_ca_s_questions_on(lead, place):
+    edge = replace(EDGE, lead=lead, overlay=True, http_port=8088)
+    files = render(replace(state(), edge=edge), ADDRESSES, NEWEST)
+    asked = block(files["sites/shop.conf"], "location ^~ /.well-known/acme-challenge/")
+    assert f"proxy_pass http://{place}:8088;" in asked
+    assert "root" not in asked
+    # Not what only a server over HTTPS sets.
+    assert "$app_" not in asked
+    assert "proxy_connect_timeout 2s;" in files["nginx.conf"]
+    assert "proxy_connect_timeout 5s;" in rendered(site())["nginx.conf"]
+
+
 def test_redirect_names_an_unusual_port():
     text = render(replace(state(), edge=replace(EDGE, https_port=8443)), {}, NEWEST)["sites/shop.conf"]
     assert "return 301 https://$host:8443$request_uri;" in text
