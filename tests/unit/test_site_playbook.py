@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -33,16 +34,34 @@ dokploy:
 """
 
 
-def play(directory: pathlib.Path, *words: str, all_sick: bool) -> subprocess.CompletedProcess[str]:
+SWARM = """
+all:
+  vars:
+    ansible_connection: local
+    ansible_become: false
+    ansible_python_interpreter: "%s"
+    stack_domain: a.example
+    stack_name: crm
+swarm:
+  vars: {swarm_edge_nodes: [m2, w1]}
+  hosts: {gone: {swarm_state: absent}, m1: {swarm_role: manager}, m2: {swarm_role: manager}, w1: {}}
+"""
+
+
+def play(
+    directory: pathlib.Path, *words: str, all_sick: bool = False, inventory: str = "", playbook: str = "site"
+) -> subprocess.CompletedProcess[str]:
     collection = directory / "ansible_collections/sluice/deploy"
+    collection.mkdir(parents=True)
+    (collection / "plugins").symlink_to(PROJECT / "plugins")
     for role, further in ROLES.items():
         tasks = collection / "roles" / role / "tasks"
         tasks.mkdir(parents=True)
         for name in ("main", *further):
             (tasks / f"{name}.yml").write_text(SAID % role + (FAILS if role == "verify" else ""))
-    (directory / "inventory.yml").write_text(INVENTORY % (sys.executable, str(all_sick).lower()))
+    (directory / "inventory.yml").write_text(inventory or INVENTORY % (sys.executable, str(all_sick).lower()))
     return subprocess.run(
-        [PLAYBOOK, "-i", "inventory.yml", str(PROJECT / "playbooks/site.yml"), *words],
+        [PLAYBOOK, "-i", "inventory.yml", str(PROJECT / f"playbooks/{playbook}.yml"), *words],
         capture_output=True,
         text=True,
         check=False,
@@ -66,3 +85,21 @@ def test_a_failed_check_keeps_a_release_from_the_hosts_after_it(tmp_path):
     assert "docker_host at two" not in run.stdout
     assert "Hosts after it were not touched." in run.stdout
     assert run.returncode != 0
+
+
+def said(run: subprocess.CompletedProcess[str], role: str) -> set[str]:
+    """The hosts at which a role has been."""
+    assert run.returncode == 0, run.stdout + run.stderr
+    return set(re.findall(rf"{role} at (\w+)", run.stdout))
+
+
+def test_the_nodes_of_a_swarm_are_made_ready_and_one_of_them_releases(tmp_path):
+    run = play(tmp_path, inventory=SWARM % sys.executable)
+    assert said(run, "docker_host") == {"m1", "m2", "w1"}
+    assert said(run, "nginx_certbot") == {"m2", "w1"}
+    assert said(run, "compose_stack") == said(run, "verify") == {"m2"}
+
+
+@pytest.mark.parametrize("playbook", ["rollback", "restart", "backup", "start", "stop"])
+def test_the_leading_node_speaks_for_its_swarm(playbook, tmp_path):
+    assert said(play(tmp_path, inventory=SWARM % sys.executable, playbook=playbook), "compose_stack") == {"m2"}
