@@ -180,7 +180,7 @@ def _mtu(wanted: Any, present: Iterable[str], facts: Mapping[str, Facts]) -> int
 def _leaving(nodes: Mapping[str, Node], seen: Iterable[Seen]) -> list[dict[str, Any]]:
     """Those to take out, those that are lost already first: each goes while most of the others can agree on it."""
     absent = [each for each in seen if each["name"] in nodes and nodes[each["name"]]["state"] == "absent"]
-    return [{"name": e["name"], "id": e["id"]} for e in sorted(absent, key=lambda each: each["up"])]
+    return [{k: e[k] for k in ("name", "id", "up")} for e in sorted(absent, key=lambda each: each["up"])]
 
 
 def _memberships(present: Mapping[str, Node], engines: Mapping[str, Engine], anchor: str) -> list[str]:
