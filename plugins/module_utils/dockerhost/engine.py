@@ -79,7 +79,7 @@ def engine_of(info: dict[str, Any], nodes: list[dict[str, Any]], networks: list[
     return Engine(
         version=info["ServerVersion"],
         state=swarm.get("LocalNodeState") or "inactive",
-        error=swarm.get("Error") or "",
+        error=(swarm.get("Error") or "").rpartition(" desc = ")[2],
         node=swarm.get("NodeID") or "",
         address=swarm.get("NodeAddr") or "",
         nodes=[_node(each) for each in nodes],

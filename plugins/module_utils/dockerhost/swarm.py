@@ -193,7 +193,7 @@ def _memberships(present: Mapping[str, Node], engines: Mapping[str, Engine], anc
             problems.append(f"{name}: its swarm is locked; unlock it there: docker swarm unlock")
         elif engine["state"] in ("pending", "error"):
             problems.append(
-                f"{name}: it is about to join a swarm, and cannot ({engine['error'] or engine['state']}); "
+                f"{name}: it belongs to a swarm that it does not reach ({engine['error'] or engine['state']}); "
                 "let it leave there: docker swarm leave --force"
             )
         elif engine["state"] == "active" and not seen:

@@ -35,6 +35,12 @@ def test_a_manager_tells_its_swarm():
     assert told["networks"]["bridge"] == {"driver": "bridge", "mtu": 0, "encrypted": False}
 
 
+def test_what_keeps_it_from_its_swarm_is_told_without_the_wrapping():
+    error = "rpc error: code = Unknown desc = The swarm does not have a leader."
+    told = engine_of({"ServerVersion": "26", "Swarm": {"LocalNodeState": "error", "Error": error}}, [], [])
+    assert told["error"] == "The swarm does not have a leader."
+
+
 def test_an_engine_without_a_swarm():
     told = engine_of({"ServerVersion": "28.0.1", "Swarm": {"LocalNodeState": "inactive"}}, [], [])
     assert (told["state"], told["node"], told["nodes"]) == ("inactive", "", [])

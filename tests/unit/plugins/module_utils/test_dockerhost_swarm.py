@@ -103,7 +103,10 @@ def test_a_node_that_the_inventory_lost_is_worth_a_word():
     [
         ({"state": "active", "node": "id-other"}, "m2: it is in another swarm than m1"),
         ({"state": "locked"}, "m2: its swarm is locked"),
-        ({"state": "pending", "error": "no route to host"}, "m2: it is about to join a swarm, and cannot (no route"),
+        (
+            {"state": "pending", "error": "no route to host"},
+            "m2: it belongs to a swarm that it does not reach (no route",
+        ),
     ],
 )
 def test_a_node_that_is_elsewhere_is_named(engine, names):
