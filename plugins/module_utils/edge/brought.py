@@ -16,12 +16,13 @@ from ..errors import UserError
 from .apply import apply
 from .certificates import check_pair, facts
 from .engine import EdgeEngine, Run, run
+from .job import Job
 from .renewal import Say
 from .store import Store
-from .swarm import Job, Swarm
+from .swarm import Swarm
 from .switch import known
 
-_SECONDS = 30.0
+_SECONDS = 60.0
 
 
 def bring(store: Store, say: Say, runner: Run = run) -> list[str]:
@@ -50,13 +51,16 @@ def bring(store: Store, say: Say, runner: Run = run) -> list[str]:
 
 
 def _bring(swarm: Swarm, stack: str, body: str) -> bool:
-    digest = hashlib.sha256(body.encode()).hexdigest()[:16]
+    # A node that joins later has the image of that time.
+    digest = hashlib.sha256(f"{swarm.image} {body}".encode()).hexdigest()[:16]
     if swarm.jobs("bring", stack, digest):
         return False
     nodes, down = swarm.edges()
-    job = Job("bring", stack, swarm.next_number("bring", stack), body, stays=True, digest=digest)
+    number = swarm.next_number("bring", stack)
+    # Where the edge is made ready at the same time, it comes first or the certificate does.
+    job = Job("bring", stack, number, body, stays=True, digest=digest, secret=True, patient=True)
     failures = swarm.ask(job, _SECONDS, nodes, down).failures
-    swarm.tidy("bring", stack, [job.number])
+    swarm.tidy("bring", stack, [number])
     if failures:
         # The swarm tries on.
         raise UserError("; ".join(f"{host}: {words}" for host, words in sorted(failures.items())))

@@ -63,6 +63,7 @@ def _look_after(command: str, store: Store) -> int:
     # Here, so that a switch does not wait for what only these need.
     from ..notices.tell import tell_change
     from .brought import bring
+    from .everywhere import renew
     from .renewal import maintain
     from .violations import tidy
     from .watch import refresh, watch
@@ -79,7 +80,7 @@ def _look_after(command: str, store: Store) -> int:
         watch(store, _say)
         return 1  # The engine went away; systemd starts the watcher again.
     tidy(store)
-    troubles = [*maintain(store, _say), *bring(store, _say)]
+    troubles = [*maintain(store, _say), *bring(store, _say), *renew(store)]
     tell_change("certificate", "Certificates", troubles)
     for trouble in troubles:
         print(trouble, file=sys.stderr)

@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from typing import Any
 
 from ..errors import UserError
 from .engine import Run, run
+from .job import Job
 from .model import Serving
 from .store import Store
-from .swarm import Job, Outcome, Swarm
+from .swarm import Outcome, Swarm
 from .switch import known, parse
 
 # A release waits a minute; a node that dies is known to be down after some 12 s.
@@ -33,8 +35,9 @@ def switch(store: Store, stack: str, request: str, runner: Run = run) -> dict[st
         swarm, former = Swarm(state.edge, store.root, runner), known(store, stack).serving_of(stack)
         nodes, down = swarm.edges()
         number = swarm.next_number("to", stack)
+        job = Job("to", stack, number, request, stays=True, digest=_digest(swarm))
         try:
-            outcome = swarm.ask(Job("to", stack, number, request, stays=True), _SWITCH_SECONDS, nodes, down)
+            outcome = swarm.ask(job, _SWITCH_SECONDS, nodes, down)
             trouble = _told(outcome.failures)
         except UserError as error:
             trouble = str(error)
@@ -53,17 +56,40 @@ def switch(store: Store, stack: str, request: str, runner: Run = run) -> dict[st
 
 def _put_back(swarm: Swarm, stack: str, former: Serving, number: int) -> str:
     """What is to say of it."""
-    wanted = json.dumps({key: asdict(former)[key] for key in ("colour", "upstreams")})
+    job = Job("to", stack, number, _request(former), stays=True, digest=_digest(swarm))
     try:
         # The failed one first, or a node that is late would do it after this.
         swarm.tidy("to", stack)
         nodes, down = swarm.edges()
-        failures = swarm.ask(Job("to", stack, number, wanted, stays=True), _BACK_SECONDS, nodes, down).failures
+        failures = swarm.ask(job, _BACK_SECONDS, nodes, down).failures
     except UserError as error:
         return f"and not all edges could be put back: {error}"
     if failures:
         return f"and not all edges could be put back: {_told(failures)}"
     return f"all edges serve {former.colour or 'the maintenance page'} as before"
+
+
+def renew(store: Store, runner: Run = run) -> list[str]:
+    """Jobs that stay run from the image that the edges have now; what a person has to look after, a line each."""
+    state, troubles = store.state(), []
+    if state is None or not state.edge.overlay or state.edge.lead:
+        return []
+    swarm = Swarm(state.edge, store.root, runner)
+    for name in state.sites:
+        try:
+            if swarm.jobs("to", name) and not swarm.jobs("to", name, _digest(swarm)):
+                switch(store, name, _request(state.serving_of(name)), runner)
+        except UserError as error:
+            troubles.append(f"{name}: {error}")
+    return troubles
+
+
+def _request(serving: Serving) -> str:
+    return json.dumps({key: asdict(serving)[key] for key in ("colour", "upstreams")})
+
+
+def _digest(swarm: Swarm) -> str:
+    return hashlib.sha256(swarm.image.encode()).hexdigest()[:16]
 
 
 def _told(failures: dict[str, str]) -> str:

@@ -9,6 +9,7 @@ status. A job that stays is run later on by nodes that come back or join, too.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import time
 from collections.abc import Iterable
@@ -17,57 +18,15 @@ from pathlib import Path
 
 from ..errors import UserError
 from .engine import Run, run
-from .inbox import FOLDER
+from .job import LABEL, Job, job_argv, job_name, labels, number_of
 from .model import Edge
 
-_LABEL = "sluice.edge"
 _POLL_SECONDS = 0.1
 _NODES_SECONDS = 2.0
 # As long a manager may not know, after another took the lead, whether a node is there.
 _UNKNOWN_SECONDS = 12.0
 # What asks and is left behind by a killed process goes with the next one of its kind.
 _STALE_NANOSECONDS = 120 * 10**9
-_SECRET = "/run/secrets/request"
-_SCRIPT = f"""\
-umask 077
-name=/inbox/$(cat /proc/sys/kernel/random/uuid)
-trap 'rm -f "$name".*' EXIT
-trap 'exit 1' TERM INT
-if [ -e {_SECRET} ]; then cat {_SECRET}; else printf %s "$REQUEST"; fi >"$name.new" && mv "$name.new" "$name.request"
-turns=0
-while [ "$turns" -lt 900 ]; do
-  for kind in answer refusal; do
-    if [ -e "$name.$kind" ]; then
-      printf '%s %s\\n' "$NODE" "$(cat "$name.$kind")"
-      [ "$kind" = answer ]
-      exit
-    fi
-  done
-  sleep 0.05
-  turns=$((turns + 1))
-done
-printf '%s the edge does not answer (systemctl status sluice-edge-inbox.path)\\n' "$NODE"
-exit 1
-"""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One request.
-
-    Two of the same verb and stack that stay replace each other; the higher number is the later one.
-    """
-
-    verb: str
-    stack: str
-    number: int
-    body: str = ""
-    stays: bool = False
-    digest: str = ""
-    """Of a body that is secret, and then travels as a secret of the swarm."""
-
-    def request(self) -> str:
-        return json.dumps({"verb": self.verb, "stack": self.stack, "number": self.number, "body": self.body})
 
 
 @dataclass
@@ -108,12 +67,12 @@ class Swarm:
         if doubtful:
             raise UserError(f"the edge of {', '.join(doubtful)} cannot be asked; see docker node ls.")
         if not ready:
-            raise UserError(f"no node of the swarm that is up bears the label {_LABEL}=true.")
+            raise UserError(f"no node of the swarm that is up bears the label {LABEL}=true.")
         return ready, down
 
     def _look(self) -> tuple[dict[str, str], list[str], list[str]]:
         ready, down, doubtful = {}, [], []
-        listed = self._docker("node", "ls", f"--filter=node.label={_LABEL}=true", "--format={{json .}}")
+        listed = self._docker("node", "ls", f"--filter=node.label={LABEL}=true", "--format={{json .}}")
         for row in map(json.loads, listed.splitlines()):
             name, status, availability = row["Hostname"], row["Status"].lower(), row["Availability"].lower()
             if status == "down":
@@ -143,18 +102,22 @@ class Swarm:
         while waiting and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
             for node, (done, why) in self._tasks(name).items():
-                if node in waiting:
-                    ended[node] = done
-                    host = waiting.pop(node)
-                    if not done:
-                        outcome.failures[host] = why
+                if node not in waiting:
+                    continue
+                ended[node] = done
+                if not done:
+                    outcome.failures[waiting[node]] = why
+                if done:
+                    outcome.failures.pop(waiting[node], None)
+                if done or not job.patient:
+                    waiting.pop(node)
             if waiting and time.monotonic() > look_at:
                 look_at = time.monotonic() + _NODES_SECONDS
                 _ready, gone, _doubtful = self._look()
                 outcome.left_out = sorted({*outcome.left_out, *(h for h in waiting.values() if h in gone)})
                 waiting = {node: host for node, host in waiting.items() if host not in gone}
         for host in waiting.values():
-            outcome.failures[host] = f"no answer within {seconds:g} s"
+            outcome.failures.setdefault(host, f"no answer within {seconds:g} s")
         # What a job that stays answers is its end alone, unless it failed.
         if outcome.failures or not job.stays:
             for node, words in self._words(name).items():
@@ -165,32 +128,21 @@ class Swarm:
         return outcome
 
     def _create(self, job: Job) -> str:
-        name, secret = f"{self._edge.project}-{job.verb}-{job.number:x}", []
-        labels = [f"--label={key}={value}" for key, value in self._labels(job.verb, job.stack).items()]
-        if job.digest:
-            labels.append(f"--label=deploy.sluice.digest={job.digest}")
-            done = self._run(["docker", "secret", "create", *labels, name, "-"], timeout=20, told=job.request())
+        name = job_name(self._edge, job.verb, job.number)
+        if job.secret:
+            argv = ["docker", "secret", "create", *(f"--label={label}" for label in labels(job)), name, "-"]
+            done = self._run(argv, timeout=20, told=job.request())
             if done.returncode:
                 raise UserError(f"docker secret create failed: {done.stderr.strip()}")
-            uid = self._edge.uid
-            secret = [f"--secret=source={name},target=request,uid={uid},gid={uid},mode=0400"]
-        restart = ["--restart-condition=none"]
-        if job.stays:
-            restart = ["--restart-condition=on-failure", "--restart-delay=10s"]
-        argv = [
-            *("service", "create", "--quiet", "--detach", f"--name={name}", "--mode=global-job", *labels, *restart),
-            *(f"--constraint=node.labels.{_LABEL}==true", "--no-resolve-image", "--log-driver=json-file"),
-            *("--cap-drop=ALL", "--read-only", f"--user={self._edge.uid}:{self._edge.uid}", "--stop-signal=TERM"),
-            *(f"--mount=type=bind,src={self._root}/{FOLDER},dst=/inbox", "--env=NODE={{.Node.ID}}"),
-            *(secret or [f"--env=REQUEST={job.request()}"]),
-            *("--entrypoint=sh", self._edge.image, "-c", _SCRIPT),
-        ]
-        self._docker(*argv)
+        self._docker(*job_argv(job, self._edge, self._root, self.image))
         return name
 
-    @staticmethod
-    def _labels(verb: str, stack: str) -> dict[str, str]:
-        return {"deploy.sluice.edge": verb, "deploy.sluice.stack": stack}
+    @functools.cached_property
+    def image(self) -> str:
+        """The edge's, as nodes that have it ask no registry for it."""
+        told = self._docker("image", "inspect", "--format={{json .}}", self._edge.image)
+        image = json.loads(told)
+        return str((image.get("RepoDigests") or [image["Id"]])[0])
 
     def _tasks(self, name: str) -> dict[str, tuple[bool, str]]:
         """Node → whether its task is done, and why not; those that have not ended are left out."""
@@ -213,10 +165,9 @@ class Swarm:
 
     def jobs(self, verb: str, stack: str, digest: str = "") -> dict[str, int]:
         """The jobs of one kind that are in the swarm: name → number."""
-        wanted = self._labels(verb, stack) | ({"deploy.sluice.digest": digest} if digest else {})
-        filters = [f"--filter=label={key}={value}" for key, value in wanted.items()]
+        filters = [f"--filter=label={label}" for label in labels(Job(verb, stack, digest=digest))]
         names = self._docker("service", "ls", *filters, "--format={{.Name}}").split()
-        return {name: int(name.rpartition("-")[2], 16) for name in names}
+        return {name: number_of(name) for name in names}
 
     def next_number(self, verb: str, stack: str) -> int:
         """Higher than that of any job there is, whatever the clock of the host that made it."""
@@ -227,11 +178,11 @@ class Swarm:
         names = [name for name, number in self.jobs(verb, stack).items() if number not in set(kept)]
         if names:
             self._docker("service", "rm", *names)
-        filters = [f"--filter=label={key}={value}" for key, value in self._labels(verb, stack).items()]
+        filters = [f"--filter=label={label}" for label in labels(Job(verb, stack))]
         listed = self._docker("secret", "ls", *filters, "--format={{.Name}}").split()
         # One that a task still lets go of goes with the next.
         for name in listed:
-            if int(name.rpartition("-")[2], 16) not in set(kept):
+            if number_of(name) not in set(kept):
                 self._run(["docker", "secret", "rm", name], timeout=20)
 
     def ask_once(self, verb: str, stack: str, seconds: float) -> Outcome:

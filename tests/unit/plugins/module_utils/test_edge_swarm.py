@@ -18,6 +18,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.edge.apply import ap
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.certificates import facts, self_signed
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.engine import EdgeEngine
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.inbox import answer_all
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.job import Job
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.store import Store
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.edge_help import EDGE, FakeDocker, site, state
@@ -43,7 +44,7 @@ class FakeSwarm:
             self.stores[host], self.dockers[host] = Store(tmp_path / host), FakeDocker(**ALIASES)
             self.install(host)
         self.services, self.secrets, self.calls = {}, {}, []
-        self.dies_after = None
+        self.dies_after, self.image = None, "sha256:1"
 
     def install(self, host, pair=None):
         store = self.stores[host]
@@ -89,6 +90,9 @@ class FakeSwarm:
         ]
         return "\n".join(map(json.dumps, rows))
 
+    def image_inspect(self, argv, options, labels, told):
+        return json.dumps({"Id": self.image, "RepoDigests": []})
+
     def secret_create(self, argv, options, labels, told):
         self.secrets[argv[-2]] = (labels, told)
 
@@ -129,6 +133,7 @@ def three(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     monkeypatch.setattr(switching, "_WORD_SECONDS", 0)
     monkeypatch.setattr(swarm, "_POLL_SECONDS", 0)
+    monkeypatch.setattr(brought, "_SECONDS", 0.2)
     for name in ("_SWITCH_SECONDS", "_BACK_SECONDS", "_ASK_SECONDS"):
         monkeypatch.setattr(everywhere, name, 0.2)
     return FakeSwarm(tmp_path, "m1", "w1", "w2")
@@ -272,7 +277,7 @@ def test_a_clock_that_is_behind_makes_no_request_that_is_too_old(three, monkeypa
 def test_a_request_that_nobody_waits_for_is_not_done(three):
     inbox = three.stores["w1"].root / "inbox"
     for name, age in (("1.request", 90), ("2.answer", 90), ("3.answer", 5)):
-        (inbox / name).write_text(swarm.Job("to", "shop", 1, request("blue")).request())
+        (inbox / name).write_text(Job("to", "shop", 1, request("blue")).request())
         os.utime(inbox / name, (time.time() - age,) * 2)
     answer_all(three.stores["w1"], three.dockers["w1"])
     assert [p.name for p in inbox.iterdir()] == ["3.answer"]
@@ -305,15 +310,21 @@ def issued(three, monkeypatch):
     monkeypatch.setattr(brought, "facts", lambda chain: replace(facts(chain), self_signed=False))
     store = three.stores["m1"]
     apply(store, EdgeEngine(EDGE, store.root, three.dockers["m1"]), store.state(), {"shop": pair})
-    present = store.state()
-    monkeypatch.setattr(store, "state", lambda: replace(present, edge=replace(EDGE, overlay=True)))
     return pair
 
 
-def test_the_lead_s_certificate_is_everywhere_and_its_key_is_in_no_argument(three, issued):
+@pytest.fixture
+def lead(three):
+    """The lead's own store, which knows what its network is; as a node, it stays on what the pretended engine has."""
+    store, node = Store(three.stores["m1"].root), three.stores["m1"]
+    store.state = lambda: replace(node.state(), edge=replace(EDGE, overlay=True))
+    return store
+
+
+def test_the_lead_s_certificate_is_everywhere_and_its_key_is_in_no_argument(three, issued, lead):
     assert everywhere.certificate(three.stores["m1"], "shop", three)["equal"] is False
     said = []
-    assert brought.bring(three.stores["m1"], said.append, three) == []
+    assert brought.bring(lead, said.append, three) == []
     assert said == ["shop: all edges have the certificate"]
     answer = everywhere.certificate(three.stores["m1"], "shop", three)
     assert (answer["equal"], sorted(answer["nodes"])) == (True, ["m1", "w1", "w2"])
@@ -325,27 +336,56 @@ def test_the_lead_s_certificate_is_everywhere_and_its_key_is_in_no_argument(thre
     assert len(three.secrets) == len(of("bring", three)) == 1
 
 
-def test_it_is_brought_once_and_the_former_secret_goes(three, issued):
-    brought.bring(three.stores["m1"], print, three)
+def test_it_is_brought_once_and_the_former_secret_goes(three, issued, lead):
+    brought.bring(lead, print, three)
     before, calls = dict(three.services), len(three.calls)
-    brought.bring(three.stores["m1"], print, three)
+    brought.bring(lead, print, three)
     assert three.services == before
-    assert len(three.calls) == calls + 1
+    assert len(three.calls) == calls + 2
     store, renewed = three.stores["m1"], self_signed(("shop.test",))
-    apply(store, EdgeEngine(EDGE, store.root, three.dockers["m1"]), Store(store.root).state(), {"shop": renewed})
-    brought.bring(store, print, three)
+    apply(store, EdgeEngine(EDGE, store.root, three.dockers["m1"]), store.state(), {"shop": renewed})
+    brought.bring(lead, print, three)
     assert three.stores["w1"].files()["tls/shop.key"] == renewed[1]
     assert len(three.secrets) == len(three.services) == 1
     assert not set(before) & set(three.services)
 
 
-def test_one_that_does_not_take_it_is_named_and_tried_again(three, issued, monkeypatch):
+def test_one_that_does_not_take_it_is_named_and_tried_again(three, issued, lead, monkeypatch):
     three.dockers["w2"].refusal = "no"
-    (trouble,) = brought.bring(three.stores["m1"], print, three)
+    (trouble,) = brought.bring(lead, print, three)
     assert trouble.startswith("shop: not all edges have the certificate: w2: nginx refuses")
     three.dockers["w2"].refusal = ""
     three.run_job(of("bring", three)[0], "w2")
     assert three.stores["w2"].files()["tls/shop.key"] == issued[1]
+
+
+def test_one_that_fails_first_is_waited_for(three, issued, lead, monkeypatch):
+    monkeypatch.setattr(brought, "_SECONDS", 5)
+    three.dockers["w2"].refusal = "not yet"
+    told = three.service_ps
+
+    def later(argv, *given):
+        rows = told(argv, *given)
+        three.dockers["w2"].refusal = ""
+        three.run_job(argv[-1], "w2")
+        return rows
+
+    monkeypatch.setattr(three, "service_ps", later)
+    assert brought.bring(lead, print, three) == []
+
+
+def test_jobs_that_stay_are_made_anew_with_another_image(three, issued, lead):
+    switch(three, "blue")
+    brought.bring(lead, print, three)
+    before = set(three.services)
+    assert everywhere.renew(lead, three) == []
+    assert set(three.services) == before
+    three.image = "sha256:2"
+    assert everywhere.renew(lead, three) == []
+    assert brought.bring(lead, print, three) == []
+    assert len(three.services) == 2
+    assert not before & set(three.services)
+    assert three.serving() == dict.fromkeys(three.nodes, "blue")
 
 
 @pytest.mark.parametrize("body", ["{}", "x", json.dumps({"chain": "a", "key": "planted", "secret": ""})])
