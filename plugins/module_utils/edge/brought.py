@@ -17,6 +17,7 @@ from .apply import apply
 from .certificates import check_pair, facts
 from .engine import EdgeEngine, Run, run
 from .job import Job
+from .model import Edge
 from .renewal import Say
 from .store import Store
 from .swarm import Swarm
@@ -53,7 +54,7 @@ def bring(store: Store, say: Say, runner: Run = run) -> list[str]:
 def _bring(swarm: Swarm, stack: str, body: str) -> bool:
     # A node that joins later has the image of that time.
     digest = hashlib.sha256(f"{swarm.image} {body}".encode()).hexdigest()[:16]
-    if swarm.jobs("bring", stack, digest):
+    if swarm.reached("bring", stack, digest):
         return False
     nodes, down = swarm.edges()
     number = swarm.next_number("bring", stack)
@@ -65,6 +66,13 @@ def _bring(swarm: Swarm, stack: str, body: str) -> bool:
         # The swarm tries on.
         raise UserError("; ".join(f"{host}: {words}" for host, words in sorted(failures.items())))
     return True
+
+
+def wanting(store: Store, edge: Edge, stack: str, runner: Run = run) -> bool:
+    """Whether some edge was not told yet, by the lead, what it has to know of a stack."""
+    swarm = Swarm(edge, store.root, runner)
+    # Neither was ever brought: there is nothing to bring yet.
+    return any(swarm.jobs(verb, stack) and not swarm.reached(verb, stack) for verb in ("bring", "to"))
 
 
 def receive(store: Store, stack: str, body: str, runner: Run = run) -> dict[str, Any]:

@@ -29,13 +29,20 @@ def switch(store: Store, stack: str, request: str, runner: Run = run) -> dict[st
     Raises:
         UserError: Why not; what served on this host before serves on all edges that could be asked.
     """
-    parse(request)
+    return _switch(store, stack, runner, request)
+
+
+def _switch(store: Store, stack: str, runner: Run, request: str = "") -> dict[str, Any]:
+    """Without a request, to what serves already, and an edge that is being made is waited for."""
+    if request:
+        parse(request)
     state = known(store, stack)
     with store.lock("everywhere.lock"):
         swarm, former = Swarm(state.edge, store.root, runner), known(store, stack).serving_of(stack)
         nodes, down = swarm.edges()
-        number = swarm.next_number("to", stack)
-        job = Job("to", stack, number, request, stays=True, digest=_digest(swarm))
+        number, patient = swarm.next_number("to", stack), not request
+        request = request or _request(former)
+        job = Job("to", stack, number, request, stays=True, digest=_digest(swarm), patient=patient)
         try:
             outcome = swarm.ask(job, _SWITCH_SECONDS, nodes, down)
             trouble = _told(outcome.failures)
@@ -70,15 +77,21 @@ def _put_back(swarm: Swarm, stack: str, former: Serving, number: int) -> str:
 
 
 def renew(store: Store, runner: Run = run) -> list[str]:
-    """Jobs that stay run from the image that the edges have now; what a person has to look after, a line each."""
+    """Every edge was told whom to serve, by a job from the image that edges have now.
+
+    The swarm itself tells nodes that join or come back, but none that is made an edge later.
+
+    Returns:
+        What a person has to look after, a line each.
+    """
     state, troubles = store.state(), []
     if state is None or not state.edge.overlay or state.edge.lead:
         return []
     swarm = Swarm(state.edge, store.root, runner)
     for name in state.sites:
         try:
-            if swarm.jobs("to", name) and not swarm.jobs("to", name, _digest(swarm)):
-                switch(store, name, _request(state.serving_of(name)), runner)
+            if swarm.jobs("to", name) and not swarm.reached("to", name, _digest(swarm)):
+                _switch(store, name, runner)
         except UserError as error:
             troubles.append(f"{name}: {error}")
     return troubles

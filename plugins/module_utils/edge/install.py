@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .apply import Applied, apply
+from .brought import wanting
 from .certificates import facts
 from .engine import EdgeEngine, Run, absent, run
 from .host import Host, Planned, with_network
@@ -80,7 +81,9 @@ def put(
     if check:
         return outcome
     # The lead of a swarm brings what it has to the others, whoever gave it.
-    _start_units(host, planned, outcome, brings=applied.changed and edge.overlay and not edge.lead)
+    leads = edge.overlay and not edge.lead
+    brings = leads and (applied.changed or wanting(store, edge, site.name, runner))
+    _start_units(host, planned, outcome, brings)
     return outcome
 
 

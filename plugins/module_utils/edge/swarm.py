@@ -147,14 +147,17 @@ class Swarm:
     def _tasks(self, name: str) -> dict[str, tuple[bool, str]]:
         """Node → whether its task is done, and why not; those that have not ended are left out."""
         found: dict[str, tuple[bool, str]] = {}
-        listed = self._docker("service", "ps", "--no-trunc", "--format={{json .}}", name)
-        for row in map(json.loads, listed.splitlines()):
+        for row in self._rows(name):
             state, node = row["CurrentState"].split()[0], row["Name"].rpartition(".")[2]
             if state == "Complete":
                 found[node] = (True, "")
             elif state in ("Failed", "Rejected", "Orphaned", "Shutdown", "Remove"):
                 found.setdefault(node, (False, row["Error"] or state.lower()))
         return found
+
+    def _rows(self, name: str) -> list[dict[str, str]]:
+        listed = self._docker("service", "ps", "--no-trunc", "--format={{json .}}", name)
+        return [json.loads(row) for row in listed.splitlines()]
 
     def _words(self, name: str) -> dict[str, str]:
         """Node → the last that its task printed; nothing of a node whose log cannot be had."""
@@ -168,6 +171,14 @@ class Swarm:
         filters = [f"--filter=label={label}" for label in labels(Job(verb, stack, digest=digest))]
         names = self._docker("service", "ls", *filters, "--format={{.Name}}").split()
         return {name: number_of(name) for name in names}
+
+    def reached(self, verb: str, stack: str, digest: str = "") -> bool:
+        """Whether a job that stays is there for every edge that is up."""
+        ready, _down, _doubtful = self._look()
+        return any(
+            ready.keys() <= {row["Name"].rpartition(".")[2] for row in self._rows(name)}
+            for name in self.jobs(verb, stack, digest)
+        )
 
     def next_number(self, verb: str, stack: str) -> int:
         """Higher than that of any job there is, whatever the clock of the host that made it."""
