@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import StepError
+from ..errors import EngineError, StepError
 from ..results import GateResult, gate_result
 from ..stack import Health, Service
 from . import dockerfile, imagechecks, preflight
@@ -17,6 +18,16 @@ from .health import answers, of_service
 from .run import Run
 
 Gate = Callable[..., list[GateResult]]
+
+
+@dataclass(frozen=True)
+class Logs:
+    """What the containers of each service have said, and why that of others is not known."""
+
+    text: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+
+
 _LOG_LINES = 5000
 
 
@@ -67,15 +78,20 @@ def image_gates(run: Run, images: Mapping[str, Image]) -> list[GateResult]:
 def release_gates(run: Run, project: Project) -> list[GateResult]:
     """The gates on the running release; requests go straight to its containers, past the edge."""
     found = run.engine.containers(project.name)
-    logs: dict[str, str] = {}
+    logs = Logs()
     for container in found:
-        logs[container.service] = logs.get(container.service, "") + run.engine.logs(container.id, _LOG_LINES)
+        try:
+            said = run.engine.logs(container.id, _LOG_LINES)
+        except EngineError as trouble:
+            logs.unread[container.service] = f"the log of {container.service} cannot be read: {trouble}"
+        else:
+            logs.text[container.service] = logs.text.get(container.service, "") + said
     return look(_RUNNING, run, found, logs)
 
 
 def smoke_gates(run: Run, project: Project) -> list[GateResult]:
     """Of the gates on the running release, the one that asks whether it answers."""
-    return look({"smoke": _smoke}, run, run.engine.containers(project.name), {})
+    return look({"smoke": _smoke}, run, run.engine.containers(project.name), Logs())
 
 
 def smoke(service: Service, health: Health, container: Container, host: str = "") -> GateResult:
@@ -126,7 +142,7 @@ def _image_secrets(run: Run, images: Mapping[str, Image]) -> list[GateResult]:
     return [imagechecks.secrets(run, s, images[s.name]) for s in run.stack.released]
 
 
-def _smoke(run: Run, found: Sequence[Container], logs: Mapping[str, str]) -> list[GateResult]:
+def _smoke(run: Run, found: Sequence[Container], logs: Logs) -> list[GateResult]:
     return [
         smoke(s, s.health, container, run.stack.host(s))
         for s in run.stack.web
@@ -135,14 +151,25 @@ def _smoke(run: Run, found: Sequence[Container], logs: Mapping[str, str]) -> lis
     ]
 
 
-def _log_patterns(run: Run, found: Sequence[Container], logs: Mapping[str, str]) -> list[GateResult]:
-    return [log_patterns(s, logs.get(s.name, "")) for s in run.stack.released if s.fail_on_log]
+def _log_patterns(run: Run, found: Sequence[Container], logs: Logs) -> list[GateResult]:
+    asked = [s for s in run.stack.released if s.fail_on_log]
+    return [_unread(log_patterns(s, logs.text.get(s.name, "")), logs, s.name) for s in asked]
 
 
-def _log_secrets(run: Run, found: Sequence[Container], logs: Mapping[str, str]) -> list[GateResult]:
-    result = imagechecks.leaks("log_secrets", run, logs)
+def _log_secrets(run: Run, found: Sequence[Container], logs: Logs) -> list[GateResult]:
+    result = imagechecks.leaks("log_secrets", run, logs.text)
     result["title"] = "No secret stands in the new containers' logs"
-    return [result]
+    return [_unread(result, logs, *logs.unread)]
+
+
+def _unread(result: GateResult, logs: Logs, *services: str) -> GateResult:
+    """A result for which a log was wanted that the engine does not give: no verdict of a log that nobody read."""
+    missing = [logs.unread[name] for name in services if name in logs.unread]
+    if missing:
+        result["status"] = "warn" if result["status"] == "pass" else result["status"]
+        result["evidence"] = [*result["evidence"], *missing]
+        result["advice"] = [*result["advice"], "A log driver that can be read, such as stack_logging: {driver: local}."]
+    return result
 
 
 _SERVER: dict[str, Gate] = {"disk": _disk, "memory": _memory}

@@ -151,7 +151,10 @@ class Docker(Questions):
             self._docker("rm", "--force", "--volumes", *identifiers)
 
     def logs(self, container: str, lines: int) -> str:
-        return self._run(["docker", "logs", "--tail", str(lines), container], timeout=60, merge=True).stdout
+        done = self._run(["docker", "logs", "--tail", str(lines), container], timeout=60, merge=True)
+        if done.returncode:
+            raise EngineError(_last_lines(done.stdout) or "docker logs failed")
+        return done.stdout
 
     def log(self, container: Container, lines: int, since: str) -> str:
         argv = ["docker", "logs", "--timestamps", "--tail", str(lines or "all"), *(["--since", since] if since else [])]

@@ -122,7 +122,11 @@ class Engine(Protocol):
         """Remove all containers of the project; volumes and networks stay."""
 
     def logs(self, container: str, lines: int) -> str:
-        """The last lines, both streams; what the engine says instead where it keeps none."""
+        """The last lines, both streams.
+
+        Raises:
+            EngineError: The engine keeps none that can be read.
+        """
 
     def log(self, container: Container, lines: int, since: str) -> str:
         """Both streams, each line with its moment in front.

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import re
 import socket
@@ -244,7 +243,8 @@ def _advice(service: Service, said: str) -> str:
 
 
 def _last_words(run: Run, container: Container | None) -> str:
-    # They only explain: without them the cause stands all the same.
-    with contextlib.suppress(EngineError):
+    try:
         return run.engine.logs(container.id, LOG_LINES) if container else ""
-    return ""
+    except EngineError as trouble:
+        # They only explain: without them the cause stands all the same.
+        return f"Its log cannot be read: {trouble}"

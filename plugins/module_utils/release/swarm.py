@@ -122,7 +122,10 @@ class Swarm(Docker):
         if not task:
             return super().logs(container, lines)
         argv = ["docker", "service", "logs", "--raw", "--tail", str(lines), container]
-        said = self._run(argv, timeout=60, merge=True).stdout if task["Status"].get("ContainerStatus") else ""
+        done = self._run(argv, timeout=60, merge=True) if task["Status"].get("ContainerStatus") else None
+        if done and done.returncode:
+            raise EngineError(done.stdout.strip() or "docker service logs failed")
+        said = done.stdout if done else ""
         return "\n".join(text for text in (said.rstrip("\n"), task["Status"].get("Err", "")) if text)
 
     def log(self, container: Container, lines: int, since: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..secretvalues.tokens import fill_in, tokens
-from .compose_runtime import healthcheck, literal, seconds, with_runtime
+from .compose_runtime import healthcheck, literal, literals, seconds, with_runtime
 from .model import Service, Stack
 from .parts import Port, Volume
 from .yamlout import to_yaml
@@ -174,7 +174,7 @@ def _service(
         "cap_drop": list(service.cap_drop),
         "cap_add": list(service.cap_add),
         "deploy": _limits(service),
-        "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}},
+        "logging": literals(stack.logging),
     }
     rendered = {key: value for key, value in rendered.items() if value}
     return with_runtime(rendered, service)

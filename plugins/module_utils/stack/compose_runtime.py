@@ -25,7 +25,7 @@ def seconds(value: float) -> str:
 
 def with_runtime(rendered: Compose, service: Service) -> Compose:
     """A service with the keys of Compose that its description hands on; they take the place of our own."""
-    theirs = _literals(service.runtime)
+    theirs = literals(service.runtime)
     devices = theirs.pop("device_requests", None)
     merged = {key: value for key, value in {**rendered, **theirs}.items() if value != []}
     if devices:
@@ -36,13 +36,14 @@ def with_runtime(rendered: Compose, service: Service) -> Compose:
     return merged
 
 
-def _literals(value: Any) -> Any:
+def literals(value: Any) -> Any:
+    """Every text within something, as `literal` has it."""
     if isinstance(value, str):
         return literal(value)
     if isinstance(value, Mapping):
-        return {str(key): _literals(item) for key, item in value.items()}
+        return {str(key): literals(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_literals(item) for item in value]
+        return [literals(item) for item in value]
     return value
 
 

@@ -144,6 +144,8 @@ class Stack:
     pre_release: Hook | None = None
     post_release: Hook | None = None
     jobs: dict[str, Job] = field(default_factory=dict)
+    logging: dict[str, Any] = field(default_factory=dict)
+    """Driver and options of every service's log, as Compose has them; empty where the engine's own count."""
 
     @property
     def stateful(self) -> tuple[Service, ...]:

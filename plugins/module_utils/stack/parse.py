@@ -14,6 +14,7 @@ from ..hostname import host_name
 from . import swarm
 from .fields import Fields
 from .model import STACK_NAME, EngineName, Hook, Job, Route, Service, Stack, Strategy
+from .parse_logging import parse_logging
 from .parse_service import SERVICE_NAME, parse_service
 from .parse_whole import check_whole
 
@@ -29,6 +30,7 @@ STACK_KEYS = (
     "keep_warm",
     "hooks",
     "jobs",
+    "logging",
 )
 
 
@@ -69,6 +71,7 @@ def _stack(fields: Fields, mistakes: list[str]) -> Stack:
         pre_release=get(lambda: _hook(fields, "pre_release", services), None),
         post_release=get(lambda: _hook(fields, "post_release", services), None),
         jobs=get(lambda: _jobs(fields, services), {}),
+        logging=get(lambda: parse_logging(fields), {}),
     )
     get(lambda: _refuse_duplicate_paths(stack), None)
     # What a service that could not be read means to others is not known.

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import EngineError, StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import checks, imagechecks
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, Image, Project
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
@@ -203,3 +203,29 @@ def test_a_name_that_promises_a_secret_fails_an_image_here_as_in_the_report(tmp_
     assert (result["id"], result["status"], result["measured"]) == ("image_secrets.web", "fail", 1)
     assert result["evidence"][0] == "DB_PASSWORD in ENV"
     assert "summer-house" not in str(result)
+
+
+class Unreadable(FakeEngine):
+    """An engine whose log driver keeps nothing of one service."""
+
+    def logs(self, container: str, lines: int) -> str:
+        if container.endswith("/mail"):
+            raise EngineError("configured logging driver does not support reading")
+        return "all well"
+
+
+def test_a_log_that_cannot_be_read_is_no_clean_log(tmp_path: Path) -> None:
+    world, described = World(), description("1")
+    described["services"]["mail"]["fail_on_log"] = ["ERROR"]
+    described["services"]["jobs"]["fail_on_log"] = ["ERROR"]
+    run = run_in(world, tmp_path, described, levels={"smoke": "off"})
+    run.engine = Unreadable(world)
+    (tmp_path / "compose.yml").write_text("services: {mail: {image: a}, jobs: {image: a}}")
+    run.engine.up(Project("crm-blue", tmp_path, "blue"), ["mail", "jobs"])
+    found = {r["id"]: r for r in checks.release_gates(run, Project("crm-blue", tmp_path, "blue"))}
+    assert {found[i]["status"] for i in ("log_secrets", "log_patterns.mail")} == {"warn"}
+    assert found["log_patterns.jobs"]["status"] == "pass"
+    assert found["log_secrets"]["evidence"][-1] == (
+        "the log of mail cannot be read: configured logging driver does not support reading"
+    )
+    assert "stack_logging" in found["log_secrets"]["advice"][-1]

@@ -163,3 +163,48 @@ def test_a_file_of_which_no_variable_speaks() -> None:
     rendered = render.release_compose(stack, {"api": "api:1"}, "", True)["services"]["api"]
     assert "environment" not in rendered
     assert rendered["secrets"] == [{"source": "api_KEY", "target": "KEY"}]
+
+
+@pytest.mark.parametrize(
+    ("told", "logging"),
+    [
+        ({}, {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}),
+        (
+            {"options": {"max-size": "1m", "compress": True}},
+            {"driver": "json-file", "options": {"max-size": "1m", "max-file": "5", "compress": "true"}},
+        ),
+        ({"driver": "local"}, {"driver": "local", "options": {"max-size": "10m", "max-file": "5"}}),
+        ({"driver": "journald", "options": {"tag": "a$b"}}, {"driver": "journald", "options": {"tag": "a$$b"}}),
+        ({"driver": "engine"}, None),
+    ],
+)
+def test_where_every_services_log_goes(told: dict[str, Any], logging: dict[str, Any] | None) -> None:
+    services: dict[str, Any] = {"web": {"image": "a", "role": "worker"}, "db": {"image": "b", "stateful": True}}
+    services["own"] = {"image": "c", "role": "worker", "runtime": {"logging": {"driver": "none"}}}
+    stack = parse_stack({"name": "crm", "services": services, "logging": told})
+    images = dict.fromkeys(services, "i")
+    released = render.release_compose(stack, images, "", True)["services"]
+    assert released["web"].get("logging") == logging
+    assert render.data_compose(stack, images, True)["services"]["db"].get("logging") == logging
+    assert released["own"]["logging"] == {"driver": "none"}
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"driver": "json"}, "stack_logging.driver: 'json' is none of"),
+        ({"driver": "jornald"}, "did you mean 'journald'?"),
+        (
+            {"driver": "local", "options": {"max_size": "1m"}},
+            "stack_logging.options.max_size: unknown key (did you mean 'max-size'?).",
+        ),
+        ({"driver": "journald", "options": {"max-size": "1m"}}, "stack_logging.options.max-size: unknown key"),
+        ({"driver": "gelf"}, "stack_logging.options.gelf-address is missing"),
+        ({"driver": "engine", "options": {"tag": "x"}}, "stack_logging.options: the engine's own count"),
+        ({"drivr": "local"}, "stack_logging.drivr: unknown key (did you mean 'driver'?)."),
+    ],
+)
+def test_a_log_driver_that_is_not_said_well_is_refused_by_name(told: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError) as refused:
+        parse_stack({"name": "crm", "services": {"web": {"image": "a", "role": "worker"}}, "logging": told})
+    assert said in str(refused.value)
