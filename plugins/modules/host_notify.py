@@ -16,7 +16,7 @@ description:
     systemd starts what sends them from there. So no target, however slow, holds anything up.
   - A notice that does not arrive is tried again twice within a minute, and then said in the journal of
     C(sluice-notify.service).
-  - Where the targets change, they are told so.
+  - Where the targets change, they are told so, and those that are new of what is wrong at that time.
 options:
   targets:
     description:
@@ -27,6 +27,8 @@ options:
         C(event), C(stack), C(host), C(at), C(title) and C(text).
       - C(events) are patterns such as V(release.failed), V(backup.*) or V(*.failed), all of them by default; C(stacks)
         are names of stacks.
+      - C(title) and C(text) say it in words of the target's own, with the fields C({host}), C({stack}), C({event}),
+        C({at}), C({title}) and C({text}).
     type: list
     elements: dict
     required: true
@@ -109,6 +111,15 @@ def planned(wanted: list[dict]) -> dict[Path, units.File]:
     }
 
 
+def _targets() -> set[str]:
+    """The identities of the targets that there are."""
+    try:
+        told = json.loads(tell.SETTINGS.read_text(encoding="utf-8"))["targets"]
+    except (OSError, ValueError):
+        return set()
+    return set(map(targets.identity, told))
+
+
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
@@ -126,9 +137,13 @@ def main() -> None:
             units.LIBRARY / "notify",
             tell.SETTINGS,
         ]
+        before = _targets()
         changed = units.install(planned(wanted), former, module.check_mode)
         if changed and not module.check_mode:
             tell.tell("host.targets", "Notices of this host come here")
+            tell.tell_what_is_known([i for i in map(targets.identity, wanted) if i not in before])
+            if not wanted:
+                tell.forget()
     module.exit_json(changed=changed, kinds=[target["kind"] for target in wanted])
 
 

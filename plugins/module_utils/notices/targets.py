@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import json
 import smtplib
 import ssl
+import string
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -18,7 +20,8 @@ from urllib.parse import urlsplit
 from ..errors import UserError, nearest
 
 Notice = Mapping[str, str]
-_COMMON = ("kind", "events", "stacks")
+_COMMON = ("kind", "events", "stacks", "title", "text")
+_FIELDS = ("host", "stack", "event", "at", "title", "text")
 # By kind: what it must be given, and what it may.
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "slack": (("url",), ()),
@@ -61,14 +64,38 @@ def _target(told: Any, where: str) -> dict[str, Any]:
         raise UserError(f"{where}.url: this is no address that begins with https://")
     if target.get("tls", _TLS[0]) not in _TLS:
         raise UserError(f"{where}.tls: it is none of {', '.join(_TLS)}")
+    for key in ("title", "text"):
+        if key in target:
+            _check_template(target[key], f"{where}.{key}")
     for key in ("events", "stacks", "to"):
         if isinstance(target.get(key), str):
             target[key] = [target[key]]
     return target
 
 
+def _check_template(template: Any, where: str) -> None:
+    try:
+        parts = list(string.Formatter().parse(template)) if isinstance(template, str) else None
+    except ValueError:
+        parts = None
+    if parts is None:
+        raise UserError(f"{where}: expected a text with fields such as {{title}}; a brace itself is doubled")
+    for _text, name, form, conversion in parts:
+        if name is not None and (name not in _FIELDS or form or conversion):
+            raise UserError(
+                f"{where}: there is no field {{{name}}}{nearest(name, _FIELDS)}; they are {', '.join(_FIELDS)}"
+            )
+
+
+def identity(target: Mapping[str, Any]) -> str:
+    """What stands for a target where a notice is for it alone; another address is another target."""
+    return hashlib.sha256(json.dumps(target, sort_keys=True).encode()).hexdigest()
+
+
 def wants(target: Mapping[str, Any], notice: Notice) -> bool:
     """Whether the target is to be told: by patterns of events, and by stacks, where it names some."""
+    if notice.get("only") and identity(target) not in notice["only"].split():
+        return False
     stacks = target.get("stacks")
     if stacks and notice["stack"] and notice["stack"] not in stacks:
         return False
@@ -77,6 +104,7 @@ def wants(target: Mapping[str, Any], notice: Notice) -> bool:
 
 def send(target: Mapping[str, Any], notice: Notice) -> str:
     """Send a notice; why it did not arrive, without a word of the target's secrets; empty when it did."""
+    notice = _worded(target, notice)
     try:
         _mail(target, notice) if target["kind"] == "email" else _post(target, notice)
     except urllib.error.HTTPError as error:
@@ -91,8 +119,19 @@ def send(target: Mapping[str, Any], notice: Notice) -> str:
     return ""
 
 
+def _worded(target: Mapping[str, Any], notice: Notice) -> Notice:
+    """The notice in the target's own words, where it has some."""
+    fields = {key: notice[key] for key in _FIELDS}
+    said = {key: str(target[key]).format_map(fields) for key in ("title", "text") if key in target}
+    if "title" in said:
+        said["heading"] = said["title"] = " ".join(said["title"].split())
+    return {**fields, **said}
+
+
 def heading(notice: Notice) -> str:
-    """One line: whom it is about, and what."""
+    """One line: whom it is about, and what, unless the target says it otherwise."""
+    if "heading" in notice:
+        return notice["heading"]
     return f"[{' '.join(part for part in (notice['host'], notice['stack']) if part)}] {notice['title']}"
 
 
@@ -101,7 +140,7 @@ def request_of(target: Mapping[str, Any], notice: Notice) -> tuple[str, dict[str
     kind, url = target["kind"], str(target.get("url", ""))
     whole = f"{heading(notice)}\n{notice['text']}".strip()
     if kind == "webhook":
-        return url, dict(notice)
+        return url, {key: notice[key] for key in _FIELDS}
     if kind == "discord":
         # What stands for everybody there is a word here.
         return url, {"content": whole[:1990], "allowed_mentions": {"parse": []}}

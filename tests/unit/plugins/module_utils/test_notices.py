@@ -204,3 +204,55 @@ def test_what_is_wrong_is_told_by_its_place(told: Any, message: str) -> None:
         targets.checked([told])
     assert message in str(caught.value)
     assert SECRET not in str(caught.value)
+
+
+def test_a_target_says_it_in_its_own_words(server: Any) -> None:
+    words = {"title": "{stack}/{event}\n{{{title}}}", "text": "{at} {text}"}
+    notice = {**NOTICE, "text": "at {step}"}
+    for kind in ("slack", "webhook", "ntfy"):
+        (target,) = targets.checked([{"kind": kind, "url": f"{server.url}/200/x", **words}])
+        assert targets.send(target, notice) == ""
+    title, text = "crm/release.failed {The release failed}", "2026-03-01T10:00:00Z at {step}"
+    slack, webhook, ntfy = (body for _path, _token, body in server.got)
+    assert slack == {"text": f"{title}\n{text}"}
+    assert webhook == {**notice, "title": title, "text": text}
+    assert (ntfy["title"], ntfy["message"]) == (title, text)
+
+
+@pytest.mark.parametrize(
+    ("key", "template", "said"),
+    [
+        ("title", "{titel}", "docker_host_notify[0].title: there is no field {titel} (did you mean 'title'?)"),
+        ("text", "{text.__class__}", "docker_host_notify[0].text: there is no field {text.__class__}"),
+        ("text", "{}", "there is no field {}"),
+        ("text", "{text!r}", "there is no field {text}"),
+        ("text", "{text", "docker_host_notify[0].text: expected a text with fields such as {title}"),
+        ("title", 5, "docker_host_notify[0].title: expected a text"),
+    ],
+)
+def test_a_template_with_a_field_that_there_is_not_is_refused(key: str, template: Any, said: str) -> None:
+    with pytest.raises(UserError) as refused:
+        targets.checked([{"kind": "slack", "url": "https://x.example", key: template}])
+    assert said in str(refused.value)
+
+
+def test_a_target_that_is_new_hears_of_what_is_wrong_now(host: Path, server: Any) -> None:
+    tell.tell_change("job", "Job nightly", ["it failed"], stack="crm")
+    tell.tell_change("verify", "Checks", ["the disk is full"])
+    tell.tell_change("verify", "Checks", [])
+    for path in host.iterdir():
+        path.unlink()
+    old, new = targets.checked([{"kind": "webhook", "url": f"{server.url}/200/{name}"} for name in ("old", "new")])
+    settings = host.with_name("both.json")
+    settings.write_text(json.dumps({"targets": [old, new]}))
+    tell.tell_what_is_known([targets.identity(new)])
+    sender.empty_spool(settings, host, waits=(0,), longest=5)
+    ((path, _token, told),) = server.got
+    assert path == "/200/new" and "only" not in told
+    assert (told["event"], told["title"], told["text"]) == ("job.failed", "Job nightly: trouble", "it failed")
+    # It is known still, and told to nobody else.
+    tell.tell_change("job", "Job nightly", ["it failed"], stack="crm")
+    assert not list(host.iterdir())
+    tell.forget()
+    tell.tell_change("job", "Job nightly", ["it failed"], stack="crm")
+    assert len(list(host.iterdir())) == 1
