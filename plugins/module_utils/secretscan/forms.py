@@ -33,6 +33,11 @@ class Form(NamedTuple):
     # What one must decode to see the value, in `decode.CODES`; empty for escapes only.
     code: str
 
+    @property
+    def caseless(self) -> bool:
+        """Whether its letters mean the same in either case, and so may stand in any mixture of them."""
+        return self.code not in ("", "base64")
+
 
 def forms(value: str) -> Iterator[Form]:
     """Some of these stand in every form of a value.
@@ -65,13 +70,10 @@ def _coded(core: bytes, whole: bool) -> Iterator[Form]:
         for text in encode(core[: _CODED[code]]):
             middle = 0 if whole else len(text) // 2
             for half in {text[middle:], text[:middle] or text}:
-                # Small or capital letters, never both; a search for either case at once takes long to prepare.
-                for spelling in {half} if code == "base64" else {half.lower(), half.upper()}:
-                    yield Form(spelling, code)
+                yield Form(half if code == "base64" else half.lower(), code)
     if not whole:
         for dumped in _dumped(core[:_DUMPED].hex()):
-            for spelling in {dumped.encode(), dumped.upper().encode()}:
-                yield Form(spelling, "dump")
+            yield Form(dumped.encode(), "dump")
 
 
 def _base64(value: bytes) -> Iterator[bytes]:

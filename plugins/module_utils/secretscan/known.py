@@ -126,10 +126,18 @@ def _around(literals: Iterable[Literal], text: str, reach: int) -> Iterator[str]
     """What of a text to decode: as much before and after each literal as its value can take there."""
     for literal in literals:
         spelling = literal.text.decode("utf-8", "replace")
-        place = text.find(spelling)
+        any_case = re.compile(re.escape(spelling), re.IGNORECASE | re.ASCII) if literal.form.caseless else None
+        place = _find(text, spelling, any_case, 0)
         while place >= 0:
             yield text[max(0, place - reach) : place + 2 * reach]
-            place = text.find(spelling, place + reach)
+            place = _find(text, spelling, any_case, place + reach)
+
+
+def _find(text: str, spelling: str, any_case: re.Pattern[str] | None, start: int) -> int:
+    if any_case is None:
+        return text.find(spelling, start)
+    match = any_case.search(text, start)
+    return match.start() if match else -1
 
 
 def _parts(value: str) -> list[str]:

@@ -34,7 +34,8 @@ class LibhsEngine:
         self.library = library
         self.rules = rules
         self._literals = [
-            hslib.Pattern(literal.text, 0, KNOWN + number) for number, literal in enumerate(plan.literals)
+            hslib.Pattern(literal.text, hslib.CASELESS if literal.form.caseless else 0, KNOWN + number)
+            for number, literal in enumerate(plan.literals)
         ]
         self._literals += [
             hslib.Pattern(word.encode(), hslib.CASELESS, KEYWORD + number) for number, word in enumerate(plan.keywords)

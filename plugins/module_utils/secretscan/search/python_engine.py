@@ -60,7 +60,7 @@ class PythonEngine:
             for text in term.literals.texts:
                 add(text.encode(), term.literals.caseless, term.number, pattern, term.literals.leading)
         for number, literal in enumerate(plan.literals):
-            add(literal.text, False, KNOWN + number)
+            add(literal.text, literal.form.caseless, KNOWN + number)
         for number, word in enumerate(plan.keywords):
             add(word.encode(), True, KEYWORD + number)
         self.probes = list(probes.values())

@@ -59,6 +59,12 @@ def _wrapped(code: str, width: int) -> str:
     return "\n".join(code[place : place + width] for place in range(0, len(code), width))
 
 
+def _either_case(text: str) -> str:
+    """Each letter small or a capital, as chance has it."""
+    chance = random.Random(text)
+    return "".join(chance.choice((c.lower(), c.upper())) for c in text)
+
+
 def _hexdump(data: bytes) -> str:
     """As `hexdump -C` writes it."""
     rows = []
@@ -115,6 +121,10 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "base32 in lines": lambda v: _wrapped(base64.b32encode(_environment(v)).decode(), 76),
     "hex": lambda v: v.encode().hex(),
     "HEX": lambda v: v.encode().hex().upper(),
+    "hex in either case": lambda v: _either_case(v.encode().hex()),
+    "base32 in either case": lambda v: _either_case(base64.b32encode(v.encode()).decode()),
+    "hex in lines in either case": lambda v: _wrapped(_either_case(_environment(v).hex()), 60),
+    "hexdump in either case": lambda v: _either_case(_hexdump(_environment(v))),
     "hex in lines": lambda v: _wrapped(_environment(v).hex(), 60),
     "hexdump": lambda v: _hexdump(_environment(v)),
     "xxd": lambda v: _xxd(_environment(v)),
