@@ -45,7 +45,6 @@ def test_nodes_reach_each_other(server):
 
 
 def test_containers_of_two_nodes_meet_on_the_edge_network(server):
-    load(server, "debian13", "third")
     server("ssh", "third", f"docker run --detach --name sluice-met --network sluice-edge --network-alias met {IMAGE}")
     ask = r'exec 3<>/dev/tcp/met/80; printf "HEAD / HTTP/1.0\r\n\r\n" >&3; head -n 1 <&3'
     try:
@@ -53,13 +52,3 @@ def test_containers_of_two_nodes_meet_on_the_edge_network(server):
         assert told.startswith("HTTP/1.1")
     finally:
         server("ssh", "third", "docker rm --force sluice-met")
-
-
-def load(server, *names):
-    import os
-    import pathlib
-    import subprocess
-
-    tool = pathlib.Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "tools/server"
-    for name in names:
-        subprocess.run(f"docker save {IMAGE} | '{tool}' ssh {name} docker load --quiet", shell=True, check=True)
