@@ -59,6 +59,11 @@ def play(
         tasks.mkdir(parents=True)
         for name in ("main", *further):
             (tasks / f"{name}.yml").write_text(SAID % role + (FAILS if role == "verify" else ""))
+    # A swarm's lead is asked for its address.
+    docker = directory / "bin/docker"
+    docker.parent.mkdir()
+    docker.write_text("#!/bin/sh\necho 192.0.2.1\n")
+    docker.chmod(0o755)
     (directory / "inventory.yml").write_text(inventory or INVENTORY % (sys.executable, str(all_sick).lower()))
     return subprocess.run(
         [PLAYBOOK, "-i", "inventory.yml", str(PROJECT / f"playbooks/{playbook}.yml"), *words],
@@ -66,7 +71,12 @@ def play(
         text=True,
         check=False,
         cwd=directory,
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(directory), "ANSIBLE_NOCOLOR": "1"},
+        env={
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(directory),
+            "ANSIBLE_NOCOLOR": "1",
+            "PATH": f"{docker.parent}:{os.environ['PATH']}",
+        },
     )
 
 
@@ -103,3 +113,10 @@ def test_the_nodes_of_a_swarm_are_made_ready_and_one_of_them_releases(tmp_path):
 @pytest.mark.parametrize("playbook", ["rollback", "restart", "backup", "start", "stop"])
 def test_the_leading_node_speaks_for_its_swarm(playbook, tmp_path):
     assert said(play(tmp_path, inventory=SWARM % sys.executable, playbook=playbook), "compose_stack") == {"m2"}
+
+
+@pytest.mark.parametrize("playbook", ["maintenance", "remove"])
+def test_what_is_told_to_one_edge_of_a_swarm_is_told_to_all(playbook, tmp_path):
+    run = play(tmp_path, "--extra-vars", "state=on", inventory=SWARM % sys.executable, playbook=playbook)
+    assert said(run, "nginx_certbot") == {"m2", "w1"}
+    assert said(run, "compose_stack") == ({"m2"} if playbook == "remove" else set())
