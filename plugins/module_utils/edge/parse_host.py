@@ -15,6 +15,7 @@ from .model import Edge
 
 # What ends up in a file of Compose, or in an argv.
 _IMAGE = (r"[A-Za-z0-9][A-Za-z0-9._/:@-]*", "reference of an image, such as registry.example.com/nginx:1.30")
+_NAME = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 _FORMS = {
     "image": _IMAGE,
     "certbot_image": _IMAGE,
@@ -36,8 +37,8 @@ def parse_edge(settings: Mapping[str, Any]) -> Edge:
         if not _plain(address, ipaddress.ip_address):
             raise UserError(f"nginx_certbot_publish: {address!r} is no address of this host, or one with a zone.")
     lead = settings.get("lead") or ""
-    if lead and not _plain(lead, ipaddress.ip_address):
-        raise UserError(f"nginx_certbot_lead: {lead!r} is no address of a node.")
+    if lead and not _plain(lead, ipaddress.ip_address) and not re.fullmatch(_NAME, lead):
+        raise UserError(f"nginx_certbot_lead: {lead!r} is neither an address nor a name of a node.")
     for name, (pattern, what) in _FORMS.items():
         value = settings.get(name)
         if value is not None and not re.fullmatch(pattern, str(value)):

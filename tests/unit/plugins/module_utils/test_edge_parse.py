@@ -52,6 +52,8 @@ def test_mistakes_are_named(described, settings, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"lead": "m1;x"}, "nginx_certbot_lead: 'm1;x' is neither"),
+        ({"lead": "fe80::1%eth0"}, "nginx_certbot_lead"),
         ({"trusted_proxies": ["10.0.0.0/33"]}, "nginx_certbot_trusted_proxies"),
         ({"publish": ["eth0"]}, "nginx_certbot_publish"),
         ({"publish": ['fe80::1%"]\n    privileged: true']}, "nginx_certbot_publish"),
@@ -98,6 +100,11 @@ def test_a_path_that_no_request_has(path, message):
 def test_two_spellings_of_one_path():
     with pytest.raises(UserError, match=r"stack_routes\[1\].path means the same as that of stack_routes\[0\]"):
         site({"routes": [{"path": "/A", "service": "front"}, {"path": "/%41", "service": "server"}]})
+
+
+@pytest.mark.parametrize("lead", ["", "192.0.2.1", "2001:db8::1", "m1", "m1.example.com"])
+def test_the_lead_by_address_or_name(lead):
+    assert parse_edge({**IMAGES, "lead": lead}).lead == lead
 
 
 def test_edge_defaults():
