@@ -49,14 +49,16 @@ class Docker(Questions):
                 return False
             time.sleep(0.5)
 
-    def pull(self, reference: str) -> Image:
-        self._docker("pull", "--quiet", reference)
+    def pull(self, reference: str, platform: str = "") -> Image:
+        self._docker("pull", "--quiet", *_platform(platform), reference)
         return self._present(reference)
 
-    def build(self, build: Build, context: Path, tag: str, secrets: dict[str, Path], log: Path) -> Image:
+    def build(
+        self, build: Build, context: Path, tag: str, secrets: dict[str, Path], log: Path, platform: str = ""
+    ) -> Image:
         argv = ["docker", "buildx", "build", "--load", "--progress", "plain", "--provenance=false", "--tag", tag]
         argv += ["--file", str(context / build.dockerfile)]
-        argv += ["--target", build.target] if build.target else []
+        argv += [*(["--target", build.target] if build.target else []), *_platform(platform)]
         for name, value in build.args.items():
             argv += ["--build-arg", f"{name}={value}"]
         for name, path in secrets.items():
@@ -248,6 +250,10 @@ def _not_run(command: str, error: OSError) -> EngineError:
     if isinstance(error, FileNotFoundError):
         return EngineError(f"there is no {command} command on this server: run the docker_host role first")
     return EngineError(f"the command {command} does not run: {error}")
+
+
+def _platform(platform: str) -> list[str]:
+    return ["--platform", platform] if platform else []
 
 
 def _last_lines(text: str) -> str:

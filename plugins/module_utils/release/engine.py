@@ -24,6 +24,8 @@ class Image:
     """The registry's digest, where a registry gave one."""
     user: str = ""
     size: int = 0
+    platform: str = ""
+    """As `linux/arm64/v8`."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,11 @@ class Engine(Protocol):
     def image(self, reference: str) -> Image | None:
         """A present image."""
 
-    def pull(self, reference: str) -> Image: ...
+    def pull(self, reference: str, platform: str = "") -> Image: ...
 
-    def build(self, build: Build, context: Path, tag: str, secrets: dict[str, Path], log: Path) -> Image: ...
+    def build(
+        self, build: Build, context: Path, tag: str, secrets: dict[str, Path], log: Path, platform: str = ""
+    ) -> Image: ...
 
     def keep(self, image: Image, tag: str) -> None:
         """Tag an image, so that no clean-up takes it while a release needs it."""

@@ -15,6 +15,8 @@ from .checks import build_gates, judge
 from .engine import Image
 from .run import Run
 
+# Other names of the same.
+_ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}
 _SECRET_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -37,26 +39,43 @@ def resolve(run: Run) -> dict[str, Image]:
 
 def present(run: Run) -> dict[str, Image | None]:
     """What is on the server already: enough for a plan."""
-    return {s.name: run.engine.image(_build_tag(run, s) if s.build else s.image) for s in run.stack.services.values()}
+    return {s.name: _present(run, s, _build_tag(run, s) if s.build else s.image) for s in run.stack.services.values()}
+
+
+def _present(run: Run, service: Service, reference: str) -> Image | None:
+    """The image that is there, where it is one for the platform that the service asks for."""
+    found = run.engine.image(reference)
+    return found if found and _fits(found.platform, _platform(service)) else None
+
+
+def _platform(service: Service) -> str:
+    return str(service.runtime.get("platform") or "")
+
+
+def _fits(there: str, asked: str) -> bool:
+    wanted = [_ARCHITECTURES.get(part, part) for part in asked.lower().split("/")]
+    return not asked or not there or there.split("/")[: len(wanted)] == wanted
 
 
 def _fetched(run: Run, service: Service) -> Image:
     where = f"stack_services.{service.name}.image"
-    found = run.engine.image(service.image) if service.pull != "always" else None
+    platform = _platform(service)
+    found = _present(run, service, service.image) if service.pull != "always" else None
     if found:
         return found
+    of = f" for {platform}" if platform else ""
     if service.pull == "never":
-        raise StepError(f"{where}: {service.image} is not on the server, and pull: never forbids to fetch it")
+        raise StepError(f"{where}: {service.image}{of} is not on the server, and pull: never forbids to fetch it")
     if service.pull == "controller":
         raise StepError(
-            f"{where}: {service.image} was not carried to the server, as pull: controller says it is",
+            f"{where}: {service.image}{of} was not carried to the server, as pull: controller says it is",
             advice="The role compose_stack carries it; where the module is called alone, call stack_images before.",
         )
     try:
-        return run.engine.pull(service.image)
+        return run.engine.pull(service.image, platform)
     except EngineError as error:
         raise StepError(
-            f"{where}: {service.image} cannot be pulled: {_last(str(error))}",
+            f"{where}: {service.image}{of} cannot be pulled: {_last(str(error))}",
             advice="Check the name and the tag, and for a private registry its login in docker_host_registries.",
         )
 
@@ -83,7 +102,8 @@ def _built(run: Run, service: Service, build: Build, log: Path) -> Image:
     directory, files = _secret_files(values)
     with directory:
         try:
-            return run.engine.build(build, context, _build_tag(run, service), {**paths, **files}, log)
+            secrets = {**paths, **files}
+            return run.engine.build(build, context, _build_tag(run, service), secrets, log, _platform(service))
         except EngineError as error:
             raise StepError(
                 f"the image of service {service.name} does not build",

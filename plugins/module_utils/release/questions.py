@@ -67,6 +67,7 @@ class Questions:
             digest=digests[0] if digests else "",
             user=(found.get("Config") or {}).get("User") or "",
             size=found.get("Size") or 0,
+            platform="/".join(part for key in ("Os", "Architecture", "Variant") if (part := found.get(key))),
         )
 
     @_understood

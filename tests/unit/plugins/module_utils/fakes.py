@@ -130,18 +130,26 @@ class FakeEngine:
     def image(self, reference: str) -> Image | None:
         return self.world.images.get(reference)
 
-    def pull(self, reference: str) -> Image:
+    def pull(self, reference: str, platform: str = "") -> Image:
         if reference not in self.world.registry:
             raise EngineError(f"manifest for {reference} not found")
-        return self.world.effect(f"pull {reference}", lambda: self.add_image(reference, "sha256:" + reference[-1] * 64))
+        digest = "sha256:" + reference[-1] * 64
+        return self.world.effect(f"pull {reference}", lambda: self.add_image(reference, digest, platform))
 
-    def add_image(self, reference: str, digest: str = "") -> Image:
-        image = Image(f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}", reference, digest)
+    def add_image(self, reference: str, digest: str = "", platform: str = "") -> Image:
+        image = Image(
+            f"sha256:{hashlib.sha256((reference + platform).encode()).hexdigest()}",
+            reference,
+            digest,
+            platform=platform,
+        )
         self.world.images[reference] = self.world.images[image.id] = image
         return image
 
-    def build(self, build: Build, context: Path, tag: str, secrets: dict[str, Path], log: Path) -> Image:
-        return self.add_image(tag)
+    def build(
+        self, build: Build, context: Path, tag: str, secrets: dict[str, Path], log: Path, platform: str = ""
+    ) -> Image:
+        return self.add_image(tag, platform=platform)
 
     def keep(self, image: Image, tag: str) -> None:
         self.world.effect(f"keep {tag}", lambda: self.world.images.__setitem__(tag, image))

@@ -72,6 +72,16 @@ def test_up_neither_pulls_nor_builds_nor_starts_what_was_not_named(
     ]
 
 
+def test_a_platform_reaches_pull_and_build(stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Docker, "image", lambda self, reference: Image("sha256:1", reference))
+    Docker().pull("web:1", "linux/arm64")
+    Docker().pull("web:1")
+    Docker().build(Build(context="."), tmp_path, "x", {}, tmp_path / "build.log", "linux/arm64")
+    assert stub.calls[0].endswith("pull --quiet --platform linux/arm64 web:1")
+    assert stub.calls[1].endswith("pull --quiet web:1")
+    assert f" --platform linux/arm64 {tmp_path}" in stub.calls[2]
+
+
 def test_a_command_that_takes_too_long_is_ended_and_said(stub: Stub, tmp_path: Path) -> None:
     (tmp_path / "docker").write_text(
         f'#!/bin/sh\necho "$*" >> {stub.log}\n[ "$1" = compose ] && exec sleep 5\nexit 0\n'

@@ -48,6 +48,51 @@ def test_a_repository_is_built_from_its_checkout(tmp_path: Path, repository: Pat
     assert built(tmp_path, repository).reference == "sluice/crm-web:build"
 
 
+def test_a_build_is_for_the_platform_that_the_service_asks_for(tmp_path: Path, repository: Path) -> None:
+    commit(repository)
+    run = run_in(World(), tmp_path / "state", description("1"), levels={"dockerfile": "off"})
+    build = Build(git=str(repository), ref="main", context="app", dockerfile="Dockerfile")
+    service = Service(name="web", build=build, runtime={"platform": "linux/arm64"})
+    assert images._built(run, service, build, tmp_path / "build.log").platform == "linux/arm64"
+
+
+def fetched(tmp_path: Path, there: str, asked: str, pull: str = "missing") -> list[str]:
+    """What is pulled where the image is there for one platform and asked for another."""
+    world, described = World(), description("1")
+    for service in described["services"].values():
+        service["runtime"] = {"platform": asked}
+        service["pull"] = pull
+    run = run_in(world, tmp_path, described)
+    world.registry = {"web:1", "db:1"}
+    for reference in world.registry:
+        run.engine.add_image(reference, platform=there)  # type: ignore[attr-defined]
+    found = images.resolve(run)
+    assert {image.platform for image in found.values()} <= {there, asked}
+    return sorted(world.events)
+
+
+@pytest.mark.parametrize(
+    ("there", "asked", "pulled"),
+    [
+        ("linux/amd64", "linux/arm64", True),
+        ("linux/amd64", "linux/amd64", False),
+        ("linux/arm64/v8", "linux/arm64", False),
+        ("linux/arm/v7", "linux/arm/v6", True),
+        ("linux/amd64", "linux/x86_64", False),
+        ("linux/amd64", "", False),
+    ],
+)
+def test_an_image_is_fetched_for_the_platform_that_is_asked_for(
+    tmp_path: Path, there: str, asked: str, pulled: bool
+) -> None:
+    assert fetched(tmp_path, there, asked) == (["pull db:1", "pull web:1"] if pulled else [])
+
+
+def test_an_image_of_another_platform_is_not_the_one_that_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(StepError, match="web:1 for linux/arm64 is not on the server, and pull: never"):
+        fetched(tmp_path, "linux/amd64", "linux/arm64", "never")
+
+
 @pytest.mark.parametrize(
     ("link", "build", "where"),
     [
