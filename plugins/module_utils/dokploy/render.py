@@ -11,6 +11,7 @@ from ..errors import UserError
 from ..secretvalues.tokens import token
 from ..stack import Build, Hook, Service, Stack, Volume
 from ..stack.compose import compose_text, data_compose, release_compose
+from ..stack.model import WILDCARD
 
 Compose = dict[str, Any]
 
@@ -171,7 +172,14 @@ def _hook(hook: Hook, services: Compose, after: Iterable[Service]) -> Compose:
 
 
 def stack_domains(stack: Stack) -> list[dict[str, Any]]:
-    """What a stack's routes are as domains: each of its host names with each path."""
+    """What a stack's routes are as domains: each of its host names with each path.
+
+    Raises:
+        UserError: An alias is a wildcard.
+    """
+    for alias in stack.domain_aliases:
+        if alias.startswith(WILDCARD):
+            raise UserError(f"stack_domain_aliases: Dokploy has no wildcards such as {alias}; name each host.")
     return [
         {
             "host": host,

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
+from ..stack.model import WILDCARD
 from .engine import confinement
 from .model import Edge
 from .site import Site
@@ -73,8 +75,13 @@ def issue_argv(site: Site) -> list[str]:
         *key,
         *profile,
         *_challenge(site),
-        *(f"--domain={domain}" for domain in site.names),
+        *(f"--domain={domain}" for domain in _asked_for(site.names)),
     ]
+
+
+def _asked_for(names: Sequence[str]) -> list[str]:
+    """The names but for those that a wildcard among them stands for: a CA refuses what is asked for twice."""
+    return [name for name in names if WILDCARD + name.partition(".")[2] not in names or name.startswith(WILDCARD)]
 
 
 def _challenge(site: Site) -> list[str]:

@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 from ..errors import UserError, nearest
 from ..sizes import parse_size
 from ..stack import Route, Stack
+from ..stack.model import WILDCARD
 from .headers import CONTENT_SECURITY_POLICY, LONGEST_HEADER
 from .pages import MAINTENANCE
 from .parse_access import networks, parse_access, parse_cache, parse_extra, parse_ports
@@ -81,6 +82,11 @@ def _check_names(site: Site) -> None:
     for domain in site.names:
         if site.certificate.kind == "acme" and "." not in domain:
             raise UserError(f"stack_domain: {domain!r} has no dot; no CA certifies such a name.")
+        if site.certificate.kind == "acme" and domain.startswith(WILDCARD) and not site.certificate.dns_plugin:
+            raise UserError(
+                f"stack_domain_aliases: {domain} is a wildcard, which a CA certifies by DNS-01 alone: set"
+                " nginx_certbot_dns_plugin, or name each host."
+            )
 
 
 def _routes(stack: Stack, rates: Mapping[str, str]) -> tuple[SiteRoute, ...]:

@@ -118,6 +118,10 @@ class Job:
     """Seconds in which it has to end."""
 
 
+WILDCARD = "*."
+"""What an alias begins with that stands for every name of one more label."""
+
+
 def data_project(stack: str) -> str:
     """The Compose project in which a stack's stateful services stay."""
     return f"{stack}-data"

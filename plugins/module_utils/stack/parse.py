@@ -13,7 +13,7 @@ from ..errors import UserError, nearest
 from ..hostname import host_name
 from . import swarm
 from .fields import Fields
-from .model import STACK_NAME, EngineName, Hook, Job, Route, Service, Stack, Strategy
+from .model import STACK_NAME, WILDCARD, EngineName, Hook, Job, Route, Service, Stack, Strategy
 from .parse_logging import parse_logging
 from .parse_service import SERVICE_NAME, parse_service
 from .parse_whole import check_whole
@@ -58,7 +58,7 @@ def _stack(fields: Fields, mistakes: list[str]) -> Stack:
         name=get(lambda: _name(fields), ""),
         domain=get(lambda: _domain(fields.text("domain"), "stack_domain"), ""),
         domain_aliases=get(
-            lambda: tuple(_domain(d, "stack_domain_aliases") for d in fields.texts("domain_aliases")), ()
+            lambda: tuple(_alias(d, "stack_domain_aliases") for d in fields.texts("domain_aliases")), ()
         ),
         services=services,
         routes=get(lambda: _routes(fields, services), ()),
@@ -112,7 +112,22 @@ def _services(fields: Fields, mistakes: list[str]) -> dict[str, Service]:
     return services
 
 
+def _alias(value: str, where: str) -> str:
+    """A further name, or all names of one more label below one."""
+    if not value.startswith(WILDCARD):
+        return _domain(value, where)
+    name = host_name(value.removeprefix(WILDCARD), where)
+    if "." not in name:
+        raise UserError(f"{where}: {value!r} is every name below a top-level domain; write one such as *.example.com.")
+    return WILDCARD + name
+
+
 def _domain(value: str, where: str) -> str:
+    if value.startswith(WILDCARD):
+        raise UserError(
+            f"{where}: {value!r} is no name that can be opened; write one that is, and {value} under"
+            " stack_domain_aliases."
+        )
     return host_name(value, where) if value else ""
 
 

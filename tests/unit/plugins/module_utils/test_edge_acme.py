@@ -115,6 +115,19 @@ def test_argv_of_a_dns_challenge():
     assert "--webroot" not in argv
 
 
+def test_a_wildcard_is_asked_for_by_dns_without_the_names_that_it_stands_for():
+    certificate = {"email": "a@b.c", "dns_plugin": "rfc2136"}
+    routes = [{"path": "/", "service": "front"}, {"path": "/", "service": "front", "host": "admin.shop.test"}]
+    wild = {"domain_aliases": ["*.SHOP.test", "shop.example"], "routes": routes}
+    argv = issue_argv(site(wild, certificate=certificate))
+    assert [word for word in argv if word.startswith("--domain=")] == [
+        "--domain=shop.test",
+        "--domain=*.shop.test",
+        "--domain=shop.example",
+    ]
+    assert "--dns-rfc2136" in argv and "--webroot" not in argv
+
+
 def test_route53_has_its_own_way_to_credentials():
     one = site(certificate={"email": "a@b.c", "dns_plugin": "route53"})
     argv = container_argv(EDGE, one, Path("/x"), issue_argv(one))

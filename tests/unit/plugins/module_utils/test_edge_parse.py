@@ -42,6 +42,11 @@ IMAGES = {"image": "nginx:1.30", "certbot_image": "certbot:5"}
         ({"routes": [{"path": "/", "service": "front", "timeout": "12d"}]}, {}, r"stack_routes\[0\].timeout"),
         ({"routes": [{"path": "/", "service": "front", "timeout": float("inf")}]}, {}, r"stack_routes\[0\].timeout"),
         ({}, {"body_size": "huge"}, "nginx_certbot_body_size"),
+        ({"domain_aliases": ["*.shop.test"]}, {}, r"\*\.shop\.test is a wildcard.*set nginx_certbot_dns_plugin"),
+        ({"domain": "*.shop.test"}, {}, "is no name that can be opened.*under stack_domain_aliases"),
+        ({"domain_aliases": ["*.test"]}, {}, "every name below a top-level domain"),
+        ({"domain_aliases": ["a.*.shop.test"]}, {}, "is not a domain name"),
+        ({"domain_aliases": ["**.shop.test"]}, {}, "is not a domain name"),
     ],
 )
 def test_mistakes_are_named(described, settings, message):

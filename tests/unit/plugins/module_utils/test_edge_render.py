@@ -313,3 +313,16 @@ def test_features_by_version(build, expected):
 def test_images_without_a_fitting_nginx(build):
     with pytest.raises(UserError, match="nginx_certbot_image"):
         features_of(build)
+
+
+@pytest.mark.parametrize(
+    ("aliases", "said"),
+    [
+        ("serve", ["server_name shop.test *.shop.test;"]),
+        ("redirect", ["server_name *.shop.test;", "return 308 https://shop.test$request_uri;"]),
+    ],
+)
+def test_a_wildcard_is_served_or_led_to_the_domain(aliases, said):
+    one = site({"domain_aliases": ["*.shop.test"]}, certificate={"kind": "self_signed"}, aliases=aliases)
+    secure = rendered(one)["sites/shop.conf"].partition("listen 8443")[2]
+    assert all(line in secure for line in said)

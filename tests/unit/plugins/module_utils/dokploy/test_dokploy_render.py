@@ -48,6 +48,11 @@ def test_a_route_may_name_its_host_and_port() -> None:
     assert [(d["host"], d["port"]) for d in domains] == [("shop.example.com", 80), ("admin.example.com", 9000)]
 
 
+def test_a_wildcard_is_refused_by_name() -> None:
+    with pytest.raises(UserError, match=r"stack_domain_aliases: Dokploy has no wildcards such as \*\.example\.com"):
+        stack_domains(parse_stack({**STACK, "domain_aliases": ["*.example.com"]}))
+
+
 def test_files_have_no_place_there() -> None:
     web = {**SERVICES["web"], "files": [{"path": "/x", "content": "x"}]}
     with pytest.raises(UserError, match="on a Dokploy server there is no place"):
