@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import DockerError
 from .api import DockerApi
+from .store import is_containerd
 
 ALIKE = ("Id", "Created", "Architecture", "RootFS")
 
@@ -32,8 +33,7 @@ class Holdings:
         self._api = DockerApi(host)
         self.architecture = str(self._api.get("/version").get("Arch", ""))
         self._chains: set[str] = set()
-        status = self._api.get("/info").get("DriverStatus") or []
-        self.takes_parts = ["driver-type", "io.containerd.snapshotter.v1"] not in [list(row) for row in status]
+        self.takes_parts = not is_containerd(self._api.get("/info"))
         if self.takes_parts:
             for image in self._api.get("/images/json"):
                 self._chains.update(chain((self._inspect(image["Id"]) or {}).get("RootFS", {}).get("Layers") or []))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..docker.store import is_containerd
 from ..errors import PaperError, UserError
 from .archive import read_archive
 from .model import Blob, Image, fitting, platform_of
@@ -34,9 +35,8 @@ class ImageEngine:
         self._address = address
         with self._errors():
             info = api.info()
-        drivers = dict(item[:2] for item in info.get("DriverStatus") or [] if len(item) >= 2)
-        # With this store the engine counts compressed blobs and disk blocks; only the files tell the size.
-        self.containerd_store = drivers.get("driver-type") == "io.containerd.snapshotter.v1"
+        # Then only the files tell the size.
+        self.containerd_store = is_containerd(info)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

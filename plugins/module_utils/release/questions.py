@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from ..docker.api import SOCKET, DockerApi
 from ..docker.containers import PROJECT, parse_container
+from ..docker.store import is_containerd
 from ..errors import DockerError, EngineError, UserError
 from .engine import Container, Image
 
@@ -85,9 +86,7 @@ class Questions:
 
     @_understood
     def counts_files(self) -> bool:
-        pairs = [pair[:2] for pair in self._ask("/info").get("DriverStatus") or [] if len(pair) >= 2]
-        # This store counts compressed layers and disk blocks.
-        return ["driver-type", "io.containerd.snapshotter.v1"] not in pairs
+        return not is_containerd(self._ask("/info"))
 
     def archive(self, image: Image) -> Iterator[bytes]:
         try:
