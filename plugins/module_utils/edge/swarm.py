@@ -23,6 +23,8 @@ from .model import Edge
 
 _POLL_SECONDS = 0.1
 _NODES_SECONDS = 2.0
+# A log may come a little after the end of its task.
+_LOG_PAUSES = (0.1, 0.3, 1.0)
 # As long a manager may not know, after another took the lead, whether a node is there.
 _UNKNOWN_SECONDS = 12.0
 # What asks and is left behind by a killed process goes with the next one of its kind.
@@ -120,11 +122,14 @@ class Swarm:
             outcome.failures.setdefault(host, f"no answer within {seconds:g} s")
         # What a job that stays answers is its end alone, unless it failed.
         if outcome.failures or not job.stays:
-            for node, words in self._words(name).items():
+            told = self._words(name, ended)
+            for node, words in told.items():
                 if ended.get(node):
                     outcome.answers[nodes[node]] = words
                 elif nodes.get(node) in outcome.failures:
                     outcome.failures[nodes[node]] = words
+            lost = [nodes[node] for node, done in ended.items() if done and node not in told and not job.stays]
+            outcome.failures.update(dict.fromkeys(lost, "its answer was lost; run again"))
         return outcome
 
     def _create(self, job: Job) -> str:
@@ -159,12 +164,17 @@ class Swarm:
         listed = self._docker("service", "ps", "--no-trunc", "--format={{json .}}", name)
         return [json.loads(row) for row in listed.splitlines()]
 
-    def _words(self, name: str) -> dict[str, str]:
+    def _words(self, name: str, nodes: Iterable[str]) -> dict[str, str]:
         """Node → the last that its task printed; nothing of a node whose log cannot be had."""
-        rows: list[str] = []
-        with contextlib.suppress(UserError):
-            rows = self._run(["docker", "service", "logs", "--raw", name], timeout=5).stdout.splitlines()
-        return {node: words for node, _, words in (row.partition(" ") for row in rows) if words}
+        told: dict[str, str] = {}
+        for pause in (*_LOG_PAUSES, None):
+            with contextlib.suppress(UserError):
+                rows = self._run(["docker", "service", "logs", "--raw", name], timeout=5).stdout.splitlines()
+                told = {node: words for node, _, words in (row.partition(" ") for row in rows) if words}
+            if pause is None or set(nodes) <= told.keys():
+                break
+            time.sleep(pause)
+        return told
 
     def jobs(self, verb: str, stack: str, digest: str = "") -> dict[str, int]:
         """The jobs of one kind that are in the swarm: name → number."""

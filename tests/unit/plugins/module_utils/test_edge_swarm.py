@@ -133,6 +133,7 @@ def three(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     monkeypatch.setattr(switching, "_WORD_SECONDS", 0)
     monkeypatch.setattr(swarm, "_POLL_SECONDS", 0)
+    monkeypatch.setattr(swarm, "_LOG_PAUSES", ())
     monkeypatch.setattr(brought, "_SECONDS", 0.2)
     for name in ("_SWITCH_SECONDS", "_BACK_SECONDS", "_ASK_SECONDS"):
         monkeypatch.setattr(everywhere, name, 0.2)
@@ -222,6 +223,25 @@ def test_one_that_goes_down_meanwhile_is_left_out(three, monkeypatch):
     monkeypatch.setattr(three, "node_ls", dying)
     assert switch(three, "blue")["left_out"] == ["w2"]
     assert three.serving() == {"m1": "blue", "w1": "blue", "w2": None}
+
+
+@pytest.mark.parametrize(("late", "complete"), [(2, True), (9, False)])
+def test_an_answer_that_is_late_is_waited_for_and_one_that_is_lost_is_told(three, monkeypatch, late, complete):
+    monkeypatch.setattr(swarm, "_LOG_PAUSES", (0, 0, 0))
+    switch(three, "blue")
+    whole, turns = three.service_logs, []
+
+    def logs(*given):
+        turns.append(1)
+        rows = whole(*given).splitlines()
+        return "\n".join(rows if len(turns) > late else rows[:-1])
+
+    monkeypatch.setattr(three, "service_logs", logs)
+    if complete:
+        assert len(everywhere.status(three.stores["m1"], "shop", three)["nodes"]) == 3
+    else:
+        with pytest.raises(UserError, match=r"^w2: its answer was lost"):
+            everywhere.status(three.stores["m1"], "shop", three)
 
 
 @pytest.mark.parametrize("changes", [{"availability": "Drain"}, {"status": "Unknown"}])
