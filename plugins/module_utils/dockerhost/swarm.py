@@ -206,9 +206,9 @@ def _memberships(present: Mapping[str, Node], engines: Mapping[str, Engine], anc
                 f"{name}: it is in another swarm than {anchor}; if nothing there is needed, let it leave: "
                 "docker swarm leave --force"
             )
-    # Nodes of ours bear their names; what bears none was brought by something else.
+    # Nodes of ours bear their names; what bears none, and is no attempt to join that failed, something else brought.
     mine = {engines[name]["node"] for name in present}
-    strangers = [each["hostname"] for each in seen if not each["name"] and each["id"] not in mine]
+    strangers = [each["hostname"] for each in seen if each["up"] and not each["name"] and each["id"] not in mine]
     if strangers:
         problems.append(
             f"{anchor}: something else made its swarm, with nodes that the group swarm does not have "

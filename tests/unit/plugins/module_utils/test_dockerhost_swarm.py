@@ -126,6 +126,11 @@ def test_a_swarm_that_something_else_made_is_not_taken_over():
     )
 
 
+def test_what_is_left_of_a_failed_attempt_to_join_is_in_nobodys_way():
+    found = {"m1": facts("m1", [seen("m1"), seen("x", "worker", up=False, label="")])}
+    assert planned({"m1": M}, found)["problems"] == []
+
+
 @pytest.mark.parametrize(
     ("leaving", "lost", "refused"),
     [
