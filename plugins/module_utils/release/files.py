@@ -15,6 +15,7 @@ from pathlib import Path
 from ..files import write_whole
 from ..stack import Service
 from ..stack import compose as render
+from ..stack.override import secrets_override
 from . import carried
 from .engine import Image, Project
 from .run import Run
@@ -129,7 +130,7 @@ def _mute(run: Run, services: Sequence[Service], images: Mapping[str, Image]) ->
 
 def _rendered(run: Run, services: Sequence[Service], compose: render.Compose) -> Rendered:
     taken = {f"{s.name}.{e.place}": run.secrets[e.name] for s in services for e in s.secrets}
-    override = render.secrets_override(services, run.secrets)
+    override = secrets_override(services, run.secrets)
     return Rendered(render.compose_text(compose), override, run.state.fingerprints(taken))
 
 

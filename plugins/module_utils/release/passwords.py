@@ -18,7 +18,7 @@ from ..databases.kind import Passwords
 from ..databases.kinds import kind_of
 from ..files import write_whole
 from ..stack import Secret, Service, Stack
-from ..stack import compose as render
+from ..stack import override as render
 from ..stack.directory import read_state
 from .engine import Project
 from .run import Run

@@ -14,8 +14,8 @@ from typing import Any
 from ...docker.api import DockerApi
 from ...errors import DockerError, UserError
 from ..scan import Log, Scanner
-from ..search.blocks import SIZE
 from . import records
+from .framed import Framed
 from .logfiles import FileChain, rotated_suffix
 from .readers import BytesReader
 from .state import State
@@ -104,7 +104,7 @@ class Sources:
 
     def _by_api(self, source: str, identifier: str, stored: dict[str, Any]) -> dict[str, Any]:
         last = str(stored.get("last", ""))
-        framed = _Framed(self._api_records(identifier, last), last)
+        framed = Framed(self._api_records(identifier, last), last)
         try:
             self._scanner.scan(Log(source, "framed", framed, origin=_API))
         except DockerError as error:
@@ -123,7 +123,7 @@ class Sources:
             source = f"journal {unit}"
             self.scanned.append(source)
             stored = self._state.source(source)
-            framed = _Framed(self._journal_records(source, unit, str(stored.get("last", ""))), "")
+            framed = Framed(self._journal_records(source, unit, str(stored.get("last", ""))), "")
             self._scanner.scan(Log(source, "framed", framed, origin=_API))
             last = framed.last or stored.get("last", "")
             self._state.remember(source, {"source": source, "last": last, "files": [_API]})
@@ -212,46 +212,3 @@ def _epoch(moment: str) -> str:
     """A time as the engine's API takes it: seconds, a point, nanoseconds."""
     whole, _point, fraction = moment.rstrip("Z").partition(".")
     return f"{int(datetime.fromisoformat(whole + '+00:00').timestamp())}.{fraction}"
-
-
-class _Framed:
-    """Reads records from an API as lines that hold stream, time and text."""
-
-    def __init__(self, source: Iterator[tuple[str, str, bytes]], last: str) -> None:
-        self._source = source
-        self._known = last
-        self._rest = b""
-        self._open: dict[str, bytes] = {}
-        self.last = last
-
-    def readinto(self, view: memoryview) -> int:
-        """Fill the view with whole records, or with a part of one that is longer."""
-        while len(self._rest) < len(view):
-            item = next(self._source, None)
-            if item is None:
-                for stream in list(self._open):
-                    self._rest += self._open.pop(stream) + b"\n"
-                break
-            self._add(*item)
-        count = min(len(view), len(self._rest))
-        view[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-    def _add(self, stream: str, mark: str, text: bytes) -> None:
-        time, _nul, cursor = mark.partition("\0")
-        if not cursor:
-            moment = records.moment(time)
-            if moment <= self._known:
-                return
-            self.last = max(self.last, moment)
-        self.last = cursor or self.last
-        ended = bool(cursor) or text.endswith(b"\n")
-        # A carriage return or newline inside would look like the record's end.
-        text = text.rstrip(b"\r\n").replace(b"\n", b" ")
-        line = self._open.pop(stream, None)
-        line = f"{stream}\t{time}\t".encode() + text if line is None else line + text
-        if ended or len(line) > SIZE:
-            self._rest += line + b"\n"
-        else:
-            self._open[stream] = line

@@ -17,8 +17,8 @@ from ansible_collections.sluice.deploy.plugins.module_utils.release.release impo
 from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
 from ansible_collections.sluice.deploy.plugins.module_utils.release.serving import stack_of
-from ansible_collections.sluice.deploy.plugins.module_utils.stack.compose import with_value
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.directory import Deployed, write_description
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.override import with_value
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
     FakeEngine,
     Killed,

@@ -13,6 +13,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserEr
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Health
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import compose as render
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.compose_runtime import _probe
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.override import secrets_override, with_texts
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
 
 DESCRIPTION: dict[str, Any] = {
@@ -101,7 +102,7 @@ def test_the_stateful_services_are_apart_and_off_the_edge() -> None:
 @settings(max_examples=150, derandomize=True, deadline=None)
 def test_any_secret_goes_through_the_override_unchanged(value: str) -> None:
     stack = parse_stack(DESCRIPTION)
-    override = yaml.safe_load(render.secrets_override(stack.released, {"TOKEN": value}))
+    override = yaml.safe_load(secrets_override(stack.released, {"TOKEN": value}))
     assert override["services"]["api"]["environment"]["TOKEN"].replace("$$", "$") == value
 
 
@@ -135,7 +136,7 @@ def test_a_secret_within_a_text_stands_in_the_override_alone() -> None:
     text = render.compose_text(render.release_compose(stack, {"api": "api:1", "jobs": "api:1"}, "", True))
     assert yaml.safe_load(text)["services"]["api"]["command"][1] == "--token=%SECRET.TOKEN%"
     assert "%SECRET" not in str(yaml.safe_load(text)["services"]["api"].get("environment"))
-    override = yaml.safe_load(render.secrets_override(stack.released, {"TOKEN": PLANTED, "OTHER": "o"}))["services"]
+    override = yaml.safe_load(secrets_override(stack.released, {"TOKEN": PLANTED, "OTHER": "o"}))["services"]
     doubled = PLANTED.replace("$", "$$")
     assert override["api"]["command"] == ["serve", f"--token={doubled}", "$$x"]
     assert override["api"]["healthcheck"] == {"test": ["CMD-SHELL", f"ask {doubled}"]}
@@ -144,11 +145,9 @@ def test_a_secret_within_a_text_stands_in_the_override_alone() -> None:
 
 def test_a_secret_within_a_text_is_renewed_and_nothing_else() -> None:
     stack = parse_stack(TEXTS)
-    before = render.secrets_override(stack.released, {"TOKEN": PLANTED, "OTHER": "o"})
-    after = render.with_texts(before, stack.services["api"], {"TOKEN": "new"})
-    assert yaml.safe_load(after) == yaml.safe_load(
-        render.secrets_override(stack.released, {"TOKEN": "new", "OTHER": "o"})
-    )
+    before = secrets_override(stack.released, {"TOKEN": PLANTED, "OTHER": "o"})
+    after = with_texts(before, stack.services["api"], {"TOKEN": "new"})
+    assert yaml.safe_load(after) == yaml.safe_load(secrets_override(stack.released, {"TOKEN": "new", "OTHER": "o"}))
 
 
 def test_a_text_that_stands_for_a_secret_wants_one() -> None:
