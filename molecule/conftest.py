@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import pathlib
+import socket
+import ssl
 import subprocess
+import threading
 
 import pytest
 
@@ -63,3 +67,45 @@ def run_module(run_playbook):
             pytest.fail(f"no result:\n{done.stdout}{done.stderr}")
 
     return run
+
+
+class Load(threading.Thread):
+    """Requests one after the other, each on a connection of its own, until told to stop."""
+
+    def __init__(self, address: str, site: str) -> None:
+        super().__init__()
+        self.answered, self.lost, self._stop_it = 0, [], threading.Event()
+        self._address, self._site = address, site
+        self._context = ssl._create_unverified_context()
+
+    def run(self) -> None:
+        while not self._stop_it.wait(0.02):
+            try:
+                self._ask()
+                self.answered += 1
+            except (OSError, AssertionError, http.client.HTTPException) as error:
+                self.lost.append(repr(error))
+
+    def _ask(self) -> None:
+        connection = http.client.HTTPSConnection(self._site, timeout=10, context=self._context)
+        with socket.create_connection((self._address, 443), timeout=10) as raw:
+            connection.sock = self._context.wrap_socket(raw, server_hostname=self._site)
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            answer.read()
+            connection.close()
+            assert answer.status == 200, answer.status
+
+    def __enter__(self) -> Load:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop_it.set()
+        self.join()
+
+
+@pytest.fixture
+def load_of():
+    """`with load_of(ADDRESS, SITE) as load:` sends a site requests; what was not answered well is in `load.lost`."""
+    return Load

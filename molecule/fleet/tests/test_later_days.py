@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import pathlib
-import socket
-import ssl
 import subprocess
-import threading
 
 import pytest
 
@@ -51,42 +47,6 @@ def releases(host):
         return found
 
     return ask
-
-
-class Load(threading.Thread):
-    """Requests one after the other, each on a connection of its own, until told to stop."""
-
-    def __init__(self, address: str, site: str) -> None:
-        super().__init__()
-        self.answered, self.lost, self._stop_it = 0, [], threading.Event()
-        self._address, self._site = address, site
-        self._context = ssl._create_unverified_context()
-
-    def run(self) -> None:
-        while not self._stop_it.wait(0.02):
-            try:
-                self._ask()
-                self.answered += 1
-            except (OSError, AssertionError, http.client.HTTPException) as error:
-                self.lost.append(repr(error))
-
-    def _ask(self) -> None:
-        connection = http.client.HTTPSConnection(self._site, timeout=10, context=self._context)
-        with socket.create_connection((self._address, 443), timeout=10) as raw:
-            connection.sock = self._context.wrap_socket(raw, server_hostname=self._site)
-            connection.request("GET", "/")
-            answer = connection.getresponse()
-            answer.read()
-            connection.close()
-            assert answer.status == 200, answer.status
-
-    def __enter__(self) -> Load:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop_it.set()
-        self.join()
 
 
 def lines_of(done: subprocess.CompletedProcess) -> str:
@@ -138,9 +98,9 @@ def test_a_command_in_a_new_container_and_in_one_that_runs(play, host):
     assert host.check_output("docker ps --quiet | sort") == before
 
 
-def test_a_restart_loses_no_request(play, server, host, releases):
+def test_a_restart_loses_no_request(play, server, host, releases, load_of):
     before = releases()["crm"]
-    with Load(server("ip", "debian13"), "crm.example.com") as load:
+    with load_of(server("ip", "debian13"), "crm.example.com") as load:
         told = lines_of(play("restart", "--limit", "crm"))
     assert "changed=1" in told
     assert load.lost == []

@@ -1,0 +1,186 @@
+"""Releases on a swarm: under load through both edges, broken ones, the way back, and nodes that are lost meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import subprocess
+import threading
+import time
+
+import pytest
+
+PROJECT = pathlib.Path(__file__).resolve().parents[3]
+EDGES = ("debian13", "third")
+SITE = "crm.example.com"
+TOKEN = "planted$value 'of a' secret"
+
+
+@pytest.fixture
+def play():
+    """Run a playbook over the swarm; answers the finished process. The planted secret is in nothing it prints."""
+
+    def run(name: str, *words: str, **variables: object) -> subprocess.CompletedProcess:
+        playbook, inventory = PROJECT / f"playbooks/{name}.yml", PROJECT / "molecule/swarm/inventory"
+        done = subprocess.run(
+            ["ansible-playbook", "-i", inventory, *words, "-e", json.dumps(variables), playbook],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "planted" not in done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def under_load(server, load_of):
+    """Requests through both edges meanwhile; none may be lost."""
+
+    @contextlib.contextmanager
+    def load():
+        with contextlib.ExitStack() as stack:
+            loads = [stack.enter_context(load_of(server("ip", name), SITE)) for name in EDGES]
+            yield
+            time.sleep(0.5)
+        assert [each.lost for each in loads] == [[], []]
+        assert all(each.answered > 10 for each in loads)
+
+    return load
+
+
+@pytest.fixture
+def versions(server):
+    """What each edge serves now."""
+
+    def ask() -> list[str]:
+        curl = f"curl --silent --insecure --max-time 20 --resolve {SITE}:443:127.0.0.1 https://{SITE}/"
+        return [json.loads(server("ssh", name, curl))["version"] for name in EDGES]
+
+    return ask
+
+
+def record(server) -> dict:
+    return json.loads(server("ssh", "debian13", "cat /var/lib/sluice/stacks/crm/serving.json"))
+
+
+def released(done: subprocess.CompletedProcess) -> None:
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_one_release_serves_on_both_edges(versions):
+    assert versions() == ["1", "1"]
+
+
+def test_replicas_run_on_several_nodes(server):
+    nodes = server(
+        "ssh", "debian13", "docker service ps crm_blue-web --filter desired-state=running --format {{.Node}}"
+    )
+    assert len(set(nodes.split())) == 3
+
+
+def test_the_secret_arrived_and_is_in_no_log(server):
+    told = server("ssh", "third", "docker exec $(docker ps -q --filter name=crm_blue-web) printenv TOKEN")
+    assert told == TOKEN
+    assert "planted" not in server("ssh", "debian13", "docker service logs crm_blue-web 2>&1")
+
+
+def test_a_second_release_loses_no_request(play, under_load, versions, server):
+    before = record(server)["current"]
+    with under_load():
+        released(play("site", "--tags", "compose_stack", app_version="2"))
+    assert versions() == ["2", "2"]
+    assert record(server)["previous"] == before
+
+
+def test_a_broken_release_leaves_the_old_one(play, under_load, versions, server):
+    before = record(server)
+    with under_load():
+        done = play("site", "--tags", "compose_stack", app_version="broken")
+    assert done.returncode
+    assert "failed at step start: service web" in done.stdout
+    assert "serves as before" in done.stdout
+    assert versions() == ["2", "2"]
+    assert record(server) == before
+    assert not server("ssh", "debian13", "docker service ls --quiet --filter name=crm_blue")
+
+
+def test_an_edge_that_does_not_answer_puts_all_back(play, under_load, versions, server):
+    before = record(server)
+    server("ssh", "third", "systemctl stop sluice-edge-inbox.path")
+    try:
+        with under_load():
+            done = play("site", "--tags", "compose_stack", app_version="1")
+    finally:
+        server("ssh", "third", "systemctl start sluice-edge-inbox.path")
+    assert done.returncode
+    assert "failed at step switch" in done.stdout
+    assert "third" in done.stdout
+    assert versions() == ["2", "2"]
+    assert record(server) == before
+
+
+def test_the_way_back(play, under_load, versions):
+    with under_load():
+        released(play("rollback"))
+    assert versions() == ["1", "1"]
+
+
+def test_a_node_that_is_lost_costs_no_request_and_the_next_release_goes_on(play, under_load, versions, server):
+    with under_load():
+        subprocess.run(["docker", "kill", server("name", "mirrored")], check=True, capture_output=True)
+        try:
+            # The swarm notices after some 12 s, and nginx at once.
+            time.sleep(20)
+            released(play("site", "--tags", "compose_stack", "--limit", "!m2", app_version="2"))
+        finally:
+            server("reboot", "mirrored")
+    assert versions() == ["2", "2"]
+
+
+def test_an_edge_that_was_lost_serves_the_new_release_when_it_is_back(play, load_of, versions, server):
+    with load_of(server("ip", "debian13"), SITE) as load:
+        subprocess.run(["docker", "kill", server("name", "third")], check=True, capture_output=True)
+        try:
+            time.sleep(20)
+            released(play("site", "--tags", "compose_stack", "--limit", "!m3", app_version="1"))
+        finally:
+            server("reboot", "third")
+    assert not load.lost
+    within(90, lambda: versions() == ["1", "1"])
+
+
+def test_what_the_lead_left_behind_is_finished_or_undone(play, load_of, versions, server):
+    release = threading.Thread(target=play, args=("site", "--tags", "compose_stack"), kwargs={"app_version": "2"})
+    with load_of(server("ip", "third"), SITE) as load:
+        release.start()
+        within(120, lambda: "crm_green-web" in server("ssh", "debian13", "docker service ls --format {{.Name}}"))
+        subprocess.run(["docker", "kill", server("name", "debian13")], check=True, capture_output=True)
+        release.join()
+        # The others agree on a leader, and requests go on.
+        assert "Leader" in server("ssh", "third", "docker node ls")
+        server("reboot", "debian13")
+        within(90, lambda: "mirrored" in server("ssh", "debian13", "docker node ls"))
+        released(play("site", "--tags", "compose_stack", app_version="2"))
+    assert not load.lost
+    assert versions() == ["2", "2"]
+
+
+def test_status_tells_of_all_nodes(play):
+    done = play("status")
+    released(done)
+    assert done.stdout.count("running, healthy") == 3
+
+
+def within(seconds: float, holds) -> None:
+    """It holds soon; until then, what does not answer is no answer."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(AssertionError, ValueError):
+            if holds():
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
