@@ -93,7 +93,8 @@ images:
   type: list
   elements: dict
 containers:
-  description: Names of the containers that belong to the stack and the further projects.
+  description: >-
+    Names of the containers that belong to the stack and the further projects; of a swarm the ids of the tasks.
   returned: success
   type: list
   elements: str
@@ -129,7 +130,7 @@ def main() -> None:
         results=seen.results,
         status=worst_status(seen.results),
         images=seen.images(params["services"], limit),
-        containers=[container.name for container in seen.containers],
+        containers=[c.id if "@" in c.name else c.name for c in seen.containers],
         build_logs=seen.build_logs,
         scheduled=settings_file(params["stack"]).exists(),
     )

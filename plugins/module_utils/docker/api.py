@@ -59,9 +59,17 @@ class DockerApi:
     def logs(self, container: str, since: str) -> Iterator[tuple[str, bytes]]:
         """A container's log as (stream, bytes), each a record or a piece of one, with its time in front."""
         inspected = self.get("/containers/{}/json", container)
+        yield from self._logs("/containers/{}/logs", container, since, bool(inspected["Config"].get("Tty")))
+
+    def task_logs(self, task: str, since: str) -> Iterator[tuple[str, bytes]]:
+        """As `logs`, of a task of a swarm that this engine manages, on whichever node it runs."""
+        spec = self.get("/tasks/{}", task)["Spec"]["ContainerSpec"]
+        yield from self._logs("/tasks/{}/logs", task, since, bool(spec.get("TTY")))
+
+    def _logs(self, path: str, name: str, since: str, tty: bool) -> Iterator[tuple[str, bytes]]:
         query = {"stdout": "1", "stderr": "1", "timestamps": "1"} | ({"since": since} if since else {})
-        with self._request("/containers/{}/logs", (container,), query) as response:
-            if inspected["Config"].get("Tty"):
+        with self._request(path, (name,), query) as response:
+            if tty:
                 while line := response.readline(1 << 16):
                     yield "stdout", line
                 return

@@ -10,7 +10,8 @@ from typing import Any
 from .containers import PROJECT, SERVICE, Container
 
 _OVER = ("complete", "shutdown", "failed", "rejected", "remove", "orphaned")
-_FAILED = ("failed", "rejected")
+# A task that ended well is one that should not have ended: by itself, or because its check failed.
+_FAILED = ("failed", "rejected", "complete")
 # The state of a task, as an engine calls that of a container; what is not named has yet to start.
 _STATES = {"running": "running", **dict.fromkeys(_OVER, "exited"), "preparing": "preparing"}
 Reach = Callable[[Mapping[str, str]], tuple[str, str]]
@@ -84,19 +85,19 @@ def _container(service: Mapping[str, Any], slot: int, tasks: Sequence[Task], rea
     newest, spec = tasks[-1], service["Spec"]
     # Those before the last change of the service tell of another time, too.
     failed = [t for t in tasks if t.state in _FAILED and t.told["CreatedAt"] >= service["UpdatedAt"]]
-    told = failed[-1] if failed else newest
+    told, running = failed[-1] if failed else newest, newest.state == "running"
     checked = (spec["TaskTemplate"]["ContainerSpec"].get("Healthcheck") or {}).get("Test", ["NONE"]) != ["NONE"]
-    running = newest.state == "running"
+    unhealthy = checked and not running and told.state == "complete"
     address, namespace = reach(newest.addresses()) if running else ("", "")
     return Container(
         id=told.id,
         name=f"{spec['Name']}.{slot}@{newest.node}",
         service=spec["Labels"][SERVICE],
-        state=_STATES.get(newest.state, "created"),
+        state="created" if unhealthy else _STATES.get(newest.state, "created"),
         # A swarm calls a task running once it is healthy, and ends one that is so no more.
-        health=("healthy" if running else "starting") if checked else "",
+        health=("healthy" if running else "unhealthy" if unhealthy else "starting") if checked else "",
         exit_code=told.exit_code,
-        restarts=len(failed),
+        restarts=0 if unhealthy else len(failed),
         address=address,
         image=spec["TaskTemplate"]["ContainerSpec"]["Image"],
         project=spec["Labels"][PROJECT],

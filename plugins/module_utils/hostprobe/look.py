@@ -95,6 +95,7 @@ def look(wishes: Wishes) -> Seen:
         results += services.judge_presence(found, own, wishes.projects)
         others = [c for c in everything if c.project in record.other_colours(wishes.stack, known)]
         results += swarm.judge_nodes(nodes, found) if (nodes := facts.nodes()) else []
+        results += _edges(wishes) if nodes else []
         results.append(record.judge_drift(wishes.stack, known, found, others, _edge(wishes, known)))
         if oldest and found:
             results.append(upkeep.judge_images(upkeep.images_of(found), oldest))
@@ -127,6 +128,16 @@ def _edge(wishes: Wishes, known: record.Record | None) -> dict[str, Any] | None:
     except ValueError:
         raise UserError(f"{wishes.edge_switch[0]} status did not answer with JSON")
     return told
+
+
+def _edges(wishes: Wishes) -> list[GateResult]:
+    """What the edges of a swarm have in common; nothing, where the edge is of one host."""
+    if "--everywhere" not in wishes.edge_switch:
+        return []
+    try:
+        return [swarm.judge_edges(json.loads(facts.run([*wishes.edge_switch, "certificate", wishes.stack])))]
+    except (UserError, ValueError, KeyError, TypeError) as error:
+        return [gate_result("swarm.edges", "All edges have one certificate", "fail", measured=str(error))]
 
 
 def _policy(wishes: Wishes) -> list[GateResult]:

@@ -49,6 +49,27 @@ def judge_nodes(nodes: Sequence[Mapping[str, Any]], found: Iterable[Container]) 
     ]
 
 
+def judge_edges(told: Mapping[str, Any]) -> GateResult:
+    """Whether all edges have one certificate.
+
+    Args:
+        told: What `edge-switch --everywhere certificate` says.
+    """
+    nodes: Mapping[str, Any] = told["nodes"]
+    away = [str(name) for name in told.get("left_out") or ()]
+    equal = bool(told["equal"])
+    return gate_result(
+        "swarm.edges",
+        "All edges have one certificate",
+        "fail" if not equal else "warn" if away else "pass",
+        measured="one" if equal else "several",
+        limit="one",
+        evidence=[f"{name}: {node['fingerprint'][:16]}, until {node['ends']}" for name, node in sorted(nodes.items())]
+        + [f"{name} is down, and not asked" for name in away],
+        advice=[] if equal else ["run site.yml with --tags nginx_certbot: the lead brings its certificate again"],
+    )
+
+
 def _drawn(node: Mapping[str, Any], tasks: Sequence[str]) -> str:
     """One line: the node, what it is, and what runs there."""
     manager = node.get("ManagerStatus") or {}

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from .state import State
 
 # Stands for the file of a log that is read through an API.
 _API = "api"
+_Logs = Callable[[str, str], Iterator[tuple[str, bytes]]]
 
 
 class Sources:
@@ -52,7 +53,8 @@ class Sources:
             try:
                 found[self._api.get("/containers/{}/json", name)["Id"]] = name
             except DockerError:
-                raise UserError(f"containers: there is no container {name!r} on this host")
+                if not self._task(name):
+                    raise UserError(f"containers: there is no container {name!r} on this host")
         for identifier in found:
             self._container(identifier)
 
@@ -82,8 +84,22 @@ class Sources:
             if not position["files"]:
                 self.notes.append(f"{source}: has no log")
         else:
-            position = self._by_api(source, data["Id"], stored)
+            position = self._by_api(source, data["Id"], stored, self._api.logs)
         self._state.remember(key, {"source": source, **position})
+
+    def _task(self, identifier: str) -> bool:
+        """A task of a swarm, by its id, through the engine, which has it from the task's node; whether there is one."""
+        try:
+            data = self._api.get("/tasks/{}", identifier)
+            service = self._api.get("/services/{}", data["ServiceID"])["Spec"]["Name"]
+        except DockerError:
+            return False
+        source = f"task {service}.{data.get('Slot', 0)}"
+        self.scanned.append(source)
+        key = f"task:{data['ID']}"
+        read = self._by_api(source, data["ID"], self._state.source(key), self._api.task_logs)
+        self._state.remember(key, {"source": source, **read})
+        return True
 
     def _log_path(self, driver: str, data: dict[str, Any]) -> Path | None:
         """Where the driver keeps its file, if it does and we may read it."""
@@ -102,18 +118,18 @@ class Sources:
             return None
         return path
 
-    def _by_api(self, source: str, identifier: str, stored: dict[str, Any]) -> dict[str, Any]:
+    def _by_api(self, source: str, identifier: str, stored: dict[str, Any], ask: _Logs) -> dict[str, Any]:
         last = str(stored.get("last", ""))
-        framed = Framed(self._api_records(identifier, last), last)
+        framed = Framed(self._api_records(identifier, last, ask), last)
         try:
             self._scanner.scan(Log(source, "framed", framed, origin=_API))
         except DockerError as error:
             self.notes.append(f"{source}: the engine cannot read its log: {error}")
         return {"last": framed.last, "files": [_API]}
 
-    def _api_records(self, identifier: str, last: str) -> Iterator[tuple[str, str, bytes]]:
+    def _api_records(self, identifier: str, last: str, ask: _Logs) -> Iterator[tuple[str, str, bytes]]:
         since = _epoch(last) if last else (_epoch(self._since) if self._since else "")
-        for stream, line in self._api.logs(identifier, since):
+        for stream, line in ask(identifier, since):
             time, _space, text = line.partition(b" ")
             yield stream, time.decode("ascii", "replace"), text
 

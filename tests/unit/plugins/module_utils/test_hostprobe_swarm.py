@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.docker.containers import Container
-from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.swarm import judge_nodes
+from ansible_collections.sluice.deploy.plugins.module_utils.hostprobe.swarm import judge_edges, judge_nodes
 
 
 def node(name: str, state: str = "ready", manager: str = "", **spec: Any) -> dict[str, Any]:
@@ -54,3 +54,14 @@ def test_a_node_that_is_down_fails() -> None:
 def test_managers_that_can_lose_one(managers: list[str], status: str) -> None:
     nodes = [node(f"m{number}", manager=word) for number, word in enumerate(managers, 1)]
     assert judge_nodes(nodes, [])[1]["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("second", "away", "status"), [("ab" * 32, [], "pass"), ("cd" * 32, [], "fail"), ("ab" * 32, ["w2"], "warn")]
+)
+def test_edges_with_one_certificate(second: str, away: list[str], status: str) -> None:
+    ends = "2026-12-01T00:00:00Z"
+    nodes = {"m1": {"fingerprint": "ab" * 32, "ends": ends}, "w1": {"fingerprint": second, "ends": ends}}
+    result = judge_edges({"equal": second == "ab" * 32, "nodes": nodes, "left_out": away})
+    assert result["status"] == status
+    assert result["evidence"][0] == f"m1: {'ab' * 8}, until {ends}"

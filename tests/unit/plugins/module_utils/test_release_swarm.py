@@ -64,6 +64,16 @@ def test_a_crash_is_told_by_the_task_that_crashed() -> None:
     assert (found.id, found.restarts, found.exit_code, found.state) == ("a", 1, 3, "created")
 
 
+def test_a_task_whose_check_fails_is_ended_by_the_swarm() -> None:
+    ended = task("a", "complete", desired="shutdown")
+    (found,) = seen([ended, task("b", "starting", second=12)])
+    assert (found.id, found.health, found.restarts) == ("a", "unhealthy", 0)
+    (found,) = seen([ended, task("b", "running", second=12)])
+    assert (found.health, found.restarts) == ("healthy", 1)
+    (found,) = seen([ended, task("b", "starting", second=12)], check=False)
+    assert (found.health, found.restarts) == ("", 1)
+
+
 def test_a_crash_of_another_time_is_none() -> None:
     (found,) = seen([task("a", "failed", second=1, desired="shutdown"), task("b", "running", second=12)])
     assert (found.id, found.restarts) == ("b", 0)

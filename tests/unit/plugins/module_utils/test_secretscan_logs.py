@@ -18,7 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
+from ansible_collections.sluice.deploy.plugins.module_utils.docker.api import DockerApi
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import DockerError, UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, ScanReport, run
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.findings import Collector
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
@@ -429,3 +430,26 @@ def test_a_line_that_begins_like_a_time_and_is_none_is_searched() -> None:
         )
     )
     assert [finding.rule for finding in report.findings] == ["digitalocean-pat"]
+
+
+def test_a_task_of_a_swarm_is_read_from_whichever_node_it_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {
+        "/tasks/{}": {"ID": "task1", "ServiceID": "s", "Slot": 2, "Spec": {"ContainerSpec": {}}},
+        "/services/{}": {"Spec": {"Name": "crm_blue-web"}},
+    }
+
+    def get(self: DockerApi, path: str, *names: str, **query: str) -> Any:
+        if path not in answers:
+            raise DockerError(f"No such container: {names[0]}")
+        return answers[path]
+
+    def task_logs(self: DockerApi, task: str, since: str) -> Any:
+        yield "stdout", f"2026-01-01T00:00:01.5Z key {SECRET}\n".encode()
+
+    monkeypatch.setattr(DockerApi, "get", get)
+    monkeypatch.setattr(DockerApi, "task_logs", task_logs)
+    report = run(Options(containers=["task1"], secrets={"KEY": SECRET}, engine="python", write=False))
+    assert [finding["source"] for finding in report.findings] == ["task crm_blue-web.2"]
+    del answers["/tasks/{}"]
+    with pytest.raises(UserError, match="there is no container 'task1' on this host"):
+        run(Options(containers=["task1"], secrets={"KEY": SECRET}, engine="python", write=False))
