@@ -449,7 +449,7 @@ def test_a_task_of_a_swarm_is_read_from_whichever_node_it_runs_on(monkeypatch: p
     monkeypatch.setattr(DockerApi, "get", get)
     monkeypatch.setattr(DockerApi, "task_logs", task_logs)
     report = run(Options(containers=["task1"], secrets={"KEY": SECRET}, engine="python", write=False))
-    assert [finding["source"] for finding in report.findings] == ["task crm_blue-web.2"]
+    assert [finding.source for finding in report.findings] == ["task crm_blue-web.2"]
     del answers["/tasks/{}"]
     with pytest.raises(UserError, match="there is no container 'task1' on this host"):
         run(Options(containers=["task1"], secrets={"KEY": SECRET}, engine="python", write=False))
