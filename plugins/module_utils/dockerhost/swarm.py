@@ -255,7 +255,7 @@ def _clocks(ahead: Mapping[str, float]) -> list[str]:
 def _networks(engines: Mapping[str, Engine], anchor: str, wanted: Network, mtu_setting: Any) -> list[str]:
     problems = [
         f"{name}: there is a network {NETWORK} of one host, as a Compose deployment makes it; remove that deployment "
-        "first: playbooks/remove.yml"
+        f"first: playbooks/remove.yml, then docker compose -p {NETWORK} down && docker network rm {NETWORK}"
         for name, engine in engines.items()
         if engine["networks"].get(NETWORK, wanted)["driver"] != "overlay"
     ]
