@@ -95,7 +95,10 @@ def _service(service: Told, now: datetime) -> tuple[str, ...]:
     cpu = f"{service['cpu_percent']:g} %" if "cpu_percent" in service else "-"
     memory = format_size(service["memory_bytes"]) if "memory_bytes" in service else "-"
     since = _age(service.get("since", ""), now)
-    return ("", service["service"], state, str(service["restarts"]), cpu, memory, since, service.get("image", "-"))
+    # Of a swarm, a task says on which node it runs.
+    node = service.get("container", "").partition("@")[2]
+    name = f"{service['service']} on {node}" if node else service["service"]
+    return ("", name, state, str(service["restarts"]), cpu, memory, since, service.get("image", "-"))
 
 
 def _job(job: Told, now: datetime) -> tuple[str, ...]:

@@ -82,6 +82,11 @@ def test_replicas_run_on_several_nodes(server):
     assert len(set(nodes.split())) == 3
 
 
+def test_no_task_gains_privileges(server):
+    status = "docker exec $(docker ps -q --filter name=crm_blue-web) cat /proc/1/status"
+    assert "NoNewPrivs:\t1" in server("ssh", "third", status)
+
+
 def test_the_secret_arrived_and_is_in_no_log(server):
     told = server("ssh", "third", "docker exec $(docker ps -q --filter name=crm_blue-web) printenv TOKEN")
     assert told == TOKEN
@@ -173,6 +178,7 @@ def test_status_tells_of_all_nodes(play):
     done = play("status")
     released(done)
     assert done.stdout.count("running, healthy") == 3
+    assert " on third" in done.stdout or " on mirrored" in done.stdout
 
 
 def test_verify_looks_at_the_whole_swarm(play, tmp_path):
