@@ -10,24 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import json
-import re
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ..docker.containers import PROJECT, SERVICE
 from ..docker.tasks import Task, containers_of, replicas
 from ..errors import EngineError
-from ..stack.swarm import Content, swarm_form
+from ..stack.swarm import Content, content_of, swarm_form
 from .docker import Docker
 from .engine import Container, Project
 
 _EDGE_NETWORK = "sluice-edge"
-_LARGEST = 500 * 1024
 _SCHEDULED, _ENDED, _POLL = 30.0, 20.0, 0.1
 _STACK, _LEAD = "deploy.sluice.stack", "deploy.sluice.lead"
 
@@ -75,7 +71,7 @@ class Swarm(Docker):
             project.colour,
             services,
             self._everywhere,
-            lambda place, secret: _content(stack, place, secret),
+            lambda place, secret: content_of(stack, place, secret),
             socket.gethostname(),
             self._overlay_options(),
         )
@@ -157,11 +153,14 @@ class Swarm(Docker):
     def _tasks(self, services: Iterable[str]) -> list[Task]:
         """The tasks of services, by their ids; those of services that are gone are gone soon, too."""
         ids = set(services)
-        known = {s["ID"] for s in self._ask("/services")}
-        wanted = json.dumps({"service": sorted(ids)})
-        told = self._ask("/tasks", filters=wanted) if ids <= known else self._ask("/tasks")
+        try:
+            told = self._ask("/tasks", filters=json.dumps({"service": sorted(ids)}))
+        except EngineError as error:
+            if "not found" not in str(error):
+                raise
+            told = [task for task in self._ask("/tasks") if task["ServiceID"] in ids]
         nodes = {n["ID"]: n for n in self._ask("/nodes")}
-        return [Task(t, nodes.get(t.get("NodeID", ""))) for t in told if t["ServiceID"] in ids]
+        return [Task(task, nodes.get(task.get("NodeID", ""))) for task in told]
 
     def _rest(self, services: Sequence[dict[str, Any]]) -> bool:
         """Wait until no task of services works any more; whether that came."""
@@ -238,15 +237,3 @@ def _name(service: Mapping[str, Any]) -> str:
 def _grace(service: Mapping[str, Any]) -> float:
     """Seconds that its containers have to end."""
     return float(service["Spec"]["TaskTemplate"]["ContainerSpec"].get("StopGracePeriod") or 10**10) / 10**9
-
-
-def _content(stack: str, place: str, secret: bool) -> Content:
-    path = Path(place)
-    if not path.is_file():
-        raise EngineError(f"{place} is no file: a swarm brings files to its nodes one by one, and no directories")
-    told = path.stat()
-    if told.st_size > _LARGEST:
-        raise EngineError(f"{place} is larger than {_LARGEST} bytes, which is all that a swarm takes of a file")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    word = re.sub(r"[^A-Za-z0-9.-]", "-", path.name)[: 46 - len(stack)]
-    return Content(f"{stack}-{word}-{digest}", place, secret, told.st_uid, told.st_mode & 0o777)

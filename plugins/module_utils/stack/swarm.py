@@ -4,13 +4,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ..errors import EngineError
 from .model import Service, Stack
 
 Form = dict[str, Any]
+_LARGEST = 500 * 1024
 
 # Keys that a task has as a container has them. What else Compose knows is of one host: names, restarts and the order
 # of starts, which a release and the swarm see to.
@@ -35,6 +40,23 @@ class Content:
     def taken(self) -> Form:
         """How a service takes it."""
         return {"source": self.name, "uid": str(self.owner), "mode": self.mode}
+
+
+def content_of(stack: str, place: str, secret: bool) -> Content:
+    """A file of this server, under a name that tells what it holds.
+
+    Raises:
+        EngineError: It is none, or larger than a swarm takes.
+    """
+    path = Path(place)
+    if not path.is_file():
+        raise EngineError(f"{place} is no file: a swarm brings files to its nodes one by one, and no directories")
+    told = path.stat()
+    if told.st_size > _LARGEST:
+        raise EngineError(f"{place} is larger than {_LARGEST} bytes, which is all that a swarm takes of a file")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    word = re.sub(r"[^A-Za-z0-9.-]", "-", path.name)[: 46 - len(stack)]
+    return Content(f"{stack}-{word}-{digest}", place, secret, told.st_uid, told.st_mode & 0o777)
 
 
 def mistakes(stack: Stack) -> Iterator[str]:

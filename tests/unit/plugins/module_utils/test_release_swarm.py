@@ -14,6 +14,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.docker.tasks import 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import EngineError
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container
 from ansible_collections.sluice.deploy.plugins.module_utils.release.swarm import Swarm
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.swarm import content_of
 
 EDGE = {"Name": "sluice-edge", "Driver": "overlay", "Options": {"com.docker.network.driver.overlay.vxlanid_list": "4097", "encrypted": ""}}  # fmt: skip
 
@@ -168,6 +169,41 @@ def test_what_rests_is_told_as_a_command() -> None:
     assert swarm.rest_command("crm-blue", ["web"]) == ["docker", "service", "scale", "--detach", "crm_blue-web=0"]
 
 
+def test_of_a_large_swarm_only_the_tasks_of_the_release_are_asked_for() -> None:
+    asked: list[tuple[str, str]] = []
+
+    class Large(Fake):
+        def _ask(self, path: str, **query: str) -> Any:
+            asked.append((path, query.get("filters", "")))
+            return super()._ask(path, **query)
+
+    mine = task("a", "running").told
+    swarm = Large({"/services": [service(1)], "/tasks": [mine], "/nodes": [], "/networks/sluice-edge": EDGE})
+    assert [c.name for c in swarm.containers("crm-blue")] == ["crm_blue-web.1@no node"]
+    assert ("/services", '{"label": ["com.docker.compose.project=crm-blue"]}') in asked
+    assert [query for path, query in asked if path == "/tasks"] == ['{"service": ["s"]}']
+
+
+def test_a_service_that_is_gone_has_no_tasks_at_work() -> None:
+    class Gone(Fake):
+        def _ask(self, path: str, **query: str) -> Any:
+            if path == "/tasks" and query:
+                raise EngineError("service s not found")
+            return super()._ask(path, **query)
+
+    other = {**task("b", "running").told, "ServiceID": "other"}
+    assert not Gone({"/tasks": [other], "/nodes": []})._tasks(["s"])
+    with pytest.raises(EngineError, match="silent"):
+        Silent({})._tasks(["s"])
+
+
+class Silent(Fake):
+    """An engine that does not answer."""
+
+    def _ask(self, path: str, **query: str) -> Any:
+        raise EngineError("silent")
+
+
 def test_contents_that_nothing_uses_go(tmp_path: Path) -> None:
     used, old = ({"Spec": {"Name": f"crm-KEY-{n}"}} for n in "12")
     spec = service()
@@ -178,22 +214,18 @@ def test_contents_that_nothing_uses_go(tmp_path: Path) -> None:
 
 
 def test_a_directory_and_a_large_file_are_refused_by_name(tmp_path: Path) -> None:
-    from ansible_collections.sluice.deploy.plugins.module_utils.release.swarm import _content
-
     with pytest.raises(EngineError, match="is no file"):
-        _content("crm", str(tmp_path), secret=False)
+        content_of("crm", str(tmp_path), secret=False)
     (tmp_path / "large").write_bytes(b"x" * (500 * 1024 + 1))
     with pytest.raises(EngineError, match="larger than 512000 bytes"):
-        _content("crm", str(tmp_path / "large"), secret=False)
+        content_of("crm", str(tmp_path / "large"), secret=False)
 
 
 def test_a_name_of_contents_changes_with_them_and_says_nothing_of_them(tmp_path: Path) -> None:
-    from ansible_collections.sluice.deploy.plugins.module_utils.release.swarm import _content
-
     names = set()
     for value in ("one", "two"):
         (tmp_path / "my key").write_text(value)
-        found = _content("a" * 30, str(tmp_path / "my key"), secret=True)
+        found = content_of("a" * 30, str(tmp_path / "my key"), secret=True)
         names.add(found.name)
         assert len(found.name) <= 64
         assert value not in json.dumps(found.name)
