@@ -31,6 +31,10 @@ _STACK, _LEAD = "deploy.sluice.stack", "deploy.sluice.lead"
 class Swarm(Docker):
     """A swarm, from one of its managers."""
 
+    def __init__(self, inherit: Sequence[int] = (), timeout: float = 600) -> None:
+        super().__init__(inherit, timeout)
+        self._known_nodes: tuple[float, dict[str, Any]] = (-1, {})
+
     def manages(self) -> bool:
         """Whether this node can."""
         return bool((self._ask("/info").get("Swarm") or {}).get("ControlAvailable"))
@@ -159,8 +163,16 @@ class Swarm(Docker):
             if "not found" not in str(error):
                 raise
             told = [task for task in self._ask("/tasks") if task["ServiceID"] in ids]
-        nodes = {n["ID"]: n for n in self._ask("/nodes")}
+        nodes = self._nodes()
         return [Task(task, nodes.get(task.get("NodeID", ""))) for task in told]
+
+    def _nodes(self) -> dict[str, Any]:
+        """By id. Whether one is lost shows after some 12 s, so an answer is good for one."""
+        asked, nodes = self._known_nodes
+        if time.monotonic() - asked > 1:
+            nodes = {n["ID"]: n for n in self._ask("/nodes")}
+            self._known_nodes = time.monotonic(), nodes
+        return nodes
 
     def _rest(self, services: Sequence[dict[str, Any]]) -> bool:
         """Wait until no task of services works any more; whether that came."""

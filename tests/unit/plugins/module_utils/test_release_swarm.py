@@ -181,7 +181,9 @@ def test_of_a_large_swarm_only_the_tasks_of_the_release_are_asked_for() -> None:
     swarm = Large({"/services": [service(1)], "/tasks": [mine], "/nodes": [], "/networks/sluice-edge": EDGE})
     assert [c.name for c in swarm.containers("crm-blue")] == ["crm_blue-web.1@no node"]
     assert ("/services", '{"label": ["com.docker.compose.project=crm-blue"]}') in asked
-    assert [query for path, query in asked if path == "/tasks"] == ['{"service": ["s"]}']
+    swarm.containers("crm-blue")
+    assert [query for path, query in asked if path == "/tasks"] == ['{"service": ["s"]}'] * 2
+    assert len([path for path, _ in asked if path == "/nodes"]) == 1
 
 
 def test_a_service_that_is_gone_has_no_tasks_at_work() -> None:
