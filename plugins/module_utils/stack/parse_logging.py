@@ -25,7 +25,8 @@ _OPTIONS = {
     "fluentd": (
         *("fluentd-address", "fluentd-async", "fluentd-async-reconnect-interval", "fluentd-buffer-limit"),
         *("fluentd-max-retries", "fluentd-request-ack", "fluentd-retry-wait", "fluentd-sub-second-precision"),
-        *("fluentd-write-timeout", *_TOLD, *_CACHE),
+        *_TOLD,
+        *_CACHE,
     ),
     "gelf": (
         *("gelf-address", "gelf-compression-type", "gelf-compression-level", "gelf-tcp-max-reconnect"),
