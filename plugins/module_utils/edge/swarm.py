@@ -21,6 +21,8 @@ from .engine import Run, run
 from .job import LABEL, Job, job_argv, job_name, labels, number_of
 from .model import Edge
 
+# What a node that comes back has to know: whom to serve, and with which certificate.
+_STAYING = ("to", "bring")
 _POLL_SECONDS = 0.1
 _NODES_SECONDS = 2.0
 # A log may come a little after the end of its task.
@@ -189,6 +191,21 @@ class Swarm:
             ready.keys() <= {row["Name"].rpartition(".")[2] for row in self._rows(name)}
             for name in self.jobs(verb, stack, digest)
         )
+
+    def remind(self) -> None:
+        """Have the jobs that stay run by edges that came up after them; on a manager.
+
+        The swarm looks for nodes that a job has not been run by when the job changes, and not when a node comes back.
+        """
+        if self._docker("info", "--format={{.Swarm.ControlAvailable}}").strip() != "true":
+            return
+        ready, _down, _doubtful = self._look()
+        for verb in _STAYING:
+            filters = f"--filter=label=deploy.sluice.edge={verb}"
+            for name in self._docker("service", "ls", filters, "--format={{.Name}}").split():
+                if not ready.keys() <= {row["Name"].rpartition(".")[2] for row in self._rows(name)}:
+                    now = f"--label-add=deploy.sluice.reminded={time.time_ns()}"
+                    self._docker("service", "update", "--detach", "--quiet", now, name)
 
     def next_number(self, verb: str, stack: str) -> int:
         """Higher than that of any job there is, whatever the clock of the host that made it."""

@@ -20,13 +20,15 @@ from .engine import EdgeEngine, Resolve, container_name, run
 from .names import addresses_in
 from .renewal import Say
 from .store import Store
+from .swarm import Swarm
 
 # A release starts several containers at once: one reload for them.
 _SETTLE_SECONDS = 0.2
 _RETRY_SECONDS = 5.0
 _ASK_SECONDS = 1.0
 _EVENTS = ("docker", "events", "--filter=type=container", "--filter=type=network",
-           "--filter=event=start", "--filter=event=connect", "--format={{.Type}}")  # fmt: skip
+           "--filter=type=node", "--filter=event=start", "--filter=event=connect", "--filter=event=update",
+           "--format={{.Type}}")  # fmt: skip
 
 
 def refresh(store: Store) -> bool:
@@ -45,6 +47,13 @@ def start(store: Store) -> None:
             raise UserError(f"nginx does not start: {done.stderr.strip()}")
 
 
+def remind(store: Store) -> None:
+    """Edges of a swarm that came up are told what they missed."""
+    state = store.state()
+    if state is not None and state.edge.overlay:
+        Swarm(state.edge, store.root).remind()
+
+
 def watch(store: Store, say: Say) -> None:
     """Follow the engine's events until it goes away."""
     with subprocess.Popen(_EVENTS, stdout=subprocess.PIPE) as events:
@@ -58,17 +67,21 @@ def _follow(events: IO[bytes] | None, store: Store, say: Say) -> None:
     """Refresh at every event, and start nginx once; what fails is tried again without waiting for an event."""
     if events is None:
         return
-    started = done = False
+    started = done = reminded = False
     moves = Moves(store)
     while True:
         done = _attempt(lambda: _refresh_and_report(store, say), say)
         # Even if the refresh fails: what nginx served last is better than nothing.
         started = started or _attempt(lambda: start(store), say)
-        wait = None if done and started else _RETRY_SECONDS
+        # What this host missed is among it.
+        reminded = reminded or _attempt(lambda: remind(store), say)
+        wait = None if done and started and reminded else _RETRY_SECONDS
         while _waits(events, wait, moves):
             # Past the stream's own buffer, which select does not see.
-            if not os.read(events.fileno(), 65536):
+            told = os.read(events.fileno(), 65536)
+            if not told:
                 return
+            reminded = reminded and b"node" not in told
             wait = _SETTLE_SECONDS
 
 

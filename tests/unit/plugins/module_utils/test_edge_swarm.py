@@ -77,11 +77,18 @@ class FakeSwarm:
             self.dies_after -= 1
             if self.dies_after < 0:
                 raise Died
-        words = " ".join(argv[1:3])
+        words = "info" if argv[1] == "info" else " ".join(argv[1:3])
         options = dict(word[2:].split("=", 1) for word in argv if word.startswith("--") and "=" in word)
         labels = [word.partition("label=")[2] for word in argv if word.startswith(("--label=", "--filter=label="))]
         out = getattr(self, words.replace(" ", "_"))(argv, options, labels, told)
         return subprocess.CompletedProcess(argv, 0, out or "", "")
+
+    def info(self, argv, options, labels, told):
+        return "true"
+
+    def service_update(self, argv, options, labels, told):
+        for host in self.nodes:
+            self.run_job(argv[-1], host)
 
     def node_ls(self, argv, options, labels, told):
         rows = [
@@ -163,6 +170,20 @@ def test_all_switch_and_the_last_job_stays_for_who_comes_later(three):
     answer = everywhere.status(three.stores["m1"], "shop", three)
     assert (answer["serving"], answer["previous"], answer["left_out"]) == ("green", "blue", [])
     assert len(three.services) == len(of("to", three)) == 1
+
+
+def test_one_that_was_down_is_told_when_it_is_back(three):
+    three.nodes["w2"]["status"] = "Down"
+    switch(three, "blue")
+    three.nodes["w2"]["status"] = "Ready"
+    # The swarm itself does nothing about it.
+    assert three.serving()["w2"] is None
+    manager = swarm.Swarm(EDGE, three.stores["m1"].root, three)
+    manager.remind()
+    assert three.serving() == dict.fromkeys(three.nodes, "blue")
+    three.calls.clear()
+    manager.remind()
+    assert not [call for call in three.calls if call[1:3] == ["service", "update"]]
 
 
 def test_a_job_sees_the_inbox_alone(three):

@@ -29,8 +29,8 @@ def watched(monkeypatch, tmp_path):
     """Runs the watcher over an engine whose events last a moment; answers how often it refreshed and started."""
     monkeypatch.setattr(watch, "_RETRY_SECONDS", 0.01)
 
-    def run(refreshes, starts, events="echo container; sleep 0.5"):
-        counted, said = {"refresh": 0, "start": 0}, []
+    def run(refreshes, starts, events="echo container; sleep 0.5", reminds=()):
+        counted, said = {"refresh": 0, "start": 0, "remind": 0}, []
 
         def stand_in(name, answers):
             def act(store):
@@ -44,6 +44,7 @@ def watched(monkeypatch, tmp_path):
 
         monkeypatch.setattr(watch, "refresh", stand_in("refresh", refreshes))
         monkeypatch.setattr(watch, "start", stand_in("start", starts))
+        monkeypatch.setattr(watch, "remind", stand_in("remind", list(reminds)))
         monkeypatch.setattr(watch, "_EVENTS", ("sh", "-c", events))
         watch.watch(Store(tmp_path), said.append)
         return counted, said
@@ -53,13 +54,19 @@ def watched(monkeypatch, tmp_path):
 
 def test_the_watcher_outlives_what_fails_and_tries_again(watched):
     counted, said = watched([UserError("ps"), None], [UserError("none"), OSError("disk"), None], "sleep 0.5")
-    assert counted == {"refresh": 3, "start": 3}
+    assert counted == {"refresh": 3, "start": 3, "remind": 1}
     assert said == ["ps", "none", "disk"]
 
 
 def test_events_of_one_moment_are_one_refresh_and_nginx_is_started_once(watched):
     counted, _ = watched([], [], "sleep 0.1; echo a; echo b; echo c; sleep 0.6")
-    assert counted == {"refresh": 2, "start": 1}
+    assert counted == {"refresh": 2, "start": 1, "remind": 1}
+
+
+def test_a_node_that_came_up_is_reminded_and_again_where_that_failed(watched):
+    counted, said = watched([], [], "sleep 0.1; echo node; sleep 0.6", [None, UserError("no leader")])
+    assert counted["remind"] == 3
+    assert said == ["no leader"]
 
 
 def test_systemd_does_not_give_the_watcher_up():
