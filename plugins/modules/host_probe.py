@@ -130,7 +130,7 @@ def main() -> None:
         results=seen.results,
         status=worst_status(seen.results),
         images=seen.images(params["services"], limit),
-        containers=[c.id if "@" in c.name else c.name for c in seen.containers],
+        containers=[c.id if c.node else c.name for c in seen.containers],
         build_logs=seen.build_logs,
         scheduled=settings_file(params["stack"]).exists(),
     )

@@ -96,7 +96,7 @@ def _service(service: Told, now: datetime) -> tuple[str, ...]:
     memory = format_size(service["memory_bytes"]) if "memory_bytes" in service else "-"
     since = _age(service.get("since", ""), now)
     # Of a swarm, a task says on which node it runs.
-    node = service.get("container", "").partition("@")[2]
+    node = service.get("node", "")
     name = f"{service['service']} on {node}" if node else service["service"]
     return ("", name, state, str(service["restarts"]), cpu, memory, since, service.get("image", "-"))
 

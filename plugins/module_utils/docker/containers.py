@@ -34,7 +34,8 @@ class Container:
     """Whether the engine starts it again; what it does not is a command that is meant to end."""
     namespace: str = ""
     """The network namespace in which its address answers; empty for the host's own."""
-
+    node: str = ""
+    """The node that a swarm gave it to as a task; empty for a container of this host."""
     config_hash: str = ""
     """What Compose made of its description; empty for one that Compose did not make."""
 

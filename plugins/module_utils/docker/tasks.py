@@ -104,4 +104,5 @@ def _container(service: Mapping[str, Any], slot: int, tasks: Sequence[Task], rea
         reference=spec["TaskTemplate"]["ContainerSpec"]["Image"],
         since=newest.told["Status"]["Timestamp"][:19],
         namespace=namespace,
+        node=newest.node,
     )

@@ -94,8 +94,9 @@ def look(wishes: Wishes) -> Seen:
         own = () if wishes.services else record.projects_of(wishes.stack, known)
         results += services.judge_presence(found, own, wishes.projects)
         others = [c for c in everything if c.project in record.other_colours(wishes.stack, known)]
-        results += swarm.judge_nodes(nodes, found) if (nodes := facts.nodes()) else []
-        results += _edges(wishes) if nodes else []
+        # A host may be of a swarm that the stack has nothing to do with, as a Dokploy server is.
+        if any(container.node for container in found):
+            results += [*swarm.judge_nodes(facts.nodes(), found), *_edges(wishes)]
         results.append(record.judge_drift(wishes.stack, known, found, others, _edge(wishes, known)))
         if oldest and found:
             results.append(upkeep.judge_images(upkeep.images_of(found), oldest))

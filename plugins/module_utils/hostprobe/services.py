@@ -60,7 +60,7 @@ def _judge(name: str, members: list[Container], service: Mapping[str, Any] | Non
         measured="; ".join(dict.fromkeys(told(member) for member in bad or members)),
         limit=_WANTED + (f", at most {max_restarts} restarts" if max_restarts else ", no restarts"),
         evidence=[f"{m.name}: {told(m)}, since {m.since}, {m.reference}" for m in members],
-        advice=[f"docker logs --tail 50 {m.name}" for m in bad],
+        advice=[f"docker service logs --tail 50 {m.id}" if m.node else f"docker logs --tail 50 {m.name}" for m in bad],
     )
 
 

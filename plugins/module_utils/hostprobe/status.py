@@ -135,6 +135,7 @@ def _service(container: Container, load: Load) -> dict[str, Any]:
     return {
         "service": container.service,
         "container": container.name,
+        "node": container.node,
         "state": container.state,
         "health": container.health,
         "restarts": container.restarts,

@@ -22,8 +22,9 @@ def judge_nodes(nodes: Sequence[Mapping[str, Any]], found: Iterable[Container]) 
     """
     there = sorted(nodes, key=lambda node: str(node["Description"]["Hostname"]))
     away = [node for node in there if node["Status"]["State"] != "ready"]
-    running = [c.name.rpartition("@")[::2] for c in found if c.running and "@" in c.name]
-    tasks = {name: sorted(task for task, node in running if node == name) for name in {n for _, n in running}}
+    tasks: dict[str, list[str]] = {}
+    for task in sorted((c for c in found if c.running and c.node), key=lambda c: c.name):
+        tasks.setdefault(task.node, []).append(task.name.partition("@")[0])
     managers = [node for node in there if node.get("ManagerStatus")]
     reachable = [node for node in managers if node["ManagerStatus"].get("Reachability") == "reachable"]
     quorum = len(managers) // 2 + 1

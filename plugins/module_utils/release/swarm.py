@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,6 +35,8 @@ class Swarm(Docker):
     def __init__(self, inherit: Sequence[int] = (), timeout: float = 600) -> None:
         super().__init__(inherit, timeout)
         self._known_nodes: tuple[float, dict[str, Any]] = (-1, {})
+        self._inside: dict[str, str] = {}
+        """By network, a namespace of this node from which it is reached."""
 
     def manages(self) -> bool:
         """Whether this node can."""
@@ -48,7 +51,7 @@ class Swarm(Docker):
         elif found.get("Driver") != "overlay":
             raise EngineError(
                 f"the network {name} is of this host alone: the stack ran here without a swarm. Take a backup, remove"
-                " the stack (playbooks/remove.yml), and recover it into the swarm"
+                " the stack (playbooks/remove.yml), which leaves its volumes, and release it again"
             )
         elif (lead := (found.get("Labels") or {}).get(_LEAD, socket.gethostname())) != socket.gethostname():
             raise EngineError(
@@ -61,7 +64,8 @@ class Swarm(Docker):
             if self.has_network(each):
                 # A task that has ended lets go of its network a moment later.
                 argv = ["docker", "network", "rm", each]
-                self._until(functools.partial(self._succeeds, argv), _ENDED)
+                if not self._until(functools.partial(self._succeeds, argv), _ENDED):
+                    raise EngineError(f"the network {each} is still in use: docker network inspect {each}")
 
     def up(self, project: Project, services: Sequence[str]) -> None:
         if not project.colour:
@@ -100,15 +104,16 @@ class Swarm(Docker):
         if not chosen:
             super().stop(project, services)
             return
-        self._docker(*self.rest_command(project, [_name(s) for s in chosen])[1:])
+        self._docker(*_at_rest(chosen)[1:])
         if not self._rest(chosen):
             raise EngineError(f"{project} does not stop: see docker service ps")
 
     def rest_command(self, project: str, services: Sequence[str]) -> list[str]:
-        found = [s["Spec"]["Name"] for s in self._services(project) if _name(s) in services]
-        if not found:
+        known = self._services(project)
+        if not known:
             return super().rest_command(project, services)
-        return ["docker", "service", "scale", "--detach", *(f"{name}=0" for name in found)]
+        found = [s for s in known if _name(s) in services and replicas(s)]
+        return _at_rest(found) if found else []
 
     def remove(self, project: str) -> None:
         if services := self._services(project):
@@ -187,12 +192,20 @@ class Swarm(Docker):
             networks: Its addresses by network.
         """
         for network, address in networks.items():
-            there = (self._find(f"/networks/{network}") or {}).get("Containers") or {}
-            for identifier in there:
-                told = self._find(f"/containers/{identifier}/json") if len(identifier) == 64 else None
-                if told and (told.get("State") or {}).get("Running"):
-                    return address, str(told["NetworkSettings"]["SandboxKey"])
+            # A release asks often; a container that has ended takes its namespace along.
+            if not os.path.exists(self._inside.get(network, "")):
+                self._inside[network] = self._namespace(network)
+            if self._inside[network]:
+                return address, self._inside[network]
         return "", ""
+
+    def _namespace(self, network: str) -> str:
+        """That of a container of this node which is on the network; empty where none is."""
+        for identifier in (self._find(f"/networks/{network}") or {}).get("Containers") or {}:
+            told = self._find(f"/containers/{identifier}/json") if len(identifier) == 64 else None
+            if told and (told.get("State") or {}).get("Running"):
+                return str(told["NetworkSettings"]["SandboxKey"])
+        return ""
 
     def _overlay_options(self) -> dict[str, str]:
         """Every network of ours is as the edge's is: encrypted or not, with its size of packets."""
@@ -240,6 +253,11 @@ class Swarm(Docker):
                 return False
             time.sleep(_POLL)
         return True
+
+
+def _at_rest(services: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The command by which services have no task any more."""
+    return ["docker", "service", "scale", "--detach", *(f"{s['Spec']['Name']}=0" for s in services)]
 
 
 def _name(service: Mapping[str, Any]) -> str:

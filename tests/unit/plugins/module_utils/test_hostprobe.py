@@ -250,6 +250,9 @@ def test_the_look_at_a_foreign_deployment(monkeypatch, tmp_path):
 
     monkeypatch.setattr(facts, "run", answer)
     monkeypatch.setattr(upkeep, "look", list)
+    # A swarm of one that the stack has nothing to do with, as on a Dokploy server, is nobody's warning.
+    lone = {"Description": {"Hostname": "m1"}, "Status": {"State": "ready"}, "Spec": {}}
+    monkeypatch.setattr(facts, "nodes", lambda: [{**lone, "ManagerStatus": {"Reachability": "reachable"}}])
     seen = look.look(look.Wishes("crm", SERVICES, root=str(tmp_path)))
     statuses = {r["id"]: r["status"] for r in seen.results}
     assert statuses.pop("release.drift") == "skip"

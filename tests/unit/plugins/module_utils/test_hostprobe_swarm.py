@@ -16,7 +16,7 @@ def node(name: str, state: str = "ready", manager: str = "", **spec: Any) -> dic
 
 
 def task(name: str, state: str = "running") -> Container:
-    return Container("id", name, "web", state, "", 0, 0, "", "")
+    return Container("id", name, "web", state, "", 0, 0, "", "", node=name.partition("@")[2])
 
 
 def test_a_line_for_each_node_draws_what_runs_there() -> None:

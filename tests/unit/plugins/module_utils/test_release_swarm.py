@@ -52,7 +52,7 @@ def test_what_runs_is_healthy_and_says_how_it_is_reached() -> None:
     one, two = seen([task("a", "running"), task("b", "starting", slot=2)])
     assert (one.state, one.health, one.address, one.namespace) == ("running", "healthy", "10.0.1.3", "/ns")
     assert (two.state, two.health, two.address) == ("created", "starting", "")
-    assert one.name == "crm_blue-web.1@m1"
+    assert (one.name, one.node) == ("crm_blue-web.1@m1", "m1")
     assert (one.service, one.restarts) == ("web", 0)
 
 
@@ -165,6 +165,8 @@ def test_commands_for_a_task_are_not_sent_to_another_node() -> None:
 
 
 def test_what_rests_is_told_as_a_command() -> None:
+    swarm = Fake({"/services": [service(0)]})
+    assert swarm.rest_command("crm-blue", ["web"]) == []
     swarm = Fake({"/services": [service()]})
     assert swarm.rest_command("crm-blue", ["web"]) == ["docker", "service", "scale", "--detach", "crm_blue-web=0"]
 
@@ -246,3 +248,20 @@ def test_the_engine_of_a_description(monkeypatch: pytest.MonkeyPatch) -> None:
     # No engine at all is as good as one host.
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
     assert type(engines.engine_of_host()).__name__ == "Docker"
+
+
+def test_a_network_is_entered_by_a_container_of_this_node_and_anew_when_that_ended(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.touch()
+    second.touch()
+    answers: dict[str, Any] = {"/networks/sluice-edge": {"Containers": {"lb-sluice-edge": {}, "c" * 64: {}}}}
+    swarm = Fake(answers)
+    assert swarm._reach({"sluice-edge": "10.0.1.3"}) == ("", "")
+    for place in (first, second):
+        told = {"State": {"Running": True}, "NetworkSettings": {"SandboxKey": str(place)}}
+        answers[f"/containers/{'c' * 64}/json"] = told
+        assert swarm._reach({"crm": "10.0.2.3", "sluice-edge": "10.0.1.3"}) == ("10.0.1.3", str(place))
+        del answers[f"/containers/{'c' * 64}/json"]
+        # It is not asked for again.
+        assert swarm._reach({"sluice-edge": "10.0.1.4"}) == ("10.0.1.4", str(place))
+        place.unlink()

@@ -75,7 +75,7 @@ def test_a_stack_and_its_services_have_a_line_each() -> None:
 
 
 def test_a_task_of_a_swarm_says_on_which_node_it_runs() -> None:
-    services = [{**SERVICE, "container": f"shop_green-web.{n}@m{n}"} for n in (1, 2)]
+    services = [{**SERVICE, "node": f"m{n}"} for n in (1, 2)]
     lines = overview({"one": {**TOLD, "stacks": [{**STACK, "services": services}]}}, NOW)
     assert "running, healthy" in row(lines, "web on m1")
     assert "running, healthy" in row(lines, "web on m2")
