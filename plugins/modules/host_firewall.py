@@ -31,6 +31,13 @@ options:
     type: list
     elements: raw
     default: []
+  published:
+    description: >-
+      Ports of the edge, as C(nginx_certbot_ports) has them: let in from the networks of their C(allow), unless O(allow)
+      says something else of them.
+    type: list
+    elements: dict
+    default: []
   ssh_ports:
     description: TCP ports of sshd; those that it listens on when empty.
     type: list
@@ -84,6 +91,7 @@ from ..module_utils.files import write_whole
 from ..module_utils.listeners import read_listeners
 
 ALLOW = "docker_host_firewall_allow"
+PUBLISHED = "nginx_certbot_ports"
 TRUSTED = "docker_host_firewall_trusted_interfaces"
 
 
@@ -118,7 +126,7 @@ def ensure_present(module: AnsibleModule, path: Path, before: str) -> dict:
     params = module.params
     ssh_ports = params["ssh_ports"] or find_ssh_ports(read_listeners())
     script = firewall.render(
-        firewall.parse_openings(params["allow"], ALLOW),
+        firewall.with_published(firewall.parse_openings(params["allow"], ALLOW), params["published"], PUBLISHED),
         ssh_ports,
         firewall.check_interfaces(params["trusted_interfaces"], TRUSTED),
         firewall.outside(os.listdir("/sys/class/net"), set(default_devices())),
@@ -150,6 +158,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "allow": {"type": "list", "elements": "raw", "default": []},
+            "published": {"type": "list", "elements": "dict", "default": []},
             "ssh_ports": {"type": "list", "elements": "int", "default": []},
             "trusted_interfaces": {"type": "list", "elements": "str", "default": []},
             "path": {"type": "path", "default": "/etc/sluice/firewall.nft"},

@@ -86,6 +86,30 @@ def _parse_opening(entry: Any, name: str) -> Opening | Protocol:
     return Opening(first, last, match["protocol"] or "tcp", _parse_sources(sources, name))
 
 
+def with_published(openings: list[Opening | Protocol], published: list[dict[str, Any]], name: str) -> list[Any]:
+    """The openings, and the edge's ports as far as the openings say nothing of them.
+
+    Args:
+        openings: What the user listed; who narrowed a port there keeps it narrow.
+        published: The ports, with `port`, and `protocol` and `allow` if they have them.
+        name: The setting to name in an error.
+
+    Raises:
+        UserError: An entry of another form.
+    """
+    missing: list[Any] = []
+    for entry in published:
+        ports = f"{entry.get('port')}/{entry.get('protocol') or 'tcp'}"
+        wanted = _parse_opening({"port": ports, "from": entry.get("allow") or []}, name)
+        if not any(isinstance(o, Opening) and _covers(o, wanted) for o in openings):
+            missing.append(wanted)
+    return [*openings, *missing]
+
+
+def _covers(opening: Opening, wanted: Any) -> bool:
+    return opening.protocol == wanted.protocol and opening.first <= wanted.first <= wanted.last <= opening.last
+
+
 def _protocol(value: Any, name: str) -> int:
     number = _PROTOCOLS.get(str(value).lower())
     if number is None and re.fullmatch("[0-9]{1,3}", str(value)):

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import pathlib
+from typing import Any
+
 import pytest
+import yaml
+from jinja2.nativetypes import NativeEnvironment
 
 from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost import firewall
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
@@ -110,3 +115,51 @@ def test_the_fingerprint_follows_the_rules():
 def test_devices_that_cannot_be(name):
     with pytest.raises(UserError, match="not the name of a network device"):
         firewall.check_interfaces([name], "trusted")
+
+
+def edge_ports(openings, *published):
+    return firewall.with_published(firewall.parse_openings(openings, "allow"), list(published), "ports")[
+        len(openings) :
+    ]
+
+
+def test_the_edges_ports_are_let_in():
+    ports = [
+        {"port": 8883, "service": "broker", "tls": True},
+        {"port": 5683, "protocol": "udp", "allow": ["10.0.0.0/8"]},
+    ]
+    assert edge_ports([80, 443], *ports) == [
+        firewall.Opening(8883, 8883, "tcp"),
+        firewall.Opening(5683, 5683, "udp", ("10.0.0.0/8",)),
+    ]
+
+
+def test_what_a_user_says_of_an_edges_port_counts():
+    assert edge_ports([{"port": 8883, "from": ["192.0.2.0/24"]}, "2000-2300"], {"port": 8883}, {"port": 2222}) == []
+    assert edge_ports(["8883/udp", {"protocol": "vrrp"}], {"port": 8883}) == [firewall.Opening(8883, 8883, "tcp")]
+
+
+def test_an_edges_port_that_is_none_is_named():
+    with pytest.raises(UserError, match="ports: 'None/tcp' is not a port"):
+        edge_ports([], {"prot": 1})
+
+
+ROLE = pathlib.Path(__file__).resolve().parents[4] / "roles/docker_host/vars/main.yml"
+HOSTS: dict[str, dict[str, Any]] = {
+    "shop": {"ansible_host": "192.0.2.1", "nginx_certbot_ports": [{"port": 1}]},
+    "blog": {"ansible_host": "192.0.2.1", "nginx_certbot_ports": [{"port": 2}]},
+    "gone": {"ansible_host": "192.0.2.1", "nginx_certbot_ports": [{"port": 3}], "nginx_certbot_state": "absent"},
+    "elsewhere": {"nginx_certbot_ports": [{"port": 4}]},
+    "node": {"nginx_certbot_ports": [{"port": 5}]},
+    "edge": {"nginx_certbot_ports": [{"port": 6}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "ports"), [("shop", [1, 2]), ("blog", [1, 2]), ("elsewhere", [4]), ("node", []), ("edge", [6])]
+)
+def test_all_stacks_of_a_machine_have_their_ports(name, ports):
+    template = yaml.safe_load(ROLE.read_text())["_docker_host_edge_ports"]
+    groups = {"all": list(HOSTS), "swarm": ["node", "edge"], "swarm_edges": ["edge"]}
+    known = {"hostvars": HOSTS, "groups": groups, "inventory_hostname": name, **HOSTS[name]}
+    assert [entry["port"] for entry in NativeEnvironment().from_string(template).render(known)] == ports
