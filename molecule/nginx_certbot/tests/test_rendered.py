@@ -148,11 +148,17 @@ def test_a_service_says_who_may_come(serve):
 def test_maintenance_on_demand(nginx, path):
     closed = replace(site(maintenance_page="<p>Soon"), maintenance=True)
     client = nginx.serve(state(closed).with_serving("shop", serving()))
-    answer = client.send(path, method="POST", body=b"x")
+    answer = client.send(path, method="POST", body=b"x" * 2**21)
     assert (answer.status, answer.headers["retry-after"], answer.body) == (503, "30", b"<p>Soon")
     assert answer.headers["x-content-type-options"] == "nosniff"
     team = replace(closed, maintenance_allow=("172.16.0.0/12", "10.0.0.0/8", "192.168.0.0/16"))
     assert nginx.serve(state(team).with_serving("shop", serving())).get(path).status == 200
+
+
+def test_a_service_that_breaks_off_is_told_with_the_page(serve):
+    answer = serve(maintenance_page="<p>Soon").send("/api/reset", method="POST", body=b"x")
+    assert (answer.status, answer.headers["retry-after"], answer.body) == (502, "30", b"<p>Soon")
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_long_headers_static_files_and_directives_of_ones_own(serve):

@@ -111,6 +111,8 @@ def _https_server(
         *csp.location(site),
         *access.server_lines(site, host, edge),
         *_locations(site, host, serving, edge),
+        "",
+        *block("location @away", [f"proxy_pass http://{MAINTENANCE};"]),
         *site.extra.splitlines(),
     ]
 
@@ -144,6 +146,8 @@ def _route(site: Site, route: SiteRoute) -> list[str]:
         *([f"client_max_body_size {route.body_bytes};"] if route.body_bytes is not None else []),
         f"proxy_read_timeout {max(1, round(timeout * 1000))}ms;",
         f"proxy_pass http://{target(site, route.upstream)};",
+        # A service that has just stopped, or breaks off, is told with the page as well; an app's own 502 is its own.
+        "error_page 502 @away;",
     ]
 
 
@@ -176,6 +180,8 @@ def _maintenance_server(site: Site, names: str) -> list[str]:
         f"listen {MAINTENANCE};",
         names,
         "access_log off;",
+        # Whatever is sent is answered with the page.
+        "client_max_body_size 0;",
         f"root maintenance/{site.name};",
         f"add_header Retry-After {site.retry_after} always;",
         "add_header Cache-Control no-store always;",

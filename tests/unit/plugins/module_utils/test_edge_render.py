@@ -53,6 +53,13 @@ def test_a_service_without_a_container_is_under_maintenance():
     assert "10.0.0.3" in block(upstreams, "upstream shop.front")
 
 
+def test_a_service_that_breaks_off_is_told_with_the_page():
+    text = rendered()["sites/shop.conf"]
+    assert text.count("error_page 502 @away;") == text.count("proxy_pass http://shop.") > 0
+    assert "proxy_pass http://127.0.0.1:8503;" in block(text, "location @away")
+    assert "client_max_body_size 0;" in text
+
+
 def test_idle_connections_to_the_app_end_before_node_closes_them():
     assert "keepalive_timeout 4s;" in rendered()["upstreams/shop.conf"]
 
