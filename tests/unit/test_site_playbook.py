@@ -9,8 +9,10 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
+PLAYBOOKS = PROJECT / "playbooks"
 BIN = pathlib.Path(sys.executable).parent
 PLAYBOOK = BIN / "ansible-playbook"
 pytestmark = pytest.mark.skipif(not PLAYBOOK.exists(), reason="this interpreter has no ansible-playbook beside it")
@@ -120,3 +122,11 @@ def test_what_is_told_to_one_edge_of_a_swarm_is_told_to_all(playbook, tmp_path):
     run = play(tmp_path, "--extra-vars", "state=on", inventory=SWARM % sys.executable, playbook=playbook)
     assert said(run, "nginx_certbot") == {"m2", "w1"}
     assert said(run, "compose_stack") == ({"m2"} if playbook == "remove" else set())
+
+
+@pytest.mark.parametrize("playbook", sorted(PLAYBOOKS.glob("*.yml")), ids=lambda path: path.stem)
+def test_a_group_that_swarms_alone_have_is_named_where_there_is_one(playbook):
+    """Else Ansible warns everybody without a swarm of a host pattern that it could not match."""
+    for play in yaml.safe_load(playbook.read_text(encoding="utf-8")):
+        hosts = play.get("hosts", "")
+        assert "swarm" not in hosts or "is defined" in hosts or "default([])" in hosts
