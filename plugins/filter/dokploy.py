@@ -8,13 +8,15 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils.dokploy.render import stack_domains
 from ..module_utils.errors import UserError
-from ..module_utils.stack.parse import parse_stack
 
 
 def dokploy_domains(description: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """The domains of a stack description."""
+    # Ansible loads every file of filters to find one of them: what is large is imported when it is called.
+    from ..module_utils.dokploy.render import stack_domains
+    from ..module_utils.stack.parse import parse_stack
+
     try:
         return [{**(options or {}), **domain} for domain in stack_domains(parse_stack(description))]
     except UserError as error:

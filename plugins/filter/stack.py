@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..module_utils.errors import UserError
-from ..module_utils.secretvalues.values import check_secrets
-from ..module_utils.stack.parse import parse_stack
 from ..plugin_utils.overview import overview, records
 
 
 def stack_mistakes(description: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
     """A sentence for each mistake of a description and its secrets; none when all is well."""
+    # Ansible loads every file of filters to find one of them: what is large is imported when it is called.
+    from ..module_utils.secretvalues.values import check_secrets
+    from ..module_utils.stack.parse import parse_stack
+
     try:
         check_secrets(parse_stack(description).secret_names, secrets)
     except UserError as error:
