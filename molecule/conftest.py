@@ -33,6 +33,29 @@ def server():
 
 
 @pytest.fixture
+def play_over():
+    """`play_over(INVENTORY, …)` answers a function that runs a playbook of the collection over these inventories, with
+    extra variables, and answers the finished process. Nothing that a test planted is in what it prints."""
+
+    def over(*inventories: pathlib.Path):
+        def run(name: str, *words: str, **variables: object) -> subprocess.CompletedProcess:
+            sources = [word for inventory in inventories for word in ("-i", inventory)]
+            done = subprocess.run(
+                ["ansible-playbook", *sources, *words, "-e", json.dumps(variables), PROJECT / f"playbooks/{name}.yml"],
+                cwd=PROJECT,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert "planted" not in done.stdout + done.stderr
+            return done
+
+        return run
+
+    return over
+
+
+@pytest.fixture
 def run_playbook(tmp_path):
     """Run one task as a play; answers the finished process. Values travel in a file, never on a command line."""
 

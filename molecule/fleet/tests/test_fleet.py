@@ -17,20 +17,13 @@ STACKS = {"crm": "debian13", "wiki": "debian13", "crm-second": "mirrored"}
 
 
 @pytest.fixture
-def site(tmp_path):
+def site(tmp_path, play_over):
     """Run site.yml without its acceptance checks, on the hosts and further ones; answers the finished process."""
 
     def run(*words: str, hosts: dict | None = None) -> subprocess.CompletedProcess:
         further = tmp_path / "further.yml"
         further.write_text(json.dumps({"compose": {"hosts": hosts or {}}}))
-        inventories = ["-i", SCENARIO / "inventory", "-i", further]
-        return subprocess.run(
-            ["ansible-playbook", *inventories, "--skip-tags", "verify", *words, PROJECT / "playbooks/site.yml"],
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return play_over(SCENARIO / "inventory", further)("site", "--skip-tags", "verify", *words)
 
     return run
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pathlib
-import subprocess
 import time
 
 import pytest
@@ -20,22 +19,10 @@ FAILS = {"service": "web", "command": "echo $TOKEN; exit 7", "schedule": "yearly
 
 
 @pytest.fixture
-def site():
-    """Run a part of site.yml for the stack wiki; answers the finished process. No secret is in what it prints."""
-
-    def run(part: str, **variables: object) -> subprocess.CompletedProcess:
-        words = ["-vvv", "--limit", "wiki", "--tags", part, "-e", json.dumps(variables)]
-        done = subprocess.run(
-            ["ansible-playbook", "-i", PROJECT / "molecule/fleet/inventory", *words, PROJECT / "playbooks/site.yml"],
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert "planted" not in done.stdout + done.stderr
-        return done
-
-    return run
+def site(play_over):
+    """Run a part of site.yml for the stack wiki; answers the finished process."""
+    play = play_over(PROJECT / "molecule/fleet/inventory")
+    return lambda part, **variables: play("site", "-vvv", "--limit", "wiki", "--tags", part, **variables)
 
 
 @pytest.fixture

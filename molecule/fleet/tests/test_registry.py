@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pathlib
-import subprocess
 
 import pytest
 
@@ -14,23 +13,10 @@ IMAGE = "registry:5000/team/fleet"
 
 
 @pytest.fixture
-def site():
+def site(play_over):
     """Run parts of site.yml for one stack; the password is in nothing it prints."""
-
-    def run(*tags: str, **variables: object) -> subprocess.CompletedProcess:
-        words = ["-vvv", "--diff", "--limit", "wiki", "--tags", ",".join(tags), "-e", json.dumps(variables)]
-        inventory = PROJECT / "molecule/fleet/inventory"
-        done = subprocess.run(
-            ["ansible-playbook", "-i", inventory, *words, PROJECT / "playbooks/site.yml"],
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert "planted registry" not in done.stdout + done.stderr
-        return done
-
-    return run
+    play, one = play_over(PROJECT / "molecule/fleet/inventory"), ("-vvv", "--diff", "--limit", "wiki", "--tags")
+    return lambda *tags, **variables: play("site", *one, ",".join(tags), **variables)
 
 
 def test_a_release_is_pulled_with_the_login_and_refused_without(host, site):

@@ -18,22 +18,9 @@ TOKEN = "planted$value 'of a' secret"
 
 
 @pytest.fixture
-def play():
-    """Run a playbook over the swarm; answers the finished process. The planted secret is in nothing it prints."""
-
-    def run(name: str, *words: str, **variables: object) -> subprocess.CompletedProcess:
-        playbook, inventory = PROJECT / f"playbooks/{name}.yml", PROJECT / "molecule/swarm/inventory"
-        done = subprocess.run(
-            ["ansible-playbook", "-i", inventory, *words, "-e", json.dumps(variables), playbook],
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert "planted" not in done.stdout + done.stderr
-        return done
-
-    return run
+def play(play_over):
+    """Run a playbook over the swarm; answers the finished process."""
+    return play_over(PROJECT / "molecule/swarm/inventory")
 
 
 @pytest.fixture
