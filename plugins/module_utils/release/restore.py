@@ -105,7 +105,7 @@ def recover(run: Run) -> str:
         for service in run.stack.stateful:
             if service.name in noted["databases"] and noted["before"]:
                 _restore_database(run, service, run.state.backups / noted["before"])
-        _start_app(run)
+        _start_app(run, noted["served"])
         _tidy(note, [Path(source) for source in noted["volumes"]])
     return "An interrupted restore was undone."
 
@@ -134,8 +134,14 @@ def _exchange(
     before: Path | None,
 ) -> None:
     """The app rests behind the maintenance page meanwhile, and so does what holds a volume's files open."""
-    noted = {"volumes": [str(v) for v in volumes], "databases": [], "before": before.name if before else ""}
+    noted: dict[str, Any] = {
+        "volumes": [str(v) for v in volumes],
+        "databases": [],
+        "before": before.name if before else "",
+    }
     with run.step("stop"):
+        # On a server that is to come back nobody was led to the data from before, and nobody is to be.
+        noted["served"] = run.edge.serving() is not None
         write_whole(run.state.restore_note, json.dumps(noted) + "\n")
         _rest(run)
     with run.step("restore"):
@@ -176,11 +182,12 @@ def _start_data(run: Run) -> None:
         wait_healthy(run, run.data_project, services, before)
 
 
-def _start_app(run: Run) -> None:
+def _start_app(run: Run, serve: bool = True) -> None:
     current = run.state.serving().current
     if current:
         restore(run, current)
-        point_edge(run, current)
+        if serve:
+            point_edge(run, current)
 
 
 def _tidy(note: Path, volumes: Sequence[Path]) -> None:
@@ -192,7 +199,12 @@ def _tidy(note: Path, volumes: Sequence[Path]) -> None:
 
 
 def _as_noted(value: Any) -> dict[str, Any]:
-    return {"volumes": list(value["volumes"]), "databases": list(value["databases"]), "before": str(value["before"])}
+    return {
+        "volumes": list(value["volumes"]),
+        "databases": list(value["databases"]),
+        "before": str(value["before"]),
+        "served": bool(value.get("served", True)),
+    }
 
 
 def _beside(source: Path) -> tuple[Path, Path]:

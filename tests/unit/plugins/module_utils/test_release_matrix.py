@@ -7,6 +7,7 @@ many moments were tried, and how many of them were without service.
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from ansible_collections.sluice.deploy.plugins.module_utils import files
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import EdgeError, EngineError, StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import backup, operations, restore, warm
+from ansible_collections.sluice.deploy.plugins.module_utils.release.edge import NoEdge
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.rollback import rollback
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
@@ -31,7 +33,7 @@ from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes imp
 )
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.test_release_backup import Engine
 
-OPERATIONS = ("release", "rollback", "warm rollback", "backup", "prove", "restore")
+OPERATIONS = ("release", "rollback", "warm rollback", "backup", "prove", "restore", "recover")
 TROUBLES = ("killed", "full disk", "silent engine", "restarting engine", "silent edge")
 _REFUSALS = 3
 _BREAKS: dict[str, type[Exception]] = {
@@ -122,10 +124,36 @@ def prepared(root: Path, operation: str, stage: list[World]) -> Stage:
         "backup": lambda: backup.back_up(staged.run()),
         "prove": lambda: operations.perform(staged.run(), "prove"),
         "restore": lambda: restore.restore_from(staged.run(), place.name),
+        "recover": lambda: come_back(staged, place.name),
     }
+    if operation == "recover":
+        make_bare(staged)
     staged.act = acts.get(operation, lambda: rollback(staged.run()))
     stage.append(world)
     return staged
+
+
+def make_bare(staged: Stage) -> None:
+    """A new server, to which only the backup was brought."""
+    staged.world.containers.clear()
+    staged.world.edge = None
+    (staged.engine.volume / "upload").write_text("empty")
+    directory = staged.run().state.directory
+    for place in directory.iterdir():
+        if place.is_dir() and place.name != "backups":
+            shutil.rmtree(place)
+        elif not place.is_dir():
+            place.unlink()
+    staged.run()
+
+
+def come_back(staged: Stage, backup_name: str) -> None:
+    """As playbooks/recover.yml: a release that nobody is led to, and then the data."""
+    run = staged.run()
+    current = run.state.serving().current
+    run.edge = NoEdge(current.colour if current else None)
+    release(run)
+    restore.restore_from(staged.run(), backup_name)
 
 
 def assert_whole(staged: Stage, when: str) -> None:
@@ -163,6 +191,10 @@ def test_no_moment_of_any_trouble_loses_a_request(
         with contextlib.suppress(StepError, Killed, EngineError, EdgeError, OSError):
             staged.act()
         world.heal()
+        if operation == "recover":
+            assert not world.edge or (staged.engine.volume / "upload").read_text() == "before"
+            staged.act()
+            assert (staged.engine.volume / "upload").read_text() == "before"
         # A backup that failed is made again, anything else is released.
         if operation == "backup":
             backup.back_up(staged.run())
