@@ -99,6 +99,13 @@ def test_a_failed_check_keeps_a_release_from_the_hosts_after_it(tmp_path):
     assert run.returncode != 0
 
 
+def test_a_stack_without_a_domain_is_refused_before_a_host_is_touched(tmp_path):
+    run = play(tmp_path, "--extra-vars", "stack_domain=")
+    assert "roles docker_host and compose_stack in a play of your own" in " ".join(run.stdout.split())
+    assert " at one" not in run.stdout
+    assert run.returncode != 0
+
+
 def said(run: subprocess.CompletedProcess[str], role: str) -> set[str]:
     """The hosts at which a role has been."""
     assert run.returncode == 0, run.stdout + run.stderr
