@@ -87,8 +87,16 @@ class Belongings:
 
     def registry_update(self, values: Row) -> bool:
         row = self._row("registries", values["registryId"], "Registry")
-        self._log_in({**row, **values})
         row.update(values)
+        self._log_in(row)
+        return True
+
+    def registry_testRegistry(self, values: Row) -> bool:  # noqa: N802
+        try:
+            self._log_in(values)
+        except RefusedError as error:
+            said = str(error).split("\n", 1)[1]
+            raise RefusedError(400, "BAD_REQUEST", f"Command failed with code 1. Stderr: {said}") from error
         return True
 
     def registry_remove(self, values: Row) -> Row:

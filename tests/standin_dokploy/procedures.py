@@ -84,6 +84,7 @@ MUTATIONS: dict[str, tuple[str, ...]] = {
     "project.update": ("projectId",),
     "registry.create": ("registryName", "username", "password", "registryUrl", "registryType", "imagePrefix"),
     "registry.remove": ("registryId",),
+    "registry.testRegistry": ("username", "password", "registryUrl", "registryType"),
     "registry.update": ("registryId",),
     "schedule.create": _JOB,
     "schedule.delete": ("scheduleId",),

@@ -17,8 +17,9 @@ SSH_KEY = Kind(
     hidden=frozenset({"privateKey"}), fixed=frozenset({"privateKey", "publicKey"}),
 )  # fmt: skip
 REGISTRY = Kind(
-    "registry", "registryId", "registry.create", "registry.update", "registry.remove", hidden=frozenset({"password"})
-)
+    "registry", "registryId", "registry.create", "registry.update", "registry.remove",
+    hidden=frozenset({"password"}), trial="registry.testRegistry",
+)  # fmt: skip
 DESTINATION = Kind(
     "destination", "destinationId", "destination.create", "destination.update", "destination.remove",
     hidden=frozenset({"secretAccessKey"}), whole=True,

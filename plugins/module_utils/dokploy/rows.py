@@ -29,6 +29,7 @@ class Kind:
         hidden: Fields that no output shows.
         fixed: Fields that cannot be changed, since the server offers no way.
         whole: Whether an update wants all fields, the unchanged ones too.
+        trial: A procedure that refuses what the server cannot use and stores nothing, where an update stores it first.
     """
 
     what: str
@@ -39,6 +40,7 @@ class Kind:
     hidden: frozenset[str] = field(default=frozenset())
     fixed: frozenset[str] = field(default=frozenset())
     whole: bool = False
+    trial: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,10 @@ def ensure_row(
         outcome.before = _shown(kind, {name: row.get(name) for name in changed})
         outcome.after = _shown(kind, changed, changed=True)
         if not check:
-            sent = {**wanted.extra, **wanted.key, **fields} if kind.whole else changed
+            every = {**wanted.extra, **wanted.key, **fields}
+            if kind.trial:
+                client.post(kind.trial, **every)
+            sent = every if kind.whole else changed
             client.post(kind.update, **{**wanted.ids(row), **sent, kind.id_key: row[kind.id_key]})
             _stored(kind, rows(), wanted, changed)
     return outcome

@@ -102,6 +102,15 @@ def test_a_registry_that_lets_nobody_in_is_told_without_the_command(dokploy):
     assert "Error response from daemon: connection refused" in result["msg"] and "printf" not in result["msg"]
 
 
+def test_a_registry_that_refuses_a_change_is_asked_again_by_the_next_run(dokploy):
+    options = {"name": "r", "username": "u", "password": PLANTED}
+    dokploy.run("dokploy_registry", **options)
+    for _ in "ab":
+        refused = dokploy.run("dokploy_registry", **{**options, "address": "127.0.0.1:1"})
+        assert "connection refused" in refused["msg"] and PLANTED not in dokploy.output
+    assert dokploy.run("dokploy_registry", **options)["changed"] is False
+
+
 def test_what_a_channel_lacks_is_named(dokploy):
     result = dokploy.run("dokploy_notification", name="n", channel="telegram", chat_id="1")
     assert "needs all of its options" in result["msg"] and "botToken" in result["msg"] and dokploy.posts == []
