@@ -70,11 +70,12 @@ class Belongings:
 
     def _log_in(self, values: Row) -> None:
         """The password is taken out of the command that failed, the command is not."""
-        if ":1" in str(values.get("registryUrl")):
+        url = str(values.get("registryUrl"))
+        if ":1" in url:
             raise RefusedError(
                 400, "BAD_REQUEST",
-                f"Command execution failed: Command failed: printf %s '***' | docker login '{values['registryUrl']}'\n"
-                "Error response from daemon: connection refused\n",
+                f"Command execution failed: Command failed: printf %s '***' | docker login '{url}'\n"
+                f'Error response from daemon: Get "http://{url}/v2/": dial tcp {url}: connect: connection refused\n',
             )  # fmt: skip
 
     def registry_all(self, _values: Row) -> list[Row]:

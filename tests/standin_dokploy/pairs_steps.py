@@ -231,6 +231,9 @@ STEPS = [
           "registryType": "cloud", "imagePrefix": None}),
     Step("registry without an image prefix", "POST registry.create",
          {"registryName": "pairs", "username": "u", "password": "p", "registryUrl": "", "registryType": "cloud"}),
+    Step("try of a registry that lets nobody in", "POST registry.testRegistry",
+         {"registryName": "pairs", "username": "u", "password": "planted-secret", "registryUrl": "127.0.0.1:1",
+          "registryType": "cloud"}),
 
     Step("destination", "POST destination.create", BUCKET, keep={"destination": "destinationId"}),
     Step("destinations", "GET destination.all", pick=ours),

@@ -32,7 +32,17 @@ compose:
   vars: {stack_name: crm}
   hosts: {one: {sick: true}, two: {sick: %s}}
 dokploy:
-  hosts: {three: {dokploy_api_state: present, dokploy_api_host_access: false, dokploy_api_name: crm}}
+  hosts: {three: {dokploy_api_state: present, dokploy_api_host_access: false, dokploy_api_name: crm,
+                   dokploy_api_domains: []}}
+"""
+DOKPLOY = """
+dokploy:
+  vars: {ansible_connection: local, ansible_become: false, ansible_python_interpreter: "%s", dokploy_api_name: crm,
+         dokploy_api_state: present, dokploy_api_host_access: false, dokploy_api_domains: []}
+  hosts:
+    named: {stack_domain: a.example}
+    listed: {dokploy_api_domains: [{service: web, host: b.example}]}
+    worker: {}
 """
 
 
@@ -110,6 +120,12 @@ def said(run: subprocess.CompletedProcess[str], role: str) -> set[str]:
     """The hosts at which a role has been."""
     assert run.returncode == 0, run.stdout + run.stderr
     return set(re.findall(rf"{role} at (\w+)", run.stdout))
+
+
+def test_a_dokploy_service_that_no_domain_leads_to_is_deployed_and_is_no_site(tmp_path):
+    run = play(tmp_path, inventory=DOKPLOY % sys.executable)
+    assert said(run, "dokploy_api") == {"named", "listed", "worker"}
+    assert said(run, "verify") == {"named", "listed"}
 
 
 def test_the_nodes_of_a_swarm_are_made_ready_and_one_of_them_releases(tmp_path):

@@ -99,7 +99,7 @@ def test_the_server_makes_a_key_once(dokploy):
 
 def test_a_registry_that_lets_nobody_in_is_told_without_the_command(dokploy):
     result = dokploy.run("dokploy_registry", name="r", address="127.0.0.1:1", username="u", password=PLANTED)
-    assert "Error response from daemon: connection refused" in result["msg"] and "printf" not in result["msg"]
+    assert "connect: connection refused" in result["msg"] and "printf" not in result["msg"]
 
 
 def test_a_registry_that_refuses_a_change_is_asked_again_by_the_next_run(dokploy):
