@@ -42,6 +42,8 @@ class Deployer:
         self._generation = 0
         # Seconds that a job spends in the queue at least, so that a client meets the time without a row.
         self.queue_delay = 0.0
+        # Seconds between a deployment's end and its commit, in which the real server sends notifications.
+        self.commit_delay = 0.0
         threading.Thread(target=self._work, daemon=True).start()
 
     def queue(self, compose_id: str, title: str, description: str) -> None:
@@ -110,18 +112,19 @@ class Deployer:
         def log(text: str) -> None:
             self._store.logs[log_id] += text
 
-        status = self._carry_out(compose, row, log)
+        status = self._carry_out(compose, log)
         with self._store.lock:
             if generation == self._generation:
                 row["status"] = status
                 row["finishedAt"] = now()
                 compose["composeStatus"] = status
+        time.sleep(self.commit_delay)
+        self._take_commit(compose, row)
 
-    def _carry_out(self, compose: Row, row: Row, log: Callable[[str], None]) -> str:
+    def _carry_out(self, compose: Row, log: Callable[[str], None]) -> str:
         code = self.code_directory(compose)
         try:
             self.fetch(compose, log)
-            self._take_commit(compose, row)
             self._write_files(compose, code)
         except (ConversionError, dotenv.UndefinedReferenceError, OSError) as error:
             log(f"Error: ❌ {error}\n")
@@ -169,11 +172,12 @@ class Deployer:
             raise OSError(f"Command execution failed: Command failed: {script}{''.join(said)}")
 
     def _take_commit(self, compose: Row, row: Row) -> None:
-        if compose["sourceType"] != "git":
+        code = self.code_directory(compose)
+        if compose["sourceType"] != "git" or not (code.exists() and any(code.iterdir())):
             return
         lines: list[str] = []
         argv = ["git", "log", "-1", "--pretty=format:%H%n%s"]
-        self.engine.run(argv, self.code_directory(compose), lines.append)
+        self.engine.run(argv, code, lines.append)
         commit, _, message = "".join(lines).partition("\n")
         row["title"], row["description"] = message.strip(), f"Commit: {commit.strip()}"
 

@@ -18,6 +18,8 @@ Row = Mapping[str, Any]
 
 # A queued job shows neither as a row nor, for a moment, in the queue.
 VANISHED_AFTER = 15.0
+# A server that tells of its deployments does so between a deployment's end and its commit.
+LONGEST_TELLING = 60.0
 WHOLE_LOG = 10_000
 _COMMIT = re.compile(r"Commit: ([0-9a-f]{7,64})")
 _QUEUED = frozenset({"waiting", "active", "delayed", "paused", "prioritized", "running", "pending"})
@@ -108,8 +110,12 @@ class Deployer:
         self.timeline = timeline or Timeline()
         self._clock = self.timeline.clock
 
-    def run(self, title: str) -> Row:
+    def run(self, title: str, *, commits: bool = False) -> Row:
         """Deploy and wait.
+
+        Args:
+            title: Of the deployment.
+            commits: Whether the row is to say which commit it built.
 
         Returns:
             The row of the deployment that ended well.
@@ -122,6 +128,8 @@ class Deployer:
         self._api.post("compose.deploy", composeId=self._id, title=title)
         self.timeline.note("queued")
         row = self._follow(known, deadline)
+        if commits:
+            row = self._with_commit(row)
         status = row.get("status")
         self.timeline.note(str(status))
         if status != "done":
@@ -167,6 +175,16 @@ class Deployer:
             else:
                 last_sign = self._clock.now()
             self._pause(deadline, "the deployment", ours)
+
+    def _with_commit(self, row: Row) -> Row:
+        """The same row with its commit, which Dokploy adds as its job's last act; without one where it knows none."""
+        until = self._clock.now() + LONGEST_TELLING
+        working = True
+        while working and not revision_of(row) and self._clock.now() < until:
+            self._clock.sleep(min(self._interval, 1))
+            working = self._queued()
+            row = _by_id(self._rows() or [], str(row.get("deploymentId"))) or row
+        return row
 
     def _rows(self) -> list[Row] | None:
         """Deployments, newest first; None while the server is away, which an update of Dokploy may cause."""

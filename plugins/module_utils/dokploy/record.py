@@ -89,11 +89,16 @@ def restore(client: Client, stored: Mapping[str, Any], source: Source) -> None:
     """The service is configured with a former source; nothing is deployed.
 
     Raises:
-        UserError: Dokploy deploys the ends of branches and tags, and none is at the commit.
+        UserError: The commit is not known, or no branch or tag ends at it, and Dokploy deploys only their ends.
     """
     fields = {name: value for name, value in source.items() if name != "revision"}
     revision = str(source.get("revision") or "")
-    if revision:
+    if source.get("sourceType") != "raw":
+        if not revision:
+            raise UserError(
+                "it is not known at which commit the repository served, since Dokploy did not say which it built; "
+                "deploy the one that is meant, by revision"
+            )
         url, branch = str(fields.get("customGitUrl")), str(fields.get("customGitBranch") or "main")
         ref = ref_at(url, branch, revision)
         if not ref:

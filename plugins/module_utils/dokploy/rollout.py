@@ -153,7 +153,7 @@ class Rollout:
     def _deploy(self) -> None:
         deployer = Deployer(self._client, self._id, timeout=self._wish.wait_timeout, timeline=self._timeline)
         try:
-            row = deployer.run(self._wish.title)
+            row = deployer.run(self._wish.title, commits=self._stored.get("sourceType") != "raw")
         except DeploymentFailedError as error:
             log = deployer.log(error.deployment_id) if error.deployment_id else ""
             self._result |= {"status": "failed", "deployment_id": error.deployment_id}

@@ -129,6 +129,7 @@ def repository(tmp_path, monkeypatch):
 def test_a_commit_is_deployed_again_by_a_tag_that_is_at_it(dokploy, repository):
     dokploy.run("dokploy_project", name="crm")
     dokploy.engine.repository = FILE.format(version="1")
+    dokploy.standin.deployer.commit_delay = 0.05
     made = dokploy.run("dokploy_compose", **PLACE, git_url="https://git.example.com/crm.git")
     for version in ("1", "2"):
         repository("commit", "--quiet", "--allow-empty", "-m", version)
@@ -141,6 +142,16 @@ def test_a_commit_is_deployed_again_by_a_tag_that_is_at_it(dokploy, repository):
     back = deploy(dokploy, made["compose_id"], state="rolled_back")
     assert back["changed"] and back["revision"] == dokploy.engine.commit
     assert dokploy.standin.store.composes[made["compose_id"]]["customGitBranch"] == "v1"
+
+
+def test_a_repository_whose_commit_was_never_told_is_not_deployed_in_its_place(dokploy):
+    dokploy.run("dokploy_project", name="crm")
+    dokploy.engine.repository, dokploy.engine.commit = FILE.format(version="1"), ""
+    made = dokploy.run("dokploy_compose", **PLACE, git_url="https://git.example.com/crm.git")
+    deploy(dokploy, made["compose_id"])
+    dokploy.run("dokploy_compose", **PLACE, compose_file=FILE.format(version="2"))
+    result = deploy(dokploy, made["compose_id"], state="rolled_back")
+    assert "it is not known at which commit" in result["msg"] and dokploy.posts == []
 
 
 @pytest.mark.parametrize(("version", "refused"), [("v0.30.2", False), ("v0.30.3", True), ("v0.30.4", False)])

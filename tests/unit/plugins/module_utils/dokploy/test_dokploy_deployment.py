@@ -43,13 +43,13 @@ class Script:
     def post(self, procedure, timeout=None, **body):
         self.posts.append((procedure, body))
 
-    def run(self, timeout=600.0):
+    def run(self, timeout=600.0, **options):
         def sleep(seconds):
             self.time += seconds
 
         deployer = Deployer(self, "c1", timeout=timeout, timeline=Timeline(Clock(lambda: self.time, sleep)))
         try:
-            return deployer.run("title")
+            return deployer.run("title", **options)
         finally:
             self.timeline = deployer.timeline.lines
 
@@ -64,6 +64,16 @@ def test_the_previous_done_is_not_taken_for_ours():
     assert script.run()["deploymentId"] == "new"
     assert script.posts == [("compose.deploy", {"composeId": "c1", "title": "title"})]
     assert script.timeline == ["0 s: queued", "2 s: running", "4 s: done"]
+
+
+def test_the_commit_is_waited_for_until_the_job_has_ended():
+    done, told = row("new", "done", 2), {**row("new", "done", 2), "description": "Commit: abcdef0"}
+    script = Script(([], []), ([done], [JOB]), ([done], [JOB]), ([told], [JOB]), ([done], []))
+    assert revision_of(script.run(commits=True)) == "abcdef0"
+    unknown = Script(([], []), ([done], [JOB]), ([done], []))
+    assert revision_of(unknown.run(commits=True)) == ""
+    endless = Script(([], []), ([done], []), ([done], [JOB]))
+    assert revision_of(endless.run(commits=True)) == "" and endless.time <= 61
 
 
 @pytest.mark.parametrize(
