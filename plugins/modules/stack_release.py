@@ -56,8 +56,8 @@ options:
   data_secrets_rotated:
     description:
       - Accept a new value of a stateful service's secret; it was changed inside the service already.
-      - The password of a PostgreSQL service's own role or of a MariaDB service's own user needs no such word, the
-        release changes it in the database.
+      - The password of a PostgreSQL service's own role or of a MariaDB or MySQL service's own user needs no such word,
+        the release changes it in the database.
     type: bool
     default: false
   hadolint:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from ..errors import StepError
 from . import access as a
-from . import native
+from . import native, sha2
 from .access import Access, Opener
 from .kind import Passwords
 from .rows import Counter, Inserted, Rows
@@ -30,7 +30,8 @@ client() { "$(first mariadb mysql)" --user=root --batch --skip-column-names --de
 _VERSION = _SETTINGS + "client --execute='SELECT VERSION()'"
 # Over TCP: the server that an entry point starts for its set-up listens on the socket alone.
 _READY = _SETTINGS + '"$(first mariadb-admin mysqladmin)" --host=127.0.0.1 --user=root ping >/dev/null'
-# A server without databases of anybody's is dumped as an empty text with an end.
+# A server without databases of anybody's is dumped as an empty text with an end. MySQL's transactions have numbers,
+# which a server that goes on does not take twice; MariaDB's tool does not know the option, and needs none.
 _DUMP = (
     _SETTINGS
     + f"""\
@@ -41,7 +42,7 @@ set -f
 IFS='
 '
 exec "$(first mariadb-dump mysqldump)" --user=root --single-transaction --quick --routines --events --triggers \\
-  --hex-blob --default-character-set=utf8mb4 --add-drop-database --databases $names
+  --hex-blob --default-character-set=utf8mb4 --add-drop-database --loose-set-gtid-purged=OFF --databases $names
 """
 )
 _USER_NAMES = (
@@ -82,27 +83,40 @@ SELECT IF(authentication_string = '', password, authentication_string) FROM mysq
 SQL
 """
 )
+# The older plugin's form may be there still, and is put back as well.
+_TELL_PLUGIN = (
+    _OWN_USER
+    + """client --raw <<SQL
+SELECT CONCAT(plugin, ' 0x', HEX(authentication_string)) FROM mysql.user WHERE user = $user AND host = '%';
+SQL
+"""
+)
 # What is kept comes as input: it stands on no command line.
-_KEEP = _OWN_USER + """{ printf "ALTER USER %s@'%%' IDENTIFIED BY PASSWORD\\n" "$user"; cat; } | client"""
+_KEEP = _OWN_USER + """{ printf "ALTER USER %s@'%%' IDENTIFIED " "$user"; cat; } | client"""
 
 
 class Native:
     """The password of the user whom MariaDB was made with; root sets it, whose own no release changes."""
 
+    tell = _TELL
     variables = ("MARIADB_PASSWORD", "MARIADB_PASSWORD_FILE", "MYSQL_PASSWORD", "MYSQL_PASSWORD_FILE")
     needs = ("MARIADB_ROOT_PASSWORD", "MARIADB_ROOT_PASSWORD_FILE", "MYSQL_ROOT_PASSWORD", "MYSQL_ROOT_PASSWORD_FILE")
 
     def kept(self, access: Access, container: str) -> str:
         try:
-            return a.ask(access, container, _TELL).strip()
+            return a.ask(access, container, self.tell).strip()
         except StepError as trouble:
             raise StepError(f"the database does not tell whether its password is current: {trouble}")
 
     def keep(self, access: Access, container: str, kept: str) -> None:
         try:
-            a.ask(access, container, _KEEP, given=f"'{kept}';\n")
+            a.ask(access, container, _KEEP, given=f"{self.spelt(kept)};\n")
         except StepError as trouble:
             raise StepError(f"the database's password cannot be changed: {trouble}")
+
+    def spelt(self, kept: str) -> str:
+        """What stands behind IDENTIFIED."""
+        return f"BY PASSWORD '{kept}'"
 
     def made(self, password: str) -> str:
         return native.verifier(password)
@@ -111,10 +125,29 @@ class Native:
         return native.matches(kept, password)
 
 
+class Sha2(Native):
+    """Of MySQL, which has plugins for it: kept as the plugin's name and hexadecimal digits."""
+
+    tell = _TELL_PLUGIN
+
+    def spelt(self, kept: str) -> str:
+        plugin, _, digits = kept.partition(" ")
+        return f"WITH {plugin} AS {digits}"
+
+    def made(self, password: str) -> str:
+        return f"caching_sha2_password 0x{sha2.verifier(password).hex().upper()}"
+
+    def matches(self, kept: str, password: str) -> bool:
+        plugin, _, digits = kept.partition(" ")
+        value = bytes.fromhex(digits.removeprefix("0x"))
+        if plugin == "mysql_native_password":
+            return native.matches(value.decode(errors="replace"), password)
+        return plugin == "caching_sha2_password" and sha2.matches(value, password)
+
+
 class MySQL:
     name = "mysql"
-    # What MySQL keeps of a password is made with a salt in a form of its own, which is not made here.
-    passwords: Passwords | None = None
+    passwords: Passwords | None = Sha2()
 
     def version(self, access: Access, container: str) -> str:
         return a.ask(access, container, _VERSION).strip()

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.databases import kinds, sqlite
-from ansible_collections.sluice.deploy.plugins.module_utils.databases.mysql import MariaDB
+from ansible_collections.sluice.deploy.plugins.module_utils.databases import kinds, sha2, sqlite
+from ansible_collections.sluice.deploy.plugins.module_utils.databases.mongodb import MongoDB
+from ansible_collections.sluice.deploy.plugins.module_utils.databases.mysql import MariaDB, MySQL
 from ansible_collections.sluice.deploy.plugins.module_utils.databases.rows import Begun, Copied, Inserted, missing
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.release.passwords import password_of
@@ -149,6 +150,13 @@ def test_sqlite_that_is_locked_or_damaged_is_told(tmp_path: Path, monkeypatch: p
     assert not (tmp_path / "copy2").exists()
 
 
+# What MySQL 9.7 itself made of "oldpass".
+OWN = (
+    "caching_sha2_password 0x2441243030412437065949354B1107574D3D42297977302E5C564B6746504E4D4F4768422F50704A374E3164"
+    "616C414231367A413031397777584D4546636351386C72727138"
+)
+
+
 class Here:
     """A container's shell that is this machine's, and an access to it."""
 
@@ -183,8 +191,26 @@ def test_mariadb_takes_a_password_as_what_it_keeps_of_it(client: Path) -> None:
     way.keep(here, "db", way.made("new"))
     said = (client / "said").read_text()
     assert "WHERE user = 'o\\'n\\\\e' AND host = '%';" in said
-    assert f"ALTER USER 'o\\'n\\\\e'@'%' IDENTIFIED BY PASSWORD\n'{way.made('new')}';\n" in said
+    assert f"ALTER USER 'o\\'n\\\\e'@'%' IDENTIFIED BY PASSWORD '{way.made('new')}';\n" in said
     assert "rootpw" not in said
+
+
+def test_mysql_takes_a_password_as_what_it_keeps_of_it(client: Path) -> None:
+    way = MySQL.passwords
+    for text in ("short", "nearly thirty-two characters long", "ütf8 pässword" * 8):
+        assert sha2.matches(sha2.verifier(text), text) and not sha2.matches(sha2.verifier(text), f"{text}x")
+    assert not sha2.matches(sha2.verifier("x")[:-1], "x")
+    assert way.matches(OWN, "oldpass") and not way.matches(OWN, "newpass")
+    assert way.matches(f"mysql_native_password 0x{MariaDB.passwords.made('old').encode().hex()}", "old")
+    here: Any = Here(client, {"MYSQL_ROOT_PASSWORD": "rootpw", "MYSQL_USER": "crm", "ANSWER": OWN})
+    assert way.kept(here, "db") == OWN
+    made = way.made("new")
+    for kept in (made, OWN):
+        way.keep(here, "db", kept)
+    said = (client / "said").read_text()
+    for kept in (made, OWN):
+        assert f"ALTER USER 'crm'@'%' IDENTIFIED WITH {kept.replace(' ', ' AS ')};\n" in said
+    assert "rootpw" not in said and "new" not in said
 
 
 @pytest.mark.parametrize("environment", [{}, {"MARIADB_USER": "crm", "STATUS": "1"}])
@@ -202,7 +228,7 @@ def test_a_mariadb_that_refuses_is_told(client: Path, environment: dict[str, str
         ("mariadb:11", "MARIADB_ROOT_PASSWORD_FILE", True),
         # Without root's password nobody can set another's.
         ("mariadb:11", "", False),
-        ("mysql:8", "MYSQL_ROOT_PASSWORD", False),
+        ("mysql:8", "MYSQL_ROOT_PASSWORD", True),
     ],
 )
 def test_whose_password_a_release_changes(image: str, root: str, changes: bool) -> None:
@@ -211,3 +237,56 @@ def test_whose_password_a_release_changes(image: str, root: str, changes: bool) 
     service = Service("db", image=image, stateful=True, volumes=DATA, secrets=secrets)
     found = password_of(service)
     assert (found.variable if found else None) == ("MYSQL_PASSWORD" if changes else None)
+
+
+MONGO = """#!/bin/sh
+case $1 in --archive) ;; *) exit 9 ;; esac
+for a in "$@"; do case $a in --config=*) cat "${a#--config=}" >>PLACE/config; stat -c %a "${a#--config=}" >>PLACE/config ;; esac; done
+echo "$@" >>PLACE/said
+echo "$STDERR" >&2
+WORK
+exit "${STATUS:-0}"
+"""
+
+
+@pytest.fixture
+def mongo(tmp_path: Path) -> Path:
+    """The tools of a MongoDB image, which note what they are asked and say what theirs say."""
+    for tool, work in (("mongodump", r"printf '\\155\\342\\231\\201rest'"), ("mongorestore", f"cat >>{tmp_path}/read")):
+        (tmp_path / tool).write_text(MONGO.replace("PLACE", str(tmp_path)).replace("WORK", work.replace("\\\\", "\\")))
+        (tmp_path / tool).chmod(0o755)
+    return tmp_path
+
+
+def test_mongodb_is_dumped_and_restored_by_its_tools(mongo: Path) -> None:
+    told = "2026-01-02T03:04:05.000+0000\tdone dumping shop.orders (3 documents)\n\tdone dumping a.b (1 document)"
+    environment = {
+        "MONGO_INITDB_ROOT_USERNAME": "root",
+        "MONGO_INITDB_ROOT_PASSWORD": "it's planted",
+        "TMPDIR": str(mongo),
+    }
+    here: Any = Here(mongo, {**environment, "STDERR": told})
+    archive = mongo / "archive"
+    assert MongoDB().parts(here, "db") == ["archive"]
+    assert MongoDB().dump(here, "db", "archive", lambda: archive.open("wb")) == {"shop.orders": 3, "a.b": 1}
+    counter = MongoDB().counter("archive")
+    counter.feed(archive.read_bytes())
+    counter.finish()
+    MongoDB().restore(here, "db", {"archive": lambda: archive.open("rb")})
+    assert (mongo / "read").read_bytes() == archive.read_bytes()
+    assert (mongo / "config").read_text() == "password: 'it''s planted'\n600\n" * 2
+    said = (mongo / "said").read_text()
+    assert "planted" not in said and "--archive --drop --stopOnError --config=" in said
+    assert not list(mongo.glob("tmp.*")), "the file with the password goes"
+
+
+@pytest.mark.parametrize(("operation", "said"), [("dump", "cannot be dumped"), ("restore", "cannot be restored")])
+def test_a_mongodb_that_refuses_is_told(mongo: Path, operation: str, said: str) -> None:
+    here: Any = Here(mongo, {"STATUS": "1", "STDERR": "Failed: error connecting to db server"})
+    archive = mongo / "archive"
+    archive.write_bytes(b"")
+    with pytest.raises(StepError, match=f"{said}: Failed: error connecting"):
+        if operation == "dump":
+            MongoDB().dump(here, "db", "archive", lambda: archive.open("wb"))
+        else:
+            MongoDB().restore(here, "db", {"archive": lambda: archive.open("rb")})
