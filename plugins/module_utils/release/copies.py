@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from ..databases import sqlite
 from ..databases.kinds import held, kind_of
 from ..errors import StepError
 from ..stack import Service, Volume
+from . import warm
 from .drift import up
 from .engine import Project
 from .health import restarts, wait_healthy
@@ -106,6 +108,9 @@ def _resting(run: Run, holders: Sequence[Service]) -> Iterator[None]:
     """Files of a server that writes meanwhile are no copy of it: held still, they are what a power failure leaves."""
     paused = [s.name for s in holders if held(s) == "pause"]
     stopped = [s for s in holders if held(s) == "stop"]
+    unit = f"sluice-wake-{run.stack.name}"
+    if holders:
+        warm.schedule(unit, 1, _waking(run, paused, {s.name for s in stopped}))
     try:
         if stopped:
             run.engine.stop(run.data_project.name, [s.name for s in stopped])
@@ -119,6 +124,18 @@ def _resting(run: Run, holders: Sequence[Service]) -> Iterator[None]:
             before = restarts(run, run.data_project)
             up(run, run.data_project, [s.name for s in stopped])
             wait_healthy(run, run.data_project, stopped, before)
+        if holders:
+            warm.unschedule(unit)
+
+
+def _waking(run: Run, paused: Collection[str], stopped: Collection[str]) -> str:
+    """What systemd runs once the lock is free, which it is before the rest has an end only where the run was killed."""
+    found = [c for project in _projects(run) for c in run.engine.containers(project.name) if c.running]
+    ways = (("unpause", paused), ("start", stopped))
+    wakes = [
+        shlex.join(["docker", way, *ids]) for way, names in ways if (ids := [c.id for c in found if c.service in names])
+    ]
+    return f"exec flock {shlex.quote(str(run.state.lock_file))} /bin/sh -c {shlex.quote('; '.join(wakes))}"
 
 
 def _projects(run: Run) -> list[Project]:

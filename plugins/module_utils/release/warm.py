@@ -72,10 +72,18 @@ def cool(run: Run, overdue_only: bool = False) -> None:
 def schedule(unit: str, seconds: float, script: str) -> bool:
     """Have systemd run a script later, in place of the one that it would have run; whether it will."""
     argv = ["systemd-run", "--quiet", "--collect", f"--unit={unit}", f"--on-active={seconds:g}"]
-    argv += ["--timer-property=AccuracySec=1s", "/bin/sh", "-c", script]
+    unschedule(unit)
+    return _done([*argv, "--timer-property=AccuracySec=1s", "/bin/sh", "-c", script])
+
+
+def unschedule(unit: str) -> None:
+    """Nothing is run later, or any more."""
+    _done(["systemctl", "--quiet", "stop", f"{unit}.timer", f"{unit}.service"])
+
+
+def _done(argv: list[str]) -> bool:
     try:
-        for command in (["systemctl", "--quiet", "stop", f"{unit}.timer", f"{unit}.service"], argv):
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False)
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return not done.returncode

@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
-from ansible_collections.sluice.deploy.plugins.module_utils.release import archives, backup, dumps, restore, streams
+from ansible_collections.sluice.deploy.plugins.module_utils.release import (
+    archives,
+    backup,
+    dumps,
+    restore,
+    streams,
+    warm,
+)
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Volume
@@ -78,7 +85,9 @@ class Engine(FakeEngine):
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setattr(warm, "schedule", lambda *arguments: True)
+    monkeypatch.setattr(warm, "unschedule", lambda *arguments: None)
     world = World()
     described = description("1")
     described["services"]["db"]["backup"] = "postgres"
@@ -315,7 +324,9 @@ def test_what_has_no_dump_rests_while_its_files_are_read(
     db = replace(run.stack.services["db"], image=image, backup=wish, volumes=(Volume("files", "/data"),))
     run.stack = replace(run.stack, services={**run.stack.services, "db": db})
     world: World = run.edge.world  # type: ignore[attr-defined]
-    seen = []
+    seen, woken = [], []
+    monkeypatch.setattr(warm, "schedule", lambda unit, seconds, script: woken.append((unit, script)))
+    monkeypatch.setattr(warm, "unschedule", lambda unit: woken.append((unit, world.containers["crm-db"].state)))
     monkeypatch.setattr(
         archives, "write", lambda *a: seen.append((world.containers["crm-db"].state, a[3])) or a[2].touch()
     )
@@ -323,6 +334,11 @@ def test_what_has_no_dump_rests_while_its_files_are_read(
     assert seen == [(state, False)]
     assert json.loads((place / "manifest.json").read_text())["volumes"]["files"]["copied"] in ("paused", "stopped")
     assert world.containers["crm-db"].state == "running"
+    # Was the run killed, systemd would have waited for its lock, and woken what rests.
+    (unit, script), (ended, then) = woken
+    way = "unpause" if state == "paused" else "start"
+    assert script == f"exec flock {run.state.lock_file} /bin/sh -c 'docker {way} crm-data/db'"
+    assert (unit, ended, then) == ("sluice-wake-crm", "sluice-wake-crm", "running")
 
 
 def second_volume(run: Run) -> tuple[Path, Path]:
