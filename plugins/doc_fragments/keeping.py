@@ -45,6 +45,10 @@ options:
           - Everything is kept when it is empty.
         type: dict
         default: {}
+      images:
+        description: Keep the images of the release that serves in the repository as well.
+        type: bool
+        default: false
       append_only:
         description: Remove nothing from the repository.
         type: bool

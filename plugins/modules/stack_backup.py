@@ -23,12 +23,14 @@ extends_documentation_fragment:
   - sluice.deploy.keeping
 options:
   operation:
-    description: Make a backup, prove one, read the repository, or give back the space of what was forgotten.
+    description: >-
+      Make a backup, prove one, read the repository, give back the space of what was forgotten, or give the engine the
+      images that a backup holds.
     type: str
-    choices: [backup, prove, check, prune]
+    choices: [backup, prove, check, prune, images]
     default: backup
   backup:
-    description: For V(prove), a backup's name or its first characters; the newest by default.
+    description: For V(prove) and V(images), a backup's name or its first characters; the newest by default.
     type: str
     default: ""
 attributes:
@@ -78,6 +80,7 @@ from ..module_utils.release.keeping import OPTIONS, keeping
 from ..module_utils.release.module import COMMON_OPTIONS, conduct
 from ..module_utils.release.operations import OPERATIONS, perform
 from ..module_utils.release.run import Run, Settings
+from ..module_utils.release.saved import load
 from ..module_utils.stack.parse import parse_stack
 
 
@@ -85,7 +88,7 @@ def main() -> None:
     """Entry point."""
     options = {
         **COMMON_OPTIONS,
-        "operation": {"type": "str", "choices": list(OPERATIONS), "default": "backup"},
+        "operation": {"type": "str", "choices": [*OPERATIONS, "images"], "default": "backup"},
         "backup": {"type": "str", "default": ""},
         "keeping": OPTIONS,
     }
@@ -93,10 +96,14 @@ def main() -> None:
     params = module.params
 
     def action(run: Run) -> dict[str, Any]:
+        changes = params["operation"] in ("backup", "prune", "images")
         if module.check_mode:
-            return {"changed": params["operation"] in ("backup", "prune")}
+            return {"changed": changes}
+        if params["operation"] == "images":
+            with run.step("images"):
+                return {"changed": True, "backup": {"name": load(run, params["backup"])}}
         record = perform(run, params["operation"], params["backup"])
-        return {"changed": params["operation"] in ("backup", "prune"), "backup": record}
+        return {"changed": changes, "backup": record}
 
     def settings() -> Settings:
         told = params["keeping"]

@@ -58,12 +58,13 @@ def fill(run: Run, places: Sequence[Any], full: bool = True) -> dict[str, Any]:
         StepError: Something cannot be read, or there is nothing to back up.
     """
     current = run.state.serving().current
+    projects = [run.data_project, *([run.project(current)] if current else [])]
     manifest: dict[str, Any] = {
         "at": time.time(),
         "stack": run.stack.name,
         "host": socket.gethostname(),
         "release": current.release if current else "",
-        "images": {c.service: c.image for c in run.engine.containers(run.data_project.name)},
+        "images": {c.service: c.image for p in projects for c in run.engine.containers(p.name)},
         "full": full,
     }
     begins = [place.begin for place in places]

@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..errors import EngineError, TooLongError
 from ..stack import Build
@@ -79,6 +80,12 @@ class Docker(Questions):
         # Still used by a stopped container, or gone already: either way nothing is lost.
         with contextlib.suppress(EngineError):
             self._docker("image", "rm", "--no-prune", tag)
+
+    def save(self, tags: Sequence[str], stream: IO[bytes]) -> None:
+        self._moved(["docker", "save", *tags], stdout=stream)
+
+    def load(self, stream: IO[bytes]) -> None:
+        self._moved(["docker", "load", "--quiet"], stdin=stream, stdout=subprocess.DEVNULL)
 
     def user_id(self, image: Image, user: str) -> int:
         argv = ("run", "--rm", "--network", "none", "--user", user, "--entrypoint", "id", image.id, "-u")
@@ -234,6 +241,12 @@ class Docker(Questions):
             raise TooLongError(" ".join(argv[:2]), timeout, text)
         except OSError as error:
             raise _not_run(argv[0], error)
+
+    def _moved(self, argv: list[str], **streams: Any) -> None:
+        with tempfile.TemporaryFile("w+", errors="replace") as said:
+            if self._between_files(argv, _EXECUTE_TIMEOUT, stderr=said, **streams):
+                said.seek(0)
+                raise EngineError(_last_lines(said.read()))
 
     def _between_files(self, argv: list[str], timeout: float, **streams: Any) -> int:
         """Run a command that reads and writes files of ours; its exit status."""

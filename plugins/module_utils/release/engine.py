@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from ..docker.containers import Container as Container
 from ..stack import Build
@@ -78,6 +78,12 @@ class Engine(Protocol):
 
     def archive(self, image: Image) -> Iterator[bytes]:
         """The image as `docker save` writes it."""
+
+    def save(self, tags: Sequence[str], stream: IO[bytes]) -> None:
+        """Images with their tags, as one archive."""
+
+    def load(self, stream: IO[bytes]) -> None:
+        """The images of such an archive are there, with their tags."""
 
     def tags(self, pattern: str) -> list[str]:
         """Images' tags such as `sluice/crm-*`."""

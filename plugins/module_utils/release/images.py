@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import EngineError, StepError
@@ -42,6 +43,12 @@ def present(run: Run) -> dict[str, Image | None]:
     return {s.name: _present(run, s, _build_tag(run, s) if s.build else s.image) for s in run.stack.services.values()}
 
 
+def name_on_server(run: Run, service: str, reference: str) -> str:
+    """A tag for an image that no registry gave; a digest cannot be given as a name, a tag that spells it can."""
+    digest = reference.partition("@sha256:")[2]
+    return f"sluice/{run.stack.name}-{service}:{digest}" if digest else reference
+
+
 def _present(run: Run, service: Service, reference: str) -> Image | None:
     """The image that is there, where it is one for the platform that the service asks for."""
     found = run.engine.image(reference)
@@ -60,9 +67,10 @@ def _fits(there: str, asked: str) -> bool:
 def _fetched(run: Run, service: Service) -> Image:
     where = f"stack_services.{service.name}.image"
     platform = _platform(service)
-    found = _present(run, service, service.image) if service.pull != "always" else None
+    names = (service.image, name_on_server(run, service.name, service.image)) if service.pull != "always" else ()
+    found = next((image for name in names if (image := _present(run, service, name))), None)
     if found:
-        return found
+        return replace(found, reference=service.image)
     of = f" for {platform}" if platform else ""
     if service.pull == "never":
         raise StepError(f"{where}: {service.image}{of} is not on the server, and pull: never forbids to fetch it")

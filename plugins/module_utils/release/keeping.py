@@ -24,6 +24,7 @@ OPTIONS: dict[str, Any] = {
         "password": {"type": "str", "default": "", "no_log": True},
         "environment": {"type": "dict", "default": {}, "no_log": True},
         "keep": {"type": "dict", "default": {}, "no_log": False},
+        "images": {"type": "bool", "default": False},
         "append_only": {"type": "bool", "default": False},
         "upload_limit": {"type": "int", "default": 0},
         "exclude": {"type": "list", "elements": "str", "default": []},
@@ -50,6 +51,8 @@ class Keeping:
 
     local: bool = True
     repository: Repository | None = None
+    images: bool = False
+    """Whether the repository keeps the images of the release that serves."""
     exclude: tuple[str, ...] = ()
     before: Hook | None = None
     after: Hook | None = None
@@ -72,6 +75,9 @@ def keeping(told: Mapping[str, Any], stack: Stack) -> Keeping:
         )
     if not url and not local:
         raise UserError("compose_stack_backup_local is false and compose_stack_backup_repository is blank: name one.")
+    images = bool(told.get("images"))
+    if images and not url:
+        raise UserError("compose_stack_backup_images is true and compose_stack_backup_repository is blank: name one.")
     policy = Fields(told.get("keep") or {}, "compose_stack_backup_keep", _POLICY)
     kept = {word: policy.raw(word) for word in _POLICY if word in policy}
     environment = {str(k): str(v) for k, v in (told.get("environment") or {}).items()}
@@ -80,6 +86,7 @@ def keeping(told: Mapping[str, Any], stack: Stack) -> Keeping:
     return Keeping(
         local=local,
         repository=Repository(url, password, environment, limit, append_only, kept) if url else None,
+        images=images,
         exclude=tuple(told.get("exclude") or ()),
         before=_hook(hooks, "before", stack),
         after=_hook(hooks, "after", stack),

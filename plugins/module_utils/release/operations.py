@@ -19,7 +19,7 @@ from ..databases import sqlite
 from ..databases.rows import missing
 from ..errors import StepError
 from ..notices.tell import tell_change
-from . import copies, dumps, origins, repository
+from . import copies, dumps, origins, repository, saved
 from .backup import Local, fill, new_name
 from .keeping import Hook
 from .restic import Restic
@@ -87,6 +87,8 @@ def _back_up(run: Run) -> dict[str, Any]:
             manifest = fill(run, places)
         finally:
             _ask(run, keeping.after)
+        if remote and keeping.images:
+            manifest["saved"] = saved.save(run, remote)
         if local:
             local.finish(manifest)
         if remote:
@@ -98,7 +100,7 @@ def _back_up(run: Run) -> dict[str, Any]:
         run.notes.append(f"The backup {name} lies on the server alone.")
         raise unreachable
     gone = repository.forget(restic, run.stack.name) if restic else []
-    size = sum(told["bytes"] for told in places[0].files.values())
+    size = sum(told["bytes"] for part, told in places[0].files.items() if part != origins.IMAGES)
     rows = sum(n for told in manifest["databases"].values() for n in told["rows"].values())
     where = [word for word, place in (("local", local), ("repository", remote)) if place]
     return {"name": name, "bytes": size, "rows": rows, "places": where, "forgotten": gone}

@@ -19,6 +19,8 @@ from .restic import Restic
 from .run import Run
 
 _ROOM = ".fetched"
+# Images in a backup; only who asks for them fetches them.
+IMAGES = "images.tar"
 
 
 class Source(Protocol):
@@ -71,7 +73,7 @@ class InRepository:
         try:
             self.manifest = repository.manifest_in(restic, backup)
             for name, told in self.manifest["files"].items():
-                if "sha256" in told:
+                if "sha256" in told and name != IMAGES:
                     repository.fetch_stream(restic, name, told, self._room / f"{name}.gz")
         except BaseException:
             self.drop()
@@ -121,13 +123,14 @@ def choose(run: Run, wanted: str = "", place: str = "any") -> Source:
     names = sorted({d.name for d in local} | {s.name for s in offsite})
     if not names:
         raise StepError("there is no backup on the server", advice="Run playbooks/backup.yml.")
-    name = _named(names, wanted) if wanted else _newest(local, offsite, names)
+    name = named(names, wanted) if wanted else _newest(local, offsite, names)
     if found := next((d for d in local if d.name == name), None):
         return OnDisk(found)
     return InRepository(run, restic, next(s for s in offsite if s.name == name))
 
 
-def _named(names: list[str], wanted: str) -> str:
+def named(names: list[str], wanted: str) -> str:
+    """The one backup that is meant by its name or first characters."""
     matches = [name for name in names if name == wanted] or [name for name in names if name.startswith(wanted)]
     if len(matches) != 1:
         raise StepError(f"{wanted!r} names {len(matches)} backups; the newest are: {', '.join(names[-5:])}")

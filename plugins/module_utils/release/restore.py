@@ -51,6 +51,9 @@ def restore_from(run: Run, wanted: str = "", where: str = "any") -> str:
         warm.cool(run)
     with run.step("verify"):
         source = origins.choose(run, wanted, where)
+    made, current = source.manifest.get("release"), run.state.serving().current
+    if made and current and made != current.release:
+        run.notes.append(f"{source.name} was made while release {made} served; {current.release} serves now.")
     try:
         _put_in_place(run, source)
     finally:
