@@ -27,7 +27,7 @@ def verifier(password: str, salt: bytes = b"", thousands: int = _THOUSANDS) -> b
 def matches(kept: bytes, password: str) -> bool:
     """Whether the server would let this password in."""
     found = _KEPT.fullmatch(kept)
-    return bool(found) and hmac.compare_digest(kept, verifier(password, found[2], int(found[1], 16)))
+    return found is not None and hmac.compare_digest(kept, verifier(password, found[2], int(found[1], 16)))
 
 
 def _digest(password: bytes, salt: bytes, rounds: int) -> bytes:

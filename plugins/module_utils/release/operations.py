@@ -20,7 +20,7 @@ from ..databases.rows import missing
 from ..errors import StepError
 from ..notices.tell import tell_change
 from . import copies, dumps, origins, repository, saved
-from .backup import Local, fill, new_name
+from .backup import Local, fill, new_name, whole
 from .keeping import Hook
 from .restic import Restic
 from .run import Run
@@ -99,11 +99,24 @@ def _back_up(run: Run) -> dict[str, Any]:
     if unreachable:
         run.notes.append(f"The backup {name} lies on the server alone.")
         raise unreachable
+    _in_order(run, name, restic)
     gone = repository.forget(restic, run.stack.name) if restic else []
     size = sum(told["bytes"] for part, told in places[0].files.items() if part != origins.IMAGES)
     rows = sum(n for told in manifest["databases"].values() for n in told["rows"].values())
     where = [word for word, place in (("local", local), ("repository", remote)) if place]
     return {"name": name, "bytes": size, "rows": rows, "places": where, "forgotten": gone}
+
+
+def _in_order(run: Run, name: str, restic: Restic | None) -> None:
+    """Backups are told apart, kept and restored by their times: one of a later time is in the way of all others."""
+    names = [place.name for place in whole(run)]
+    names += [backup.name for backup in repository.stored(restic, run.stack.name)] if restic else []
+    later = max(names)
+    if later[:16] > name[:16]:
+        raise StepError(
+            f"{name} was made, and the older backup {later} bears a later time: this server's clock is or was wrong",
+            advice="Set the clock; if it was wrong when the older one was made, remove that one.",
+        )
 
 
 def _prove(run: Run, wanted: str) -> dict[str, Any]:

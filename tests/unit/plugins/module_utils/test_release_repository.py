@@ -13,16 +13,17 @@ from typing import Any
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError, UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.release import operations, repository, restore
+from ansible_collections.sluice.deploy.plugins.module_utils.release import operations, origins, repository, restore
 from ansible_collections.sluice.deploy.plugins.module_utils.release.keeping import Keeping, keeping
 from ansible_collections.sluice.deploy.plugins.module_utils.release.restic import Repository, Restic
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import Killed
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.test_release_backup import Engine
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.test_release_backup import run as whole  # noqa: F401
 
 PASSWORD, KEY = "planted-password-1", "planted-key-2"
 # Snapshots as JSON lines: content of a stream, or of a directory's files.
-RESTIC = """#!/usr/bin/python3
+RESTIC = """#!/usr/bin/python3 -SI
 import json, os, pathlib, sys, time, uuid
 place = pathlib.Path(os.environ["RESTIC_REPOSITORY"])
 args = [a for a in sys.argv[1:] if not a.startswith("--limit")]
@@ -138,6 +139,29 @@ def _restic(run: Run) -> Restic:
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        "Fatal: unable to open config file: Stat: The specified bucket does not exist.",
+        "Fatal: unable to open config file: stat /srv/x/config: no such file or directory",
+        "Fatal: unable to open config file: Lstat: file does not exist",
+        "Fatal: unable to open config file: <config/> does not exist",
+    ],
+)
+def test_a_repository_that_is_not_there_yet_is_made_whatever_the_store_calls_it(
+    there: Run, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    monkeypatch.setattr(Restic, "ask", lambda self, word, *more, **_: asked.append(word) if asked else fail(word))
+    asked: list[str] = []
+
+    def fail(word: str) -> None:
+        asked.append(word)
+        raise StepError("restic", said)
+
+    _restic(there).open()
+    assert asked == ["cat", "init"]
+
+
+@pytest.mark.parametrize(
     ("kind", "operation", "said"),
     [
         ("full", "backup", "No space left on device"),
@@ -186,6 +210,64 @@ def test_what_the_policy_does_not_keep_goes_with_all_of_its_snapshots(there: Run
     assert len(snapshots(there)) == 2 * each
     with pytest.raises(StepError, match="append-only"):
         operations.perform(there, "prune")
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_a_clock_that_is_wrong_is_told_and_no_backup_goes(
+    there: Run, monkeypatch: pytest.MonkeyPatch, local: bool
+) -> None:
+    there.settings = replace(there.settings, keeping=replace(there.settings.keeping, local=local))
+    with monkeypatch.context() as clock:
+        clock.setattr(time, "gmtime", lambda *at: time.struct_time((2099, 1, 2, 3, 4, 5, 0, 1, 0)))
+        ahead = operations.perform(there, "backup")["name"]
+    kept = snapshots(there)
+    with pytest.raises(StepError, match=f"was made, and the older backup {ahead} bears a later time") as raised:
+        operations.perform(there, "backup")
+    assert "Set the clock" in raised.value.advice
+    assert set(kept) < set(snapshots(there)), "the new one was made, the old one stays"
+    assert there.state.backup_records()[-1]["trouble"].startswith(raised.value.cause[:16])
+
+
+@pytest.mark.parametrize(("operation", "least"), [("backup", 10), ("prove", 8)])
+def test_killed_at_any_moment_the_last_good_backup_is_whole_and_the_app_serves(
+    there: Run, monkeypatch: pytest.MonkeyPatch, operation: str, least: int
+) -> None:
+    upload = there.engine.volume / "upload"  # type: ignore[attr-defined]
+    endless = replace(there.settings.keeping.repository, keep={})  # type: ignore[type-var]
+    there.settings = replace(there.settings, keeping=replace(there.settings.keeping, repository=endless))
+    good = operations.perform(there, "backup")["name"]
+    kept = {name: (_place(there) / name).read_bytes() for name in snapshots(there)}
+    world = there.edge.world  # type: ignore[attr-defined]
+    ways: tuple[tuple[Any, str], ...] = ((Path, "rename"), (Restic, "start"), (Engine, "execute"), (Engine, "discard"))
+    with monkeypatch.context() as moments:
+        for where, what in ways:
+            # What is done to files, the repository and databases counts as a moment, too.
+            moments.setattr(where, what, _moment(world, what, getattr(where, what)))
+        killed, ended = 0, False
+        while not ended:
+            world.kill_at = world.effects + killed + 1
+            try:
+                operations.perform(there, operation)
+                ended = True
+            except Killed:
+                killed += 1
+            assert world.edge == "blue" and all(c.running for c in world.containers.values()), killed
+            assert {name: (_place(there) / name).read_bytes() for name in kept} == kept, killed
+            assert origins.verify(there.state.backups / good), killed
+    world.kill_at = None
+    assert killed >= least
+    upload.write_text("after")
+    there.engine.volume.joinpath("later").touch()  # type: ignore[attr-defined]
+    restore.restore_from(there, good, "repository")
+    assert upload.read_text() == "before"
+
+
+def _place(run: Run) -> Path:
+    return run.state.directory.parents[1] / "repo"
+
+
+def _moment(world: Any, name: str, real: Any) -> Any:
+    return lambda *arguments, **further: world.effect(name, lambda: real(*arguments, **further))
 
 
 def test_a_repository_of_another_stack_is_told(there: Run) -> None:
