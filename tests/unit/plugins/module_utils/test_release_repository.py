@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError, UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import operations, origins, repository, restore
-from ansible_collections.sluice.deploy.plugins.module_utils.release.keeping import Keeping, keeping
+from ansible_collections.sluice.deploy.plugins.module_utils.release.keeping import Hook, Keeping, keeping
 from ansible_collections.sluice.deploy.plugins.module_utils.release.restic import Repository, Restic
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import Killed
@@ -268,6 +268,51 @@ def _place(run: Run) -> Path:
 
 def _moment(world: Any, name: str, real: Any) -> Any:
     return lambda *arguments, **further: world.effect(name, lambda: real(*arguments, **further))
+
+
+def test_what_is_left_out_how_fast_it_goes_and_who_is_asked_before_and_after(there: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    asked: list[tuple[str, ...]] = []
+    real = Engine.execute
+
+    def execute(self: Any, container: str, command: Any, **streams: Any) -> int:
+        if command[0] != "timeout":
+            return int(real(self, container, command, **streams))
+        asked.append((container, *command, str(len(snapshots(there)))))
+        return 0
+
+    monkeypatch.setattr(Engine, "execute", execute)
+    hooks = {word: {"service": "web", "command": [word], "timeout": "5s"} for word in ("before", "after")}
+    told = {"repository": str(_place(there)), "password": PASSWORD, "upload_limit": 512, "exclude": ["*.tmp"]}
+    there.settings = replace(there.settings, keeping=keeping({**told, "hooks": hooks}, there.stack))
+    operations.perform(alone(there), "backup")
+    said = [json.loads(line) for line in (_place(there).parent / "calls").read_text().splitlines()]
+    assert all("--limit-upload=512" in call for call in said)
+    assert [call for call in said if "--exclude=*.tmp" in call and call[-1] == "."]
+    assert [entry[2:] for entry in asked] == [("5", "before", "0"), ("5", "after", str(len(snapshots(there)) - 1))]
+
+
+def test_a_hook_that_fails_is_told_and_no_backup_is_made(there: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Hook("web", ("false",), 5)
+    there.settings = replace(there.settings, keeping=replace(alone(there).settings.keeping, before=before))
+    monkeypatch.setattr(Engine, "execute", lambda *arguments, **streams: 1)
+    with pytest.raises(StepError, match="the hook in web ended with status 1"):
+        operations.perform(there, "backup")
+    assert snapshots(there) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "fails"),
+    [
+        ("error: lstat /x/a: no such file or directory\nWarning: at least one source file could not be read", False),
+        ("error: open /x/a: permission denied\nWarning: at least one source file could not be read", True),
+        ("Warning: at least one source file could not be read", True),
+    ],
+)
+def test_a_file_that_an_app_removed_meanwhile_is_no_failure_and_one_that_cannot_be_read_is(
+    said: str, fails: bool
+) -> None:
+    assert repository._vanished(3, said) != fails
+    assert not repository._vanished(1, said)
 
 
 def test_a_repository_of_another_stack_is_told(there: Run) -> None:
