@@ -202,6 +202,12 @@ def forget(restic: Restic, stack: str, now: Callable[[], float] = time.time) -> 
     left_over = {name for s in everything if (name := _tag(s, "backup")) not in known and name < oldest}
     if going := [s["id"] for s in everything if _tag(s, "backup") in gone | left_over]:
         restic.ask("forget", *going)
+        # A store that refuses to remove is no failure to restic.
+        if {s["id"] for s in restic.snapshots(f"stack={stack}")} & set(going):
+            raise StepError(
+                "the repository does not let old backups be removed",
+                advice="If it is append-only, set compose_stack_backup_append_only, and forget from elsewhere.",
+            )
     return sorted(gone | left_over)
 
 

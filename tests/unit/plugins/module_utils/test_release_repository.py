@@ -69,6 +69,8 @@ elif word == "forget" and "--dry-run" in args:
     tags = set(value("--tag").split(","))
     found = [s for s in snapshots() if tags <= set(s["tags"])]
     print(json.dumps([{"keep": found[-1:], "remove": found[:-1] or None}]))
+elif word == "forget" and fault == "append-only":
+    sys.stderr.write("Remove(<snapshot/1>) failed: unexpected HTTP response (403): 403 Forbidden\\n")
 elif word == "forget":
     for p in place.glob("s-*"):
         if json.loads(p.read_text())["id"] in args: p.unlink()
@@ -313,6 +315,17 @@ def test_a_file_that_an_app_removed_meanwhile_is_no_failure_and_one_that_cannot_
 ) -> None:
     assert repository._vanished(3, said) != fails
     assert not repository._vanished(1, said)
+
+
+def test_a_store_that_lets_nothing_be_removed_is_told(there: Run) -> None:
+    operations.perform(alone(there), "backup")
+    fault(there, "append-only")
+    before = snapshots(there)
+    time.sleep(1.1)
+    with pytest.raises(StepError, match="does not let old backups be removed") as raised:
+        operations.perform(there, "backup")
+    assert "set compose_stack_backup_append_only" in raised.value.advice
+    assert set(before) < set(snapshots(there)), "the new one was made"
 
 
 def test_a_repository_of_another_stack_is_told(there: Run) -> None:
