@@ -78,6 +78,19 @@ options:
     description: Addresses of the engine's own repository to check the form of, by the settings that hold them.
     type: dict
     default: {}
+  upgrades_reboot:
+    description: The time of day at which the host may restart for an upgrade; never when empty.
+    type: str
+    default: ""
+  fail2ban_ignore:
+    description: Addresses and networks that fail2ban is never to keep out.
+    type: list
+    elements: str
+    default: []
+  ssh_keys_only:
+    description: Whether sshd is to take no passwords; then whoever logged in must have a key on the server.
+    type: bool
+    default: false
   controller_time:
     description: Seconds since the epoch by the controller's clock, to which the host's is compared; V(0) for none.
     type: float
@@ -161,6 +174,7 @@ host:
     engine: {version: "28.0.1", state: inactive, error: "", node: "", address: "", nodes: [], networks: {}}
     registry_logins: false
     notices: false
+    upkeep: []
     units: {docker.service: {active: active, enabled: enabled}}
 packages:
   description: The engine's packages under their names in the source.
@@ -191,7 +205,7 @@ import pwd
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.dockerhost import verdict
+from ..module_utils.dockerhost import access, verdict
 from ..module_utils.dockerhost.facts import (
     parse_os_release,
     read_host,
@@ -227,6 +241,9 @@ def needs_of(params: dict, packages: list[str]) -> verdict.Needs:
         apt_source=params["apt_source"],
         firewall_allow=params["firewall_allow"],
         unknown_users=[name for name in params["users"] if name not in {entry.pw_name for entry in pwd.getpwall()}],
+        upgrades_reboot=params["upgrades_reboot"],
+        fail2ban_ignore=params["fail2ban_ignore"],
+        locked_out=access.why_keys_alone_lock_out(access.who_logged_in()) if params["ssh_keys_only"] else "",
     )
 
 
@@ -247,6 +264,9 @@ def main() -> None:
             "prune_older_than": {"type": "str", "default": "168h"},
             "prune_schedule": {"type": "str", "default": "daily"},
             "apt_settings": {"type": "dict", "default": {}},
+            "upgrades_reboot": {"type": "str", "default": ""},
+            "fail2ban_ignore": {"type": "list", "elements": "str", "default": []},
+            "ssh_keys_only": {"type": "bool", "default": False},
             "controller_time": {"type": "float", "default": 0},
             "config": {"type": "dict", "required": True, "options": CONFIG_SPEC},
         },

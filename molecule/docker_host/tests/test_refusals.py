@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 import testinfra
 
@@ -99,15 +101,31 @@ def test_rules_flushed_by_hand_come_back(host, play):
     assert "to_containers" in host.check_output("nft list table inet sluice")
 
 
-def test_a_new_ssh_connection_still_gets_in(host, play):
-    """Even with nothing listed."""
-    status, output = play("debian13", docker_host_firewall_allow=[])
+UPKEEP = {
+    "docker_host_ssh_keys_only": True,
+    "docker_host_fail2ban_enabled": True,
+    "docker_host_upgrades_enabled": True,
+    "docker_host_upgrades_reboot": "04:30",
+}
+
+
+def test_a_new_ssh_connection_still_gets_in(host, play, server):
+    """Even with nothing listed, and where sshd takes keys alone."""
+    status, output = play("debian13", docker_host_firewall_allow=[], **UPKEEP)
     assert status == 0, output
     try:
-        host.check_output("true")
+        login = ["ssh", "-F", server("config"), "-o", "ControlPath=none", "debian13", "sshd -T"]
+        told = subprocess.run(login, capture_output=True, text=True, check=True).stdout
+        assert "passwordauthentication no" in told.splitlines()
+        assert "Status for the jail: sshd" in host.check_output("fail2ban-client status sshd")
+        assert 'Automatic-Reboot-Time "04:30"' in host.check_output("apt-config dump")
+        assert not host.check_output("systemctl list-units --no-legend 'sluice-ssh-undo*'")
     finally:
         status, output = play("debian13")
     assert status == 0, output
+    assert "passwordauthentication yes" in host.check_output("sshd -T").splitlines()
+    assert host.run("systemctl is-active fail2ban").rc != 0
+    assert "Automatic-Reboot-Time" not in host.check_output("apt-config dump")
 
 
 def test_switched_off_again(host, play):

@@ -16,6 +16,13 @@ from ..notices.tell import SETTINGS
 from .credential import LOGINS
 from .engine import Engine, read_engine
 
+# Written when the settings of the upkeep ask for it, and taken away when they do no more.
+UPKEEP = (
+    "/etc/apt/apt.conf.d/52sluice-upgrades",
+    "/etc/fail2ban/jail.d/sluice.conf",
+    "/etc/ssh/sshd_config.d/10-sluice.conf",
+)
+
 
 class Uplink(TypedDict):
     """The network device that the default route leaves by; an empty name where there is none."""
@@ -56,6 +63,8 @@ class Host(TypedDict):
     engine: Engine
     registry_logins: bool
     notices: bool
+    upkeep: list[str]
+    """Files of the upkeep that the role has written."""
     units: dict[str, Unit]
 
 
@@ -192,5 +201,6 @@ def read_host(packages: list[str], units: list[str], controller_time: float = 0)
         engine=read_engine(),
         registry_logins=LOGINS.exists(),
         notices=SETTINGS.exists(),
+        upkeep=[path for path in UPKEEP if Path(path).exists()],
         units=read_units(units),
     )

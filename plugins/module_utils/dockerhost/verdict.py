@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Any, TypedDict
 
@@ -33,6 +34,7 @@ ENGINES = ("docker.io", "docker-ce", "podman-docker")
 _LOG_SIZE = re.compile(r"[1-9][0-9]*[bkmg]?", re.IGNORECASE)
 # One line of an apt source or of a unit.
 _LINE = re.compile(r"[^\x00-\x1f\x7f]+")
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _DURATION = re.compile(r"([0-9]+(h|m|s))+")
 
 
@@ -53,6 +55,11 @@ class Needs(TypedDict):
     """Addresses of the engine's own repository, by their settings."""
     firewall_allow: list[Any]
     unknown_users: list[str]
+    upgrades_reboot: str
+    """A time of day; empty for never."""
+    fail2ban_ignore: list[str]
+    locked_out: str
+    """Why nobody would get in by a key alone, where that is asked for."""
 
 
 def packages_for(source: str, distribution: str, version: str) -> list[str]:
@@ -97,6 +104,15 @@ def _setting_problems(needs: Needs) -> list[str]:
         firewall.parse_openings(needs["firewall_allow"], "docker_host_firewall_allow")
     except UserError as error:
         problems.append(str(error))
+    if needs["upgrades_reboot"] and not _TIME.fullmatch(needs["upgrades_reboot"]):
+        problems.append(f"docker_host_upgrades_reboot: {needs['upgrades_reboot']!r} is no time of day, such as 04:30")
+    for network in needs["fail2ban_ignore"]:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            problems.append(f"docker_host_fail2ban_ignore: {network!r} is no address or network, such as 192.0.2.0/24")
+    if needs["locked_out"]:
+        problems.append(f"docker_host_ssh_keys_only: {needs['locked_out']}")
     problems += [f"docker_host_users: there is no user {name!r} on this server" for name in needs["unknown_users"]]
     return problems
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from ..docker.containers import Container
 from ..errors import UserError
 from ..results import GateResult, gate_result
+from ..sizes import format_size
 from . import facts
 from .host import told_age
 
@@ -25,7 +26,7 @@ _NO_DATE = datetime(2013, 1, 1, tzinfo=timezone.utc)
 
 def look(root: Path = Path("/")) -> list[GateResult]:
     """What the host says of itself; what it cannot say is skipped, with the reason."""
-    return [_ssh(), _updates(), _reboot(root), _clock(root)]
+    return [_ssh(), _updates(), _reboot(root), _clock(root), _swap(root)]
 
 
 def _ssh() -> GateResult:
@@ -139,6 +140,28 @@ def _clock(root: Path) -> GateResult:
         measured="synchronized" if told == "yes" else "not synchronized",
         limit="synchronized",
         advice=[] if told == "yes" else ["timedatectl set-ntp true, or see what systemd-timesyncd or chrony says"],
+    )
+
+
+def _swap(root: Path) -> GateResult:
+    try:
+        told = (root / "proc/meminfo").read_text(encoding="ascii")
+    except (OSError, ValueError) as error:
+        return _untold("host.swap", "Swap", str(error))
+    return judge_swap({key: int(value.split()[0]) * 1024 for key, value in re.findall(r"(?m)^(\w+):\s+(.+)$", told)})
+
+
+def judge_swap(sizes: Mapping[str, int]) -> GateResult:
+    """Advice and no verdict, by the sizes of `/proc/meminfo` in bytes: a database may well want none."""
+    swap, memory = sizes.get("SwapTotal", 0), sizes.get("MemTotal", 0)
+    advice = [f"with a swap file, a host of {format_size(memory)} outlives a peak that would end a container"]
+    return gate_result(
+        "host.swap",
+        "Swap",
+        "pass",
+        measured=format_size(swap) if swap else "none",
+        limit="some below 4 GB of memory (advice)",
+        advice=advice if not swap and memory < 4 * 10**9 else [],
     )
 
 

@@ -38,6 +38,9 @@ NEEDS = {
     "apt_settings": {"docker_host_apt_url": "https://mirror.test/linux"},
     "firewall_allow": [80],
     "unknown_users": [],
+    "upgrades_reboot": "04:30",
+    "fail2ban_ignore": ["192.0.2.0/24", "2001:db8::1"],
+    "locked_out": "",
 }
 SETTINGS = {
     "log_max_size": "10m",
@@ -88,6 +91,10 @@ def test_supported_systems(distribution, version):
         ({}, {"prune_older_than": "a week"}, "'a week' is not a duration"),
         ({}, {"firewall_allow": ["http"]}, "'http' is not a port"),
         ({}, {"unknown_users": ["ada"]}, "there is no user 'ada'"),
+        ({}, {"upgrades_reboot": "4 am"}, "docker_host_upgrades_reboot: '4 am' is no time of day, such as 04:30"),
+        ({}, {"upgrades_reboot": "04:30\n"}, "is no time of day"),
+        ({}, {"fail2ban_ignore": ["home\n[x]"]}, "docker_host_fail2ban_ignore: 'home\\n[x]' is no address or network"),
+        ({}, {"locked_out": "root has no key"}, "docker_host_ssh_keys_only: root has no key"),
         ({"version": "12"}, {"source": "distribution", "packages": []}, "no Compose v2 among its own packages"),
         ({}, {"prune_schedule": "daily\nUnit=x"}, "docker_host_prune_schedule"),
         ({}, {"apt_source": {"uris": "x\nTrusted: yes"}}, "docker_host_apt_source.uris"),

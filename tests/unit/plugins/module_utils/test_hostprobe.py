@@ -273,7 +273,7 @@ def test_an_engine_that_does_not_answer_is_one_failure(monkeypatch, tmp_path):
     results = look.look(look.Wishes("crm", SERVICES, root=str(tmp_path))).results
     assert [(r["id"], r["status"]) for r in results[:2]] == [("container.engine", "fail"), ("host.disk", "pass")]
     # What asks no engine still tells; what has nothing to ask says so.
-    assert {r["id"] for r in results[2:]} == {"host.ssh", "host.updates", "host.reboot", "host.clock"}
+    assert {r["id"] for r in results[2:]} == {"host.ssh", "host.updates", "host.reboot", "host.clock", "host.swap"}
 
 
 def test_a_container_that_goes_away_meanwhile_is_as_good_as_gone(monkeypatch, tmp_path):
@@ -447,3 +447,12 @@ def test_of_a_swarm_all_nodes_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> 
     found = facts.containers()
     assert [c.name for c in found] == ["crm_blue-web.1@m1", "crm_blue-web.2@m2"]
     assert {c.image for c in found} == {"sha256:app"}
+
+
+@pytest.mark.parametrize(
+    ("swap", "memory", "measured", "advised"),
+    [(0, 2 * 10**9, "none", True), (0, 8 * 10**9, "none", False), (10**9, 2 * 10**9, "1.0 GB", False)],
+)
+def test_swap_is_told_and_advised_where_memory_is_small(swap, memory, measured, advised):
+    result = upkeep.judge_swap({"SwapTotal": swap, "MemTotal": memory})
+    assert (result["status"], result["measured"], bool(result["advice"])) == ("pass", measured, advised)
