@@ -220,7 +220,6 @@ class Deployer:
     def delete(self, compose: Row, volumes: bool) -> None:
         argv = ["docker", "compose", "-p", compose["appName"], "down", *(["--volumes"] if volumes else [])]
         self.engine.run(argv, self._directory, lambda _: None)
-        if compose["isolatedDeployment"]:
-            self.engine.run(["docker", "network", "rm", compose["appName"]], self._directory, lambda _: None)
+        # The network of an isolated one stays, as with the real server.
         self.engine.route()
         shutil.rmtree(self._directory / compose["appName"], ignore_errors=True)
