@@ -26,7 +26,7 @@ _CACHE = "/var/cache/restic"
 _OPEN = 60
 _LONGEST = 24 * 3600
 _ABSENT = re.compile(
-    r"repository does not exist|(config/?>?|bucket) does not exist|no such file|file does not exist|NoSuchKey", re.I
+    r"repository does not exist|(config/?>?|bucket|key) does not exist|no such file|file does not exist|NoSuchKey", re.I
 )
 _SETTING = "compose_stack_backup_repository"
 

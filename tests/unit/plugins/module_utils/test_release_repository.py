@@ -144,6 +144,7 @@ def _restic(run: Run) -> Restic:
     "said",
     [
         "Fatal: unable to open config file: Stat: The specified bucket does not exist.",
+        "Fatal: unable to open config file: Stat: The specified key does not exist.",
         "Fatal: unable to open config file: stat /srv/x/config: no such file or directory",
         "Fatal: unable to open config file: Lstat: file does not exist",
         "Fatal: unable to open config file: <config/> does not exist",
