@@ -102,7 +102,7 @@ class Load(threading.Thread):
         self._context = ssl._create_unverified_context()
 
     def run(self) -> None:
-        while not self._stop_it.wait(0.02):
+        while not self._stop_it.wait(0.05):
             try:
                 self._ask()
                 self.answered += 1

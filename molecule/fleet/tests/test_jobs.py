@@ -11,7 +11,7 @@ import pytest
 
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
 testinfra_hosts = ["ssh://debian13"]
-TICK = {"service": "web", "command": "echo token is $TOKEN; sleep 0.5", "schedule": "*:*:0/2", "timeout": "30s"}
+TICK = {"service": "web", "command": "echo token is $TOKEN; sleep 0.5", "schedule": "*:*:0/5", "timeout": "30s"}
 FAILS = {"service": "web", "command": ["sh", "-c", "echo said; exit 7"], "schedule": "yearly"}
 
 
@@ -47,7 +47,7 @@ def wait_for(condition) -> None:
 def test_jobs_follow_the_release_that_serves(host, play, runs, run_module):
     clock = {"stack_jobs": {"tick": TICK, "fails": FAILS}, "compose_stack_backup_schedule": {"backup": "yearly"}}
     told = play("site", "--tags", "compose_stack", **clock)
-    assert "Scheduled jobs: tick (*:*:0/2), fails (yearly)." in told
+    assert "Scheduled jobs: tick (*:*:0/5), fails (yearly)." in told
     assert "changed=0" in play("site", "--tags", "compose_stack", **clock)
     try:
         wait_for(lambda: runs("tick"))
