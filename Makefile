@@ -63,7 +63,7 @@ stop: venv ## the edge answers with its maintenance page, and nothing of the sta
 start: venv ## the release that was stopped serves again
 	@$(by_hand)
 
-test: venv engine ## everything that CI runs, in lanes side by side; LANES=n
+test: venv engine ## lint, units, sanity and every scenario, in lanes side by side; LANES=n, LONG=1 for the long trials too
 	@tools/molecule --with-checks
 
 lint: venv ## yamllint, ansible-lint, ruff, type checks, reference up to date (seconds)
@@ -75,7 +75,7 @@ unit: venv ## unit tests, no Docker needed (seconds); K=word picks tests
 sanity: venv ## ansible-test sanity and units, docs, build and import of the collection
 	@tools/sanity
 
-molecule: venv engine ## roles tried on disposable servers, in lanes; SCENARIO=docker_host for one; LANES=n
+molecule: venv engine ## roles tried on disposable servers, in lanes; SCENARIO=docker_host for one, long trials and all; LANES=n
 	@tools/molecule $(SCENARIO)
 
 dokploy-conformance: venv engine ## a Dokploy server of yours, DOKPLOY_URL, against the record of one, and the scenario on it; NEW=1 signs its administrator up

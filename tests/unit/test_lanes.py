@@ -18,6 +18,7 @@ MOLECULE = """#!/bin/bash
 mkdir "running-$SLUICE_LANE" || exit 9
 sleep 0.1
 echo "$3 $SLUICE_LANE $MOLECULE_EPHEMERAL_DIRECTORY" >>ran
+echo "${PYTEST_ADDOPTS:-}" >>chosen
 rmdir "running-$SLUICE_LANE"
 [ "$3" != verify ] || { echo 'fatal: [debian13]: FAILED! => it broke'; exit 1; }
 """
@@ -42,8 +43,11 @@ def checkout(tmp_path):
     return tmp_path
 
 
-def run(checkout, *words, lanes="2"):
-    environment = {name: value for name, value in os.environ.items() if name != "SLUICE_LANE"} | {"LANES": lanes}
+def run(checkout, *words, lanes="2", **more):
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in ("SLUICE_LANE", "LONG", "PYTEST_ADDOPTS")
+    }
+    environment = inherited | {"LANES": lanes} | more
     return subprocess.run(
         [checkout / "tools/molecule", *words], env=environment, capture_output=True, text=True, check=False, timeout=60
     )
@@ -57,6 +61,16 @@ def test_each_scenario_runs_once_and_lanes_share_no_state(checkout):
         (lane, f"{checkout}/.cache/{lane}/molecule") for lane in ("lane1", "lane2")
     }
     assert len(re.findall(r"(?m)^\[molecule\] \S+ +passed, +\d+ s$", done.stdout)) == len(ran) - 1
+
+
+@pytest.mark.parametrize(
+    ("words", "more", "chosen"),
+    [((), {}, " -m 'not long'"), ((), {"LONG": "1"}, ""), (("fleet",), {}, "")],
+    ids=["lanes", "lanes with all", "a scenario by itself"],
+)
+def test_lanes_leave_long_trials_out(checkout, words, more, chosen):
+    run(checkout, *words, **more)
+    assert set((checkout / "chosen").read_text().split("\n")[:-1]) == {chosen}
 
 
 def test_the_longest_starts_first_and_all_of_the_order_exist(checkout):

@@ -185,6 +185,7 @@ MOMENTS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=list(MOMENTS))
 def test_everything_killed(host, play, whole, served, standing, moment):
     """kill -9 of the module on the server and of the play, while what they started goes on; then a second run."""
@@ -200,6 +201,7 @@ def test_everything_killed(host, play, whole, served, standing, moment):
     whole(standing.there)
 
 
+@pytest.mark.long
 def test_killed_at_step_after_step(host, play, whole, served, standing):
     """Each run finds what the one before left, and dies as it enters a later step; one that may live ends it."""
     host.check_output(f"mkdir -p {PERSONAL} && printf %s > {PERSONAL}/usercustomize.py", DIE)

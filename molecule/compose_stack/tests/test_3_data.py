@@ -131,6 +131,7 @@ def test_a_release_with_a_migration_is_preceded_by_a_dump(host, play, standing):
     assert "-before-" in newest(host)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kilobytes", "said"),
     [

@@ -34,6 +34,7 @@ def sink(host):
     host.run("systemctl stop sink; rm -f /root/told /root/sink.py")
 
 
+@pytest.mark.long
 def test_people_are_told_and_no_release_waits_for_it(host, site, sink, run_module):
     def told() -> list[dict]:
         return [json.loads(line) for line in host.run("cat /root/told").stdout.splitlines()]

@@ -100,6 +100,7 @@ def test_a_broken_release_leaves_the_old_one(play, under_load, versions, server)
     assert not server("ssh", "debian13", "docker service ls --quiet --filter name=crm_blue")
 
 
+@pytest.mark.long
 def test_an_edge_that_does_not_answer_puts_all_back(play, under_load, versions, server):
     before = record(server)
     server("ssh", "third", "systemctl stop sluice-edge-inbox.path")
@@ -121,6 +122,7 @@ def test_the_way_back(play, under_load, versions):
     assert versions() == ["1", "1"]
 
 
+@pytest.mark.long
 def test_a_node_that_is_lost_costs_no_request_and_the_next_release_goes_on(play, under_load, versions, server):
     with under_load():
         subprocess.run(["docker", "kill", server("name", "mirrored")], check=True, capture_output=True)
@@ -133,6 +135,7 @@ def test_a_node_that_is_lost_costs_no_request_and_the_next_release_goes_on(play,
     assert versions() == ["2", "2"]
 
 
+@pytest.mark.long
 def test_an_edge_that_was_lost_serves_the_new_release_when_it_is_back(play, load_of, versions, server):
     with load_of(server("ip", "debian13"), SITE) as load:
         subprocess.run(["docker", "kill", server("name", "third")], check=True, capture_output=True)
