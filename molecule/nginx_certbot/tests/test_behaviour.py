@@ -29,7 +29,10 @@ WEBSOCKET = {
 }
 
 
-@pytest.fixture(scope="module", params=["bookworm", "trixie", "forky"], autouse=True)
+OLDER = [pytest.param(name, marks=pytest.mark.long) for name in ("bookworm", "trixie")]
+
+
+@pytest.fixture(scope="module", params=[*OLDER, "forky"], autouse=True)
 def release(request, converge, apps):
     """nginx 1.22, 1.26 and 1.30; the last one stays."""
     converge(nginx_certbot_image=f"local/sluice-nginx:{request.param}")
