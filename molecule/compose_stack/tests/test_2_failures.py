@@ -94,7 +94,7 @@ CASES = {
 }
 
 
-# Each has a brother that fails at the same step.
+# Units try the same steps and gates.
 LONG = ("image too large", "crash at start", "dead worker", "too little room on the disk")
 
 # At the roots of a description, of a service and of the secrets, in one answer or in one each.
