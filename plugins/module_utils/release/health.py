@@ -46,7 +46,9 @@ def trouble(service: Service, container: Container | None, restarts_before: int 
     if container.state in ("exited", "dead", "removing"):
         return f"service {service.name} exited with status {container.exit_code}"
     if container.state == "restarting" or container.restarts > restarts_before:
-        return f"service {service.name} crashed with status {container.exit_code} and was restarted"
+        # Of one that runs again, the engine has forgotten it.
+        status = "" if container.running else f" with status {container.exit_code}"
+        return f"service {service.name} crashed{status} and was restarted"
     if container.health == "unhealthy":
         return f"service {service.name} is unhealthy: its health check fails"
     return ""

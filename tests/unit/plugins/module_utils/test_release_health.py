@@ -68,6 +68,15 @@ def test_a_crash_after_its_wait_and_before_the_switch_is_noticed(
     assert world.edge is None
 
 
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [("restarting", "crashed with status 3 and was restarted"), ("running", "crashed and was restarted")],
+)
+def test_the_status_of_a_crash_is_told_as_long_as_the_engine_knows_it(state: str, said: str) -> None:
+    seen = Container("1", "crm-blue-web", "web", state, "", 0 if state == "running" else 3, 1, "", "web:1")
+    assert health.trouble(Service(name="web"), seen) == f"service web {said}"
+
+
 def test_a_full_disk_does_not_silence_the_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
