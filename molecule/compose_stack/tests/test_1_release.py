@@ -99,6 +99,7 @@ def test_an_unknown_release_is_refused_with_those_that_are_there(play, whole, st
     whole(standing.here)
 
 
+@pytest.mark.long
 def test_an_edge_that_is_not_there_is_named(play, whole, standing):
     played = play(compose_stack_edge_switch=["/nowhere/switch"], demo_version=standing.there)
     assert played.status != 0

@@ -226,6 +226,7 @@ def test_killed_at_step_after_step(host, play, whole, served, standing):
     whole(standing.there)
 
 
+@pytest.mark.long
 def test_the_engine_restarts_in_the_middle(host, play, whole, served, standing):
     run = play.start(demo_version=standing.there)
     host.check_output(f"timeout 60 sh -c 'until test -e {STATE}/journal.json; do sleep 0.05; done'")

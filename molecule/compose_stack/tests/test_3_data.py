@@ -95,6 +95,7 @@ def test_a_restore_brings_back_what_was_deleted(host, play, whole, sql, upload, 
     whole(standing.here)
 
 
+@pytest.mark.long
 def test_a_damaged_dump_is_refused_and_the_database_untouched(host, play, whole, sql, standing):
     sql("CREATE TABLE IF NOT EXISTS keepsake (word text); TRUNCATE keepsake; INSERT INTO keepsake VALUES ('live')")
     play.well(state="backup")

@@ -6,6 +6,7 @@ import json
 import re
 import time
 
+import pytest
 from conftest import STATE
 from load import Load
 
@@ -38,6 +39,7 @@ def test_a_warm_way_back_serves_at_once(play, host, served, serving, standing, a
     assert states(host)[f"crm-{left}-worker"] == "running"
 
 
+@pytest.mark.long
 def test_the_timer_ends_the_warmth(play, host, serving, standing):
     play.well(stack_keep_warm="3s", demo_version=standing.there)
     left = serving()["previous"]["colour"]

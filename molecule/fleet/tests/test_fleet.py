@@ -80,6 +80,7 @@ def test_a_rehearsal_tells_the_plan_and_leaves_a_bare_server_bare(site, untouche
     untouched()
 
 
+@pytest.mark.long
 def test_a_rehearsal_on_a_host_that_serves_tells_the_plan_and_changes_nothing(host, site, served):
     look = "docker ps --all --no-trunc --format '{{.ID}} {{.Status}}' | cut -d' ' -f1-2; find /etc /var/lib/sluice -type f | sort | xargs stat -c '%n %s %Y'"
     before = host.check_output(look)

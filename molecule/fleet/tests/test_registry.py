@@ -19,6 +19,7 @@ def site(play_over):
     return lambda *tags, **variables: play("site", *one, ",".join(tags), **variables)
 
 
+@pytest.mark.long
 def test_a_release_is_pulled_with_the_login_and_refused_without(host, site):
     for version in ("1", "2"):
         host.check_output(f"docker tag local/sluice-fleet:{version} {IMAGE}:{version}")
