@@ -34,7 +34,6 @@ def checkout(tmp_path):
     for path, content in {
         ".venv/bin/molecule": MOLECULE,
         "tools/server": "#!/bin/sh\n",
-        "tools/images": "#!/bin/sh\n",
         "tools/molecule": (TOOLS / "molecule").read_text(),
     }.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
