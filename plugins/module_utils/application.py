@@ -1,17 +1,24 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Commands for a server: one executable file, made from the very modules that a command is."""
+"""Commands for a server: one executable file, made from the very modules that a command is.
+
+They are compiled as well, by the Python that makes the file; another one falls back on the sources.
+"""
 
 from __future__ import annotations
 
 import ast
 import importlib.util
 import io
+import marshal
 import zipfile
+from collections.abc import Iterator
 
 _ROOT = __name__.rpartition(".")[0]
 # Always the same bytes for the same sources.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+# PEP 552: named after no source that would have to be looked at.
+_UNCHECKED = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)
 
 
 def application(command: str) -> bytes:
@@ -21,7 +28,7 @@ def application(command: str) -> bytes:
         command: The module whose `main` is started, such as `release.cli`; what it imports comes along.
     """
     content = io.BytesIO(b"")
-    content.write(b"#!/usr/bin/python3\n")
+    content.write(b"#!/usr/bin/python3 -IS\n")
     with zipfile.ZipFile(content, "a") as archive:
         _add(archive, "__main__.py", f"import sys\nfrom sluice.{command} import main\nsys.exit(main())\n")
         _add(archive, "sluice/__init__.py", "")
@@ -45,15 +52,29 @@ def _with_imports(name: str) -> dict[str, tuple[str, bool]]:
         found[module] = told
         wanted.append(module.rpartition(".")[0])
         package = module if told[1] else module.rpartition(".")[0]
-        for node in ast.walk(ast.parse(told[0])):
+        for node in _statements(ast.parse(told[0])):
             if isinstance(node, ast.ImportFrom) and node.level:
                 base = ".".join([*package.split(".")[: len(package.split(".")) - node.level + 1], node.module or ""])
                 wanted += [base.strip("."), *(f"{base.strip('.')}.{alias.name}" for alias in node.names)]
     return found
 
 
+def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """All of them, however deep; what they are made of holds no import."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.stmt):
+            yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, part, ())
+            waiting += inner if isinstance(inner, list) else ()
+
+
 def _add(archive: zipfile.ZipFile, path: str, text: str) -> None:
     archive.writestr(zipfile.ZipInfo(path, _EPOCH), text)
+    compiled = marshal.dumps(compile(text, path, "exec", dont_inherit=True))
+    archive.writestr(zipfile.ZipInfo(f"{path}c", _EPOCH), _UNCHECKED + compiled)
 
 
 def _source(module: str) -> tuple[str, bool] | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from .headers import allow_scripts
 from .model import Serving
 from .site import Limit, Site
-from .text import block, quote, variable
+from .text import block, lines, quote
 
 _PATH = "/.well-known/sluice/csp/"
 # Takes the reports' bodies, which nginx reads for an upstream alone.
@@ -45,7 +45,7 @@ def policy_id(site: Site) -> str:
 
 def collects(site: Site) -> bool:
     """Whether browsers are asked to report to the edge; a policy that has its own place for that is left alone."""
-    return bool(site.csp) and site.csp_mode != "app" and "report-" not in site.csp
+    return _sends(site) and "report-" not in site.csp
 
 
 def maps(sites: Iterable[Site]) -> list[str]:
@@ -66,24 +66,40 @@ def maps(sites: Iterable[Site]) -> list[str]:
     ]  # fmt: skip
 
 
-def header_map(site: Site, serving: Serving) -> list[str]:
-    """The policy's text, empty where the app's answer has its own."""
-    if not site.csp or site.csp_mode == "app":
+def policy_map(sites: Iterable[Site]) -> list[str]:
+    """The policy of whichever site is asked, empty where the app's answer has its own; nothing where no site has any.
+
+    One map for all sites: nginx clears half a megabyte for each, whenever it reads its configuration.
+    """
+    included = [f"include csp/{site.name}.conf;" for site in sites if _sends(site)]
+    if not included:
         return []
+    return [
+        *block("map $server_name/ $csp_site", ["default '';", *included]),
+        *block("map $upstream_http_content_security_policy $csp_unless_own", ["default '';", "'' $csp_site;"]),
+    ]
+
+
+def policy_files(site: Site, serving: Serving) -> dict[str, str]:
+    """The site's part of that map: its policy with what the colour that serves needs allowed."""
+    if not _sends(site):
+        return {}
     policy = allow_scripts(site.csp, serving.script_hashes if site.csp_hash_scripts else ())
-    reported = f"{policy.rstrip('; ')}; report-uri {_PATH}{policy_id(site)}" if collects(site) else policy
-    return block(
-        f"map $upstream_http_content_security_policy $csp_{variable(site.name)}",
-        ["default '';", f"'' {quote(reported)};"],
-    )
+    sent = quote(f"{policy.rstrip('; ')}; report-uri {_PATH}{policy_id(site)}" if collects(site) else policy)
+    # What nginx calls a server by is the first of its names; with a slash it is none of the words that a map knows.
+    return {f"csp/{site.name}.conf": lines(f"{name}/ {sent};" for name in (site.domains[0], *site.hosts))}
+
+
+def _sends(site: Site) -> bool:
+    return bool(site.csp) and site.csp_mode != "app"
 
 
 def server_lines(site: Site) -> list[str]:
     """The header, and the place for reports."""
-    if not site.csp or site.csp_mode == "app":
+    if not _sends(site):
         return []
     name = "Content-Security-Policy" + ("-Report-Only" if site.csp_mode == "report" else "")
-    return [f"add_header {name} $csp_{variable(site.name)} always;"]
+    return [f"add_header {name} $csp_unless_own always;"]
 
 
 def location(site: Site) -> list[str]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,14 +56,27 @@ def aliases_of(containers: list[dict[str, Any]], network: str) -> dict[str, tupl
 def workers(master: int, proc: Path = Path("/proc")) -> set[int]:
     """The workers that accept connections; those that only finish old ones are not among them."""
     found = set()
-    for status in proc.glob("[0-9]*/stat"):
-        try:
-            # The name in parentheses may hold anything, so count from its end.
-            parent = int(status.read_text().rsplit(")", 1)[1].split()[1])
-            if parent == master:
-                title = (status.parent / "cmdline").read_bytes().rstrip(b"\0 ")
-                if title == b"nginx: worker process":
-                    found.add(int(status.parent.name))
-        except (OSError, IndexError):
-            continue
+    for child in _children(master, proc):
+        # Between two looks it may end.
+        with contextlib.suppress(OSError):
+            title = (proc / child / "cmdline").read_bytes().rstrip(b"\0 ")
+            if title == b"nginx: worker process":
+                found.add(int(child))
     return found
+
+
+def _children(master: int, proc: Path) -> list[str]:
+    listed = proc / str(master) / "task" / str(master) / "children"
+    try:
+        return listed.read_text().split()
+    except FileNotFoundError:
+        # The process has just ended, or the kernel does not list them.
+        return [status.parent.name for status in proc.glob("[0-9]*/stat") if _parent(status) == master]
+
+
+def _parent(status: Path) -> int:
+    try:
+        # The name in parentheses may hold anything, so count from its end.
+        return int(status.read_text().rsplit(")", 1)[1].split()[1])
+    except (OSError, IndexError):
+        return 0

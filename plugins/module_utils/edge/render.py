@@ -58,6 +58,7 @@ def render(state: State, addresses: Addresses, features: Features) -> dict[str, 
     for name, site in state.sites.items():
         serving = state.serving_of(name)
         files[f"sites/{name}.conf"] = render_site(site, serving, state.edge, features)
+        files |= csp.policy_files(site, serving)
         files[f"upstreams/{name}.conf"] = render_upstreams(site, serving, addresses)
         files[f"maintenance/{name}/index.html"] = site.maintenance_page
         files |= {f"htpasswd/{file}": lines(users) for file, users in password_files(site).items()}
@@ -99,7 +100,7 @@ def _http(state: State, features: Features) -> list[str]:
         *(f"{kind}_temp_path /var/cache/edge/{kind};" for kind in ("client_body", "proxy")),
         *(f"{kind}_temp_path /tmp/{kind};" for kind in ("fastcgi", "uwsgi", "scgi")),
         "server_names_hash_bucket_size 256;",
-        "map_hash_bucket_size 256;",
+        "map_hash_bucket_size 512;",
         # Names of headers may be long, and variables are named after them.
         "proxy_headers_hash_bucket_size 256;",
         "variables_hash_bucket_size 256;",
@@ -110,6 +111,7 @@ def _http(state: State, features: Features) -> list[str]:
         *_maps(),
         "include preview.conf;",
         *csp.maps(sites.values()),
+        *csp.policy_map(sites.values()),
         "",
         *zones(sites.values()),
         "",

@@ -42,7 +42,6 @@ def render_site(site: Site, serving: Serving, edge: Edge, features: Features) ->
     redirected = site.aliases if site.redirect_aliases else ()
     return lines(
         [
-            *csp.header_map(site, serving),
             *maintenance_maps(site),
             *_cache_zone(site),
             *block("server", _http_server(names, edge)),

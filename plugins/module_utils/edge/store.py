@@ -55,8 +55,7 @@ class Store:
 
     def state(self) -> State | None:
         """What the edge is; `None` where nothing intact says it."""
-        files = self.files()
-        return state_from_json(json.loads(files["state.json"])) if files else None
+        return state_in(self.files())
 
     def files(self) -> dict[str, bytes]:
         """The current generation's files; where it is spoilt, those of the newest intact one; empty without any."""
@@ -126,6 +125,10 @@ class Store:
         """Keep the last few generations, to look at; the current one among them."""
         for path in self._generations()[_KEPT:]:
             self.discard(path.name)
+
+
+def state_in(files: Files) -> State | None:
+    return state_from_json(json.loads(files["state.json"])) if files else None
 
 
 def digest(files: Files) -> str:

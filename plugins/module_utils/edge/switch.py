@@ -19,7 +19,7 @@ from .look import Look
 from .model import Serving, State
 from .render import Addresses
 from .site import Site
-from .store import Store
+from .store import Store, state_in
 
 COLOURS = ("blue", "green")
 _TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*:\d{1,5}")
@@ -62,14 +62,15 @@ def switch(store: Store, stack: str, request: str, runner: Run = run) -> dict[st
     """
     wanted = parse(request)
     with store.lock():
-        state = known(store, stack)
+        files = store.files()
+        state = _known(state_in(files), stack)
         site, former = state.sites[stack], state.serving_of(stack)
         engine = EdgeEngine(state.edge, store.root, runner)
         look = _look(engine, state.with_serving(stack, wanted))
         _check(site, wanted, look.addresses)
         previous = former.previous if former.colour == wanted.colour else former.colour
         serving = replace(wanted, previous=previous, script_hashes=script_hashes_of(site, wanted, look))
-        applied = apply(store, engine, state.with_serving(stack, serving), look=look)
+        applied = apply(store, engine, state.with_serving(stack, serving), look=look, present=files)
         return _answer(stack, serving, applied.changed)
 
 
@@ -87,7 +88,10 @@ def _answer(stack: str, serving: Serving, changed: bool) -> dict[str, Any]:
 
 
 def known(store: Store, stack: str) -> State:
-    state = store.state()
+    return _known(store.state(), stack)
+
+
+def _known(state: State | None, stack: str) -> State:
     if state is None or stack not in state.sites:
         raise UserError(f"stack {stack!r} is not on this edge; run the nginx_certbot role for it first.")
     return state

@@ -59,6 +59,7 @@ class FakeDocker:
         self.addresses = {name.replace("_", "-"): address for name, address in addresses.items()}
         self.refusal = ""
         self.stumbles = 0
+        self.master = 0
         self.calls: list[list[str]] = []
 
     def __call__(self, argv: list[str], timeout: float = 0) -> subprocess.CompletedProcess[str]:
@@ -74,7 +75,8 @@ class FakeDocker:
         if command.startswith("docker ps -q"):
             return 0, "\n".join(self.addresses), ""
         if command.startswith("docker inspect"):
-            return 0, json.dumps([self._container(*item) for item in self.addresses.items()]), ""
+            found = [self._container(*item) for item in self.addresses.items()]
+            return 0, json.dumps([*found, *([self._nginx()] if self.master else [])]), ""
         if " -t " in command and self.stumbles:
             self.stumbles -= 1
             return 128, "OCI runtime exec failed: unable to start container process\r\n", ""
@@ -86,3 +88,12 @@ class FakeDocker:
     def _container(alias: str, address: str) -> dict[str, Any]:
         networks = {"sluice-edge": {"IPAddress": address, "Aliases": [alias, "0123456789ab"]}}
         return {"NetworkSettings": {"Networks": networks}}
+
+    def _nginx(self) -> dict[str, Any]:
+        return {
+            "Name": f"/{EDGE.project}-nginx",
+            "Config": {"Image": EDGE.image},
+            "Image": "sha256:1",
+            "State": {"Pid": self.master},
+            "NetworkSettings": {"Networks": {}},
+        }

@@ -68,6 +68,34 @@ def test_switching_again_changes_nothing(store, docker):
     assert not any("-t" in call for call in docker.calls[calls:])
 
 
+@pytest.fixture
+def tests(docker, monkeypatch):
+    """How often the nginx that runs was asked for its opinion of a configuration."""
+    docker.master = 4242
+    monkeypatch.setattr(EdgeEngine, "reload", lambda self, master: None)
+    return lambda: sum("-t" in call for call in docker.calls)
+
+
+def test_nginx_reads_all_of_it_where_more_than_who_serves_is_new(store, docker, tests):
+    before = tests()
+    switching.switch(store, "shop", request("blue"), docker)
+    assert "10.0.0.2:3000" in upstreams(store) and tests() == before
+    for number, settings in enumerate(({"body_size": "7MB"}, {"csp": "default-src 'none'"}), 1):
+        other = store.state().with_site(site(csp_hash_scripts=False, **settings))
+        apply(store, EdgeEngine(EDGE, store.root, docker), other)
+        assert tests() == before + number
+
+
+def test_nginx_reads_all_of_it_where_it_is_not_sure_what_it_has(store, docker, tests):
+    before = tests()
+    store.note_served("")
+    switching.switch(store, "shop", request("blue"), docker)
+    assert tests() == before + 1
+    docker.master = 0
+    switching.switch(store, "shop", request("green"), docker)
+    assert tests() == before + 2
+
+
 def test_no_colour_is_maintenance(store, docker):
     switching.switch(store, "shop", request("blue"), docker)
     answer = switching.switch(store, "shop", request(None), docker)
@@ -258,9 +286,9 @@ def test_hashes_are_served_only_while_they_are_wanted(store, docker, monkeypatch
     monkeypatch.setattr(fetch, "html_page", lambda *_: "<script>a()</script>")
     apply(store, EdgeEngine(EDGE, store.root, docker), state(site(csp_hash_scripts=True)))
     switching.switch(store, "shop", request("blue"), docker)
-    assert b"'sha256-" in store.files()["sites/shop.conf"]
+    assert b"'sha256-" in store.files()["csp/shop.conf"]
     apply(store, EdgeEngine(EDGE, store.root, docker), store.state().with_site(site(csp_hash_scripts=False)))
-    assert b"'sha256-" not in store.files()["sites/shop.conf"]
+    assert b"'sha256-" not in store.files()["csp/shop.conf"]
 
 
 def test_a_setting_that_asks_for_hashes_is_served_at_once(store, docker, monkeypatch):
@@ -360,6 +388,9 @@ def test_workers_that_shut_down_do_not_count(tmp_path):
         folder.mkdir()
         (folder / "stat").write_text(f"{pid} (ng) x) S {parent} 0 0")
         (folder / "cmdline").write_bytes(title.encode() + b"\0")
+    assert workers(1, tmp_path) == {7}
+    (tmp_path / "1/task/1").mkdir(parents=True)
+    (tmp_path / "1/task/1/children").write_text("7 8 10 4000000 ")
     assert workers(1, tmp_path) == {7}
 
 

@@ -100,9 +100,27 @@ def test_the_command_is_the_same_every_time_and_runs(tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("left", "changed", "runs"),
+    [(".pyc", None, True), (".py", None, True), ("", b"\0\0\r\n", True), (".pyc", b"\0\0\r\n", False)],
+    ids=["compiled alone", "sources alone", "of another Python", "of another Python, without sources"],
+)
+def test_the_command_is_compiled_and_needs_not_be(tmp_path, left, changed, runs):
+    file = tmp_path / "edge-switch"
+    with zipfile.ZipFile(io.BytesIO(application("edge.cli"))) as archive, zipfile.ZipFile(file, "w") as kept:
+        for name in archive.namelist():
+            content = archive.read(name)
+            if changed and name.endswith("c"):
+                content = changed + content[4:]
+            if name.endswith(left):
+                kept.writestr(name, content)
+    done = subprocess.run([sys.executable, "-IS", file, "--help"], capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == runs, done.stderr
+
+
 def test_the_command_holds_what_it_imports():
     with zipfile.ZipFile(io.BytesIO(application("edge.cli"))) as archive:
-        texts = {name: archive.read(name).decode() for name in archive.namelist()}
+        texts = {name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".py")}
     held = {re.sub(r"(/__init__)?\.py$", "", name) for name in texts}
     missing = set()
     for name, text in texts.items():
