@@ -77,7 +77,8 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
         "privateKey": params["private_key"],
         "publicKey": params["public_key"],
     }
-    extra: dict[str, Any] = {}
+    # What the server is to make is not what was asked for: it is sent along, and the diff is as in check mode.
+    made: dict[str, Any] = {}
 
     def rows() -> list[Any]:
         return client.get("sshKey.all") or []
@@ -85,14 +86,14 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
     stored = next((row for row in rows() if row.get("name") == params["name"]), None)
     if present and stored is None and not check:
         if not params["private_key"]:
-            made: Any = client.post("sshKey.generate", timeout=120, type=params["type"])
-            fields |= {name: made[name] for name in ("privateKey", "publicKey")}
+            answer: Any = client.post("sshKey.generate", timeout=120, type=params["type"])
+            made = {name: answer[name] for name in ("privateKey", "publicKey")}
             client.redact.add([made["privateKey"]])
         # Which one is sent does not matter to the server, but that one is.
-        extra["organizationId"] = (client.get("organization.all") or [{}])[0].get("id", "")
-    wanted = Wanted({"name": params["name"]}, fields, extra)
+        made["organizationId"] = (client.get("organization.all") or [{}])[0].get("id", "")
+    wanted = Wanted({"name": params["name"]}, fields, made)
     outcome = settle_row(module, client, SSH_KEY, rows, wanted)
-    public = fields["publicKey"] or (stored or {}).get("publicKey")
+    public = params["public_key"] or (stored or made).get("publicKey")
     return {**outcome, "public_key": public if present else None}
 
 

@@ -14,6 +14,7 @@ BUCKET = {
 # Module, options, and one option that then changes.
 CASES = {
     "key": ("ssh_key", {"name": "k", "private_key": PRIVATE, "public_key": PUBLIC}, {"description": "d"}),
+    "key of the server's": ("ssh_key", {"name": "k"}, {"description": "d"}),
     "registry": ("registry", {"name": "r", "username": "u", "password": PLANTED}, {"password": PLANTED + "2"}),
     "destination": ("destination", BUCKET, {"region": "s"}),
     "slack": ("notification", {"name": "n", "channel": "slack", "webhook_url": PLANTED}, {"events": ["deployed"]}),
