@@ -52,6 +52,17 @@ services:
     command: [sleep, infinity]
     stop_grace_period: 1s
 """
+VARIABLE = {"dokploy_api_env": {"EXTRA": "1"}}
+BACKUPS = {
+    "dokploy_api_destinations": [
+        {"name": "sluice-trial", "endpoint": "https://s3.example.com", "region": "r", "bucket": "crm",
+         "access_key": "a", "secret_key": "synthetic-5e1c77aa-secret"},
+    ],
+    "dokploy_api_backups": [
+        {"destination": "sluice-trial", "service": "postgres", "database": "twenty", "username": "twenty"},
+        {"destination": "sluice-trial", "volume": "storage"},
+    ],
+}  # fmt: skip
 CASES = {"failing": FAILING_BUILD, "crashing": CRASH_LOOP, "leaking": LEAKING_BUILD}
 
 
@@ -69,7 +80,7 @@ git push -q /srv/git/app.git HEAD:main && git rev-parse HEAD
 
 @dataclass
 class Run:
-    """One run of site.yml."""
+    """One run of a playbook."""
 
     code: int
     output: str
@@ -107,7 +118,7 @@ def counts(server):
     return ask
 
 
-def play(*flags: str, tags: str = "dokploy_api", **variables) -> Run:
+def play(*flags: str, playbook: str = "site", tags: str = "dokploy_api", **variables) -> Run:
     inventories = [PROJECT / "molecule/inventory", SCENARIO / "inventory"]
     done = subprocess.run(
         [
@@ -118,7 +129,7 @@ def play(*flags: str, tags: str = "dokploy_api", **variables) -> Run:
             f"--tags={tags}",
             f"--extra-vars={json.dumps(variables)}",
             *flags,
-            PROJECT / "playbooks/site.yml",
+            PROJECT / f"playbooks/{playbook}.yml",
         ],
         capture_output=True,
         text=True,
@@ -189,14 +200,31 @@ def test_every_character_of_a_secret_arrived(behind, host):
     assert arrived == json.loads(expected.group(1))
 
 
-def test_a_changed_variable_is_deployed_once_and_then_nothing_is_sent(counts):
-    first = play(dokploy_api_env={"EXTRA": "1"})
+def test_a_change_is_deployed_once_and_then_nothing_is_sent(counts):
+    first = play(release="two", **VARIABLE)
     assert first.code == 0 and first.changed == 2
     counts()
-    second = play(dokploy_api_env={"EXTRA": "1"})
+    second = play(release="two", **VARIABLE)
     assert second.code == 0 and second.changed == 0
     assert second.requests == (6, 0)
     assert REAL or counts() == (6, 0)
+
+
+def test_what_served_before_serves_again(host):
+    run = play(playbook="rollback", tags="all")
+    assert run.code == 0 and run.changed == 1
+    if not REAL:
+        (front,) = (name for name in containers(host, "crm") if name.endswith("-front-1"))
+        assert host.check_output(f"docker exec {front} printenv RELEASE") == "one"
+
+
+def test_backups_are_arranged_once_and_what_was_rolled_back_to_is_not_deployed_again():
+    first = play(**BACKUPS, **VARIABLE)
+    # A server that had this trial before knows the bucket already.
+    assert first.code == 0 and first.requests[1] in (2, 3)
+    assert "reasons: []" in first.output and BACKUPS["dokploy_api_destinations"][0]["secret_key"] not in first.output
+    second = play(**BACKUPS, **VARIABLE)
+    assert second.code == 0 and second.changed == 0 and second.requests == (12, 0)
 
 
 def test_each_host_goes_its_groups_way_in_one_run(tmp_path):
