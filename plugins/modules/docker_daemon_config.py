@@ -178,7 +178,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "config": {"type": "dict", "required": True},
-            "path": {"type": "path", "default": "/etc/docker/daemon.json"},
+            "path": {"type": "path", "default": daemon_config.PATH},
             "restart": {"type": "bool", "default": True},
             "timeout": {"type": "int", "default": 60},
         },

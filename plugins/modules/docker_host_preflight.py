@@ -39,6 +39,16 @@ options:
     type: list
     elements: str
     default: []
+  files:
+    description: Files whose text is wanted.
+    type: list
+    elements: path
+    default: []
+  firewall:
+    description: >-
+      What M(sluice.deploy.host_firewall) is to be asked for, to tell whether it would change anything; not looked at
+      when empty.
+    type: dict
   min_memory:
     description: Least memory, such as V(1GB).
     type: str
@@ -174,7 +184,7 @@ host:
     engine: {version: "28.0.1", state: inactive, error: "", node: "", address: "", nodes: [], networks: {}}
     registry_logins: false
     notices: false
-    upkeep: []
+    files: {/etc/apt/sources.list.d/sluice-docker.sources: ""}
     units: {docker.service: {active: active, enabled: enabled}}
 packages:
   description: The engine's packages under their names in the source.
@@ -195,6 +205,14 @@ config:
   description: Keys for daemon.json; null for one that is to be absent.
   returned: success
   type: dict
+config_stands:
+  description: C(daemon.json) has the keys of RV(config) already.
+  returned: success
+  type: bool
+firewall_stands:
+  description: M(sluice.deploy.host_firewall) would find nothing to do.
+  returned: success
+  type: bool
 deb_architecture:
   description: The architecture as Debian names it.
   returned: success
@@ -202,10 +220,12 @@ deb_architecture:
 """
 
 import pwd
+from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.dockerhost import access, verdict
+from ..module_utils.dockerhost import access, daemon_config, ruleset, verdict
 from ..module_utils.dockerhost.facts import (
     parse_os_release,
     read_host,
@@ -247,6 +267,14 @@ def needs_of(params: dict, packages: list[str]) -> verdict.Needs:
     )
 
 
+def firewall_stands(settings: dict[str, Any] | None) -> bool:
+    """What is wrong with the settings is told by who applies them."""
+    try:
+        return settings is not None and ruleset.stands(settings)
+    except UserError:
+        return False
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -255,6 +283,8 @@ def main() -> None:
             "extra_packages": {"type": "list", "elements": "str", "default": []},
             "version": {"type": "str", "default": ""},
             "units": {"type": "list", "elements": "str", "default": []},
+            "files": {"type": "list", "elements": "path", "default": []},
+            "firewall": {"type": "dict", "options": ruleset.ARGUMENT_SPEC},
             "min_memory": {"type": "str", "default": "0"},
             "min_disk": {"type": "str", "default": "0"},
             "free_ports": {"type": "list", "elements": "int", "default": []},
@@ -278,7 +308,7 @@ def main() -> None:
         params["source"], release.get("ID", ""), release.get("VERSION_ID", "")
     )
     wanted = packages + params["extra_packages"]
-    host = read_host([*wanted, *verdict.ENGINES], params["units"], params["controller_time"])
+    host = read_host([*wanted, *verdict.ENGINES], params["units"], params["files"], params["controller_time"])
     try:
         problems = verdict.find_problems(host, needs_of(params, packages))
     except UserError as error:
@@ -287,13 +317,16 @@ def main() -> None:
         module.fail_json(
             msg="This server cannot become a Docker host yet: " + "; ".join(problems), problems=problems, host=host
         )
+    config = verdict.engine_config(host, params["config"])
     module.exit_json(
         changed=False,
         host=host,
         packages=packages,
         engine_packages=[name for name in packages if verdict.is_engine(name)],
         missing_packages=verdict.missing_packages(host, wanted, params["version"]),
-        config=verdict.engine_config(host, params["config"]),
+        config=config,
+        config_stands=daemon_config.stands(Path(daemon_config.PATH), config),
+        firewall_stands=firewall_stands(params["firewall"]),
         deb_architecture=verdict.ARCHITECTURES[host["architecture"]],
     )
 

@@ -357,6 +357,11 @@ certificate_pending:
   returned: always
   type: bool
   sample: true
+certificate_settled:
+  description: M(sluice.deploy.edge_certificate) would find nothing to wait for, and nothing to warn of.
+  returned: always
+  type: bool
+  sample: false
 """
 
 from pathlib import Path
@@ -487,7 +492,11 @@ def main() -> None:
         certificate = {} if module.check_mode else summary(store.files(), name)
     except UserError as error:
         module.fail_json(msg=str(error))
-    result: dict[str, Any] = {"changed": outcome.changed, "certificate_pending": outcome.certificate_pending}
+    result: dict[str, Any] = {
+        "changed": outcome.changed,
+        "certificate_pending": outcome.certificate_pending,
+        "certificate_settled": outcome.certificate_settled,
+    }
     if certificate:
         result["certificate"] = certificate
     if module._diff:

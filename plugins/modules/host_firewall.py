@@ -76,78 +76,47 @@ ssh_ports:
   elements: int
 """
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import commands
-from ..module_utils.dockerhost import firewall
-from ..module_utils.dockerhost.facts import find_ssh_ports, parse_default_devices, read_text
+from ..module_utils.dockerhost import firewall, ruleset
 from ..module_utils.errors import UserError, one_message
 from ..module_utils.files import write_whole
-from ..module_utils.listeners import read_listeners
-
-ALLOW = "docker_host_firewall_allow"
-PUBLISHED = "nginx_certbot_ports"
-TRUSTED = "docker_host_firewall_trusted_interfaces"
-
-
-def nft(*arguments: str) -> subprocess.CompletedProcess:
-    return commands.run(["/usr/sbin/nft", *arguments])
-
-
-def loaded_fingerprint() -> str:
-    return firewall.fingerprint_of(nft("--terse", "list", "table", "inet", firewall.TABLE).stdout)
-
-
-def default_devices() -> list[str]:
-    return parse_default_devices(read_text("/proc/net/route"), read_text("/proc/net/ipv6_route"))
 
 
 def load(path: Path, script: str) -> None:
     """Check the script, put it in place, load it."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     write_whole(path, script, 0o644, check=check)
-    done = nft("--file", str(path))
+    done = ruleset.nft("--file", str(path))
     if done.returncode != 0:
         raise UserError(f"{path}: nft could not load the ruleset: {done.stderr.strip()}")
 
 
 def check(path: Path) -> None:
-    done = nft("--check", "--file", str(path))
+    done = ruleset.nft("--check", "--file", str(path))
     if done.returncode != 0:
-        raise UserError(f"{ALLOW}: nft refuses the ruleset, nothing was changed: {done.stderr.strip()}")
+        raise UserError(f"{ruleset.ALLOW}: nft refuses the ruleset, nothing was changed: {done.stderr.strip()}")
 
 
 def ensure_present(module: AnsibleModule, path: Path, before: str) -> dict:
-    params = module.params
-    ssh_ports = params["ssh_ports"] or find_ssh_ports(read_listeners())
-    script = firewall.render(
-        firewall.with_published(firewall.parse_openings(params["allow"], ALLOW), params["published"], PUBLISHED),
-        ssh_ports,
-        firewall.check_interfaces(params["trusted_interfaces"], TRUSTED),
-        firewall.outside(os.listdir("/sys/class/net"), set(default_devices())),
-    )
-    installed = shutil.which("nft", path="/usr/sbin") is not None
-    if not installed and not module.check_mode:
+    script, ssh_ports = ruleset.wanted(module.params)
+    if not ruleset.installed() and not module.check_mode:
         raise UserError("nft is missing: install the package nftables")
-    current = installed and loaded_fingerprint() == firewall.fingerprint_of(script)
-    changed = before != script or not current
+    changed = not ruleset.stands(module.params)
     if changed and not module.check_mode:
         load(path, script)
     return {"changed": changed, "ssh_ports": ssh_ports, "diff": diff(path, before, script)}
 
 
 def ensure_absent(module: AnsibleModule, path: Path, before: str) -> dict:
-    loaded = bool(shutil.which("nft", path="/usr/sbin")) and bool(loaded_fingerprint())
+    changed = not ruleset.stands(module.params)
     if not module.check_mode:
         path.unlink(missing_ok=True)
-        if loaded:
-            nft("delete", "table", "inet", firewall.TABLE)
-    return {"changed": bool(before) or loaded, "diff": diff(path, before, "")}
+        if ruleset.loaded():
+            ruleset.nft("delete", "table", "inet", firewall.TABLE)
+    return {"changed": changed, "diff": diff(path, before, "")}
 
 
 def diff(path: Path, before: str, after: str) -> dict:
@@ -155,17 +124,7 @@ def diff(path: Path, before: str, after: str) -> dict:
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "allow": {"type": "list", "elements": "raw", "default": []},
-            "published": {"type": "list", "elements": "dict", "default": []},
-            "ssh_ports": {"type": "list", "elements": "int", "default": []},
-            "trusted_interfaces": {"type": "list", "elements": "str", "default": []},
-            "path": {"type": "path", "default": "/etc/sluice/firewall.nft"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=ruleset.ARGUMENT_SPEC, supports_check_mode=True)
     path = Path(module.params["path"])
     ensure = ensure_present if module.params["state"] == "present" else ensure_absent
     with one_message(module):

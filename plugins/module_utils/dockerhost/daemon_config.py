@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from ..errors import UserError
 
 Config = dict[str, Any]
+PATH = "/etc/docker/daemon.json"
 _LOG_DRIVER = "json-file"
 
 
@@ -55,6 +57,15 @@ def merge(present: Config, wanted: Config) -> Config:
         else:
             merged[key] = value
     return merged
+
+
+def stands(path: Path, wanted: Config) -> bool:
+    """Whether the file has these keys; false where it cannot be read as one."""
+    try:
+        present = parse(path.read_text(encoding="utf-8") if path.exists() else "", str(path))
+        return lay_over(present, wanted) == present
+    except UserError:
+        return False
 
 
 def render(config: Config) -> str:

@@ -16,13 +16,6 @@ from ..notices.tell import SETTINGS
 from .credential import LOGINS
 from .engine import Engine, read_engine
 
-# Written when the settings of the upkeep ask for it, and taken away when they do no more.
-UPKEEP = (
-    "/etc/apt/apt.conf.d/52sluice-upgrades",
-    "/etc/fail2ban/jail.d/sluice.conf",
-    "/etc/ssh/sshd_config.d/10-sluice.conf",
-)
-
 
 class Uplink(TypedDict):
     """The network device that the default route leaves by; an empty name where there is none."""
@@ -63,8 +56,8 @@ class Host(TypedDict):
     engine: Engine
     registry_logins: bool
     notices: bool
-    upkeep: list[str]
-    """Files of the upkeep that the role has written."""
+    files: dict[str, str | None]
+    """The text of each file that was asked for; empty for one that is missing, none for one that not all may read."""
     units: dict[str, Unit]
 
 
@@ -167,12 +160,24 @@ def _address() -> str:
         return str(asking.getsockname()[0])
 
 
-def read_host(packages: list[str], units: list[str], controller_time: float = 0) -> Host:
+def read_files(paths: list[str]) -> dict[str, str | None]:
+    """Their texts, as files of this collection are: with the mode 0644; none for another, empty where there is none."""
+
+    def text(path: Path) -> str | None:
+        if not path.exists():
+            return ""
+        return read_text(str(path)) if path.stat().st_mode & 0o7777 == 0o644 else None
+
+    return {path: text(Path(path)) for path in paths}
+
+
+def read_host(packages: list[str], units: list[str], files: list[str], controller_time: float = 0) -> Host:
     """Everything at once.
 
     Args:
         packages: Packages whose version is wanted, where they are installed.
         units: systemd units whose state is wanted.
+        files: Files whose text is wanted.
         controller_time: Seconds since the epoch by the controller's clock; 0 where nobody compares.
     """
     ahead = time.time() - controller_time if controller_time else 0.0
@@ -201,6 +206,6 @@ def read_host(packages: list[str], units: list[str], controller_time: float = 0)
         engine=read_engine(),
         registry_logins=LOGINS.exists(),
         notices=SETTINGS.exists(),
-        upkeep=[path for path in UPKEEP if Path(path).exists()],
+        files=read_files(files),
         units=read_units(units),
     )

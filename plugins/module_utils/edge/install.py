@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from . import attempts
 from .apply import Applied, apply
 from .brought import wanting
 from .certificates import facts
@@ -30,6 +31,8 @@ from .switch import script_hashes_of, wants_hashes
 class SiteChange:
     changed: bool = False
     certificate_pending: bool = False
+    certificate_settled: bool = False
+    """Nothing to wait for, and nothing to warn of."""
     before: dict[str, str] = field(default_factory=dict)
     after: dict[str, str] = field(default_factory=dict)
 
@@ -76,6 +79,8 @@ def put(
         outcome = _outcome(applied, planned)
         outcome.changed |= prepared or not running
         outcome.certificate_pending = wants_issue(site, root, bool(edge.lead))
+        troubled = edge.lead or attempts.load(root, site.name).reason
+        outcome.certificate_settled = not (outcome.certificate_pending or troubled)
         if not check:
             _bring_up(host, planned, running, given_up_by)
     if check:

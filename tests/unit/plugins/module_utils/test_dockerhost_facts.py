@@ -75,7 +75,15 @@ def test_ways_in(monkeypatch, listeners, session, ports):
 
 
 def test_this_machine_can_be_read():
-    host = facts.read_host(["dpkg"], [])
+    host = facts.read_host(["dpkg"], [], [])
     assert host["memory"] > 0
     assert host["disk_free"] > 0
     assert host["architecture"]
+
+
+def test_files_are_read_as_the_role_leaves_them(tmp_path):
+    for name, mode in (("own", 0o644), ("closed", 0o600)):
+        (tmp_path / name).write_text("text")
+        (tmp_path / name).chmod(mode)
+    read = facts.read_files([str(tmp_path / name) for name in ("own", "closed", "missing")])
+    assert list(read.values()) == ["text", None, ""]
