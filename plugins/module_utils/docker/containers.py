@@ -4,10 +4,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+# What `docker update` changes of a container that stays what it is.
+_UPDATED = (
+    *("BlkioWeight", "CpuShares", "CpuPeriod", "CpuQuota", "CpuRealtimePeriod", "CpuRealtimeRuntime", "NanoCpus"),
+    *("CpusetCpus", "CpusetMems", "Memory", "MemoryReservation", "MemorySwap", "PidsLimit", "RestartPolicy"),
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class Container:
     """The node that a swarm gave it to as a task; empty for a container of this host."""
     config_hash: str = ""
     """What Compose made of its description; empty for one that Compose did not make."""
+    granted: str = ""
+    """Its limits and its restart policy, JSON, those that are set."""
 
     @property
     def running(self) -> bool:
@@ -50,6 +58,7 @@ def parse_container(told: dict[str, Any]) -> Container | None:
     labels = config.get("Labels") or {}
     if labels.get("com.docker.compose.oneoff") == "True":
         return None
+    host = told.get("HostConfig") or {}
     addresses = [n.get("IPAddress") for n in (networks.get("Networks") or {}).values()]
     return Container(
         id=told["Id"],
@@ -65,5 +74,6 @@ def parse_container(told: dict[str, Any]) -> Container | None:
         reference=config.get("Image", ""),
         since=state.get("StartedAt", "")[:19],
         config_hash=labels.get("com.docker.compose.config-hash", ""),
-        restarted=(told.get("HostConfig") or {}).get("RestartPolicy", {}).get("Name") not in ("", "no"),
+        restarted=host.get("RestartPolicy", {}).get("Name") not in ("", "no"),
+        granted=json.dumps({name: host[name] for name in _UPDATED if host.get(name)}, sort_keys=True),
     )

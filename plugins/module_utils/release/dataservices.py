@@ -13,7 +13,7 @@ from ..errors import EngineError, StepError
 from ..stack.directory import read_description, write_description
 from . import carried, files, passwords, remarks
 from .dataversions import Database, database, reads
-from .drift import changed_by_hand, up
+from .drift import changed_by_hand, notes, up
 from .engine import Image
 from .files import Rendered
 from .health import restarts, wait_healthy
@@ -87,11 +87,12 @@ def start(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:
     directory, former = project.directory, _former(run)
     for service in services:
         run.engine.keep(found[service.name], files.keep_tag(run, service.name, found[service.name]))
+    noted = notes(project)
     directory.rename(former)
     try:
         files.write_project(run, directory, data, services, found)
         before = restarts(run, project)
-        up(run, project, [s.name for s in services])
+        up(run, project, [s.name for s in services], noted)
         wait_healthy(run, project, services, before)
         references = {service.name: found[service.name].reference for service in services}
         write_description(directory, {"id": data.id, "secrets": data.fingerprints, "references": references})

@@ -126,10 +126,11 @@ class Docker(Questions):
     def discard(self, name: str) -> None:
         self._run(["docker", "rm", "--force", "--volumes", name], timeout=60)
 
-    def up(self, project: Project, services: Sequence[str]) -> None:
+    def up(self, project: Project, services: Sequence[str], anew: bool = False) -> None:
         arguments = ["up", "--detach", "--no-deps", "--no-build", "--pull", "never"]
         # Compose keeps a container whose description is the same, and with it another release's files of secrets.
-        if any(labels.get(_DIRECTORY) != str(project.directory) for labels in self._labels(project.name, services)):
+        directories = (labels.get(_DIRECTORY) for labels in self._labels(project.name, services))
+        if anew or any(directory != str(project.directory) for directory in directories):
             arguments.append("--force-recreate")
         self._compose(project, *arguments, *services)
 

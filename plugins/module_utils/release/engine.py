@@ -111,8 +111,8 @@ class Engine(Protocol):
     def discard(self, name: str) -> None:
         """Remove such a container, if it is there."""
 
-    def up(self, project: Project, services: Sequence[str]) -> None:
-        """Services run as the project's files say; what runs so already is left alone."""
+    def up(self, project: Project, services: Sequence[str], anew: bool = False) -> None:
+        """Services run as the project's files say; what was made so already is left alone, unless it is to be anew."""
 
     def containers(self, project: str) -> list[Container]: ...
 

@@ -67,9 +67,9 @@ class Swarm(Docker):
                 if not self._until(functools.partial(self._succeeds, argv), _ENDED):
                     raise EngineError(f"the network {each} is still in use: docker network inspect {each}")
 
-    def up(self, project: Project, services: Sequence[str]) -> None:
+    def up(self, project: Project, services: Sequence[str], anew: bool = False) -> None:
         if not project.colour:
-            super().up(project, services)
+            super().up(project, services, anew)
             return
         stack = project.name.removesuffix(f"-{project.colour}")
         config = json.loads(self._compose(project, "config", "--format", "json"))

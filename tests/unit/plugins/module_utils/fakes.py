@@ -204,7 +204,7 @@ class FakeEngine:
 
     def discard(self, name: str) -> None: ...
 
-    def up(self, project: Project, services: Sequence[str]) -> None:
+    def up(self, project: Project, services: Sequence[str], anew: bool = False) -> None:
         text = (project.directory / "compose.yml").read_text(encoding="utf-8")
         described = compose_services(text.replace("${COLOUR}", project.colour))
         for service in services:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Project
 from ansible_collections.sluice.deploy.plugins.module_utils.release.plan import plan
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
@@ -62,6 +63,10 @@ def change(world: World, name: str, **how: Any) -> None:
             lambda w: change(w, "crm-blue-web2", config_hash="other"),
             "web2 of crm-blue does not run as it was released: crm-blue-web2 was made anew with other settings.",
         ),
+        (
+            lambda w: change(w, "crm-blue-web2", granted='{"Memory": 67108864}'),
+            "web2 of crm-blue does not run as it was released: crm-blue-web2 has other limits or another restart policy.",
+        ),
     ],
 )
 def test_a_container_changed_by_hand_is_told_and_mended(
@@ -86,6 +91,26 @@ def test_a_data_service_changed_by_hand_is_told_and_mended(world: World, tmp_pat
     )
     assert "Start or change the stateful services: db." in outcome.actions
     release(run_in(world, tmp_path, description("1")))
+    assert not plan(run_in(world, tmp_path, description("1"))).changed
+
+
+def test_what_a_data_service_was_granted_by_hand_is_taken_back(world: World, tmp_path: Path) -> None:
+    again: list[Sequence[str]] = []
+    up = FakeEngine.up
+
+    def noting(self: FakeEngine, project: Project, services: Sequence[str], anew: bool = False) -> None:
+        if anew:
+            again.append(services)
+            change(world, "crm-db", granted="")
+        up(self, project, services)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeEngine, "up", noting)
+        change(world, "crm-db", granted='{"Memory": 67108864}')
+        told = plan(run_in(world, tmp_path, description("1"))).actions
+        assert "Service db of crm-data does not run as it was released: crm-db has other limits" in told[0]
+        release(run_in(world, tmp_path, description("1")))
+    assert again == [["db"]]
     assert not plan(run_in(world, tmp_path, description("1"))).changed
 
 
