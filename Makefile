@@ -28,8 +28,8 @@ engine:
 demo: venv engine ## the main job, on a disposable server of this machine
 	@tools/demo
 
-secrets: venv ## the vault file gets what it lacks; ROTATE=APP_SECRET replaces that one; INVENTORY, VAULT=options
-	@ansible-playbook playbooks/secrets.yml -i $(INVENTORY) $(VAULT) $(if $(ROTATE),--extra-vars secrets_rotate=$(ROTATE))
+secrets: venv ## the vault file gets what it lacks; ROTATE=APP_SECRET replaces that one; CLEAR=move; INVENTORY, VAULT=options
+	@ansible-playbook playbooks/secrets.yml -i $(INVENTORY) $(VAULT) $(if $(ROTATE),--extra-vars secrets_rotate=$(ROTATE)) $(if $(CLEAR),--extra-vars secrets_in_clear=$(CLEAR))
 
 demo-release: venv engine ## a new version of the demo under load: no request fails
 	@tools/demo release

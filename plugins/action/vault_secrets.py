@@ -22,6 +22,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "forms": {"type": "dict", "default": {}},
     "rotate": {"type": "list", "elements": "str", "default": []},
     "elsewhere": {"type": "list", "elements": "str", "default": []},
+    "values": {"type": "dict", "default": {}, "no_log": True},
     "vault_id": {"type": "str", "default": ""},
 }
 
@@ -87,7 +88,8 @@ class ActionModule(ActionBase):
         try:
             file = VaultFile(Path(params["path"]), self._loader._vault, params["vault_id"])
             forms = read_forms(params["names"], params["forms"])
-            outcome = fill(file.read(), forms, params["rotate"], params["elsewhere"])
+            values = {name: str(value) for name, value in params["values"].items()}
+            outcome = fill(file.read(), forms, params["rotate"], params["elsewhere"], values)
             if outcome.changed and not self._task.check_mode:
                 file.write(outcome.text)
         except UserError as error:

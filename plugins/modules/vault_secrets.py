@@ -56,6 +56,12 @@ options:
     type: list
     elements: str
     default: []
+  values:
+    description:
+      - Values that secrets have had so far, by name, such as those that stand in clear in a project's files.
+      - One that the vault file lacks gets its own instead of a new one, and a note says that it has been readable.
+    type: dict
+    default: {}
   vault_id:
     description: The vault id for a new file; by default that of the first password.
     type: str

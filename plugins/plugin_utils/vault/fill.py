@@ -8,6 +8,7 @@ import secrets
 import string
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from ...module_utils.errors import UserError, nearest
@@ -87,12 +88,17 @@ def _form(name: str, given: Mapping[str, Any]) -> Form:
 
 
 def fill(
-    text: str, forms: Mapping[str, Form], rotate: Iterable[str] = (), elsewhere: Collection[str] = ()
+    text: str,
+    forms: Mapping[str, Form],
+    rotate: Iterable[str] = (),
+    elsewhere: Collection[str] = (),
+    values: Mapping[str, str] = MappingProxyType({}),
 ) -> VaultChange:
     """Add what is missing, renew what is named, and compose what depends on it.
 
     Args:
         elsewhere: Names that other files hold: to renew one of them is none of this file's business.
+        values: What secrets that are missing have been so far, by name.
 
     Raises:
         UserError: A name to rotate is unknown or fixed, or a URL that depends on it was written by hand.
@@ -103,7 +109,12 @@ def fill(
     for name, form in forms.items():
         if form.dsn:
             continue
-        if name not in before:
+        if name not in before and name in values:
+            _put(outcome, name, values[name], outcome.added)
+            outcome.notes.append(
+                f"{name} is as it stands in clear: take it out there, and renew it if others have read it"
+            )
+        elif name not in before:
             _put(outcome, name, form.generate(), outcome.added)
         elif name in rotate:
             _put(outcome, name, form.generate(), outcome.rotated)

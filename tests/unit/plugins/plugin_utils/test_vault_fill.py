@@ -60,6 +60,16 @@ def test_a_rotation_replaces_what_is_named_and_the_url_that_follows_it():
     assert urlsplit(after["URL"]).password == after["PW"]
 
 
+def test_a_value_from_elsewhere_is_kept_where_the_file_has_none():
+    clear = {"v.APP": 'it\'s "so"\n#'}
+    outcome = fill("", FORMS, values=clear)
+    held = values(outcome.text)["v"]
+    assert held["APP"] == clear["v.APP"] and len(held["PW"]) == 48
+    assert [note.split()[0] for note in outcome.notes] == ["v.APP"]
+    again = fill(outcome.text, FORMS, values={"v.APP": "another"})
+    assert (again.text, again.notes) == (outcome.text, [])
+
+
 def test_a_url_of_ones_own_is_not_overwritten_by_a_rotation():
     text = "v: {APP: a, PW: b, URL: 'postgres://elsewhere/d'}\n"
     with pytest.raises(UserError, match=r"v\.URL is not composed from v\.PW"):
