@@ -78,7 +78,7 @@ def _differs(container: Container, noted: list[str] | None) -> str:
 
 def _granted_otherwise(container: Container, noted: list[str] | None) -> bool:
     # An older version noted nothing of it.
-    return bool(noted) and noted[2:] not in ([], [container.granted])
+    return noted is not None and noted[2:] not in ([], [container.granted])
 
 
 def notes(project: Project) -> Notes:
