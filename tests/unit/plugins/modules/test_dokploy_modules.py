@@ -555,7 +555,8 @@ def test_a_failed_clone_tells_what_git_said_and_not_the_deploy_key(dokploy, plac
     made = dokploy.run("dokploy_compose", **place, **source)
     dokploy.engine.clone_failure = REFUSED
     result = deploy(dokploy, made["compose_id"])
-    assert "fatal: Could not read from remote repository.; look at git_url" in result["msg"]
+    said = "deploy@git.example.com: Permission denied (publickey).; fatal: Could not read from remote repository."
+    assert f": {said}; look at git_url" in result["msg"]
     for part in ("PRIVATE KEY", "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU", "Deploykey", "id_rsa"):
         assert part not in dokploy.output
 
