@@ -13,29 +13,64 @@ import io
 import marshal
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 _ROOT = __name__.rpartition(".")[0]
 # Always the same bytes for the same sources.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 # PEP 552: named after no source that would have to be looked at.
 _UNCHECKED = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)
+_START = b"#!/usr/bin/python3 -IS\n"
 
 
-def application(command: str) -> bytes:
+def application(command: str, present: Path | None = None) -> bytes:
     """A Python zip application that needs nothing but the distribution's python3.
 
     Args:
         command: The module whose `main` is started, such as `release.cli`; what it imports comes along.
+        present: Where it may lie already; one of the same sources is not made again.
     """
+    if present and _is_current(there := _read(present), command):
+        return there
     content = io.BytesIO(b"")
-    content.write(b"#!/usr/bin/python3 -IS\n")
+    content.write(_START)
     with zipfile.ZipFile(content, "a") as archive:
-        _add(archive, "__main__.py", f"import sys\nfrom sluice.{command} import main\nsys.exit(main())\n")
+        _add(archive, "__main__.py", _main_of(command))
         _add(archive, "sluice/__init__.py", "")
         for name, (text, package) in sorted(_with_imports(f"{_ROOT}.{command}").items()):
             path = name.removeprefix(f"{_ROOT}.").replace(".", "/")
             _add(archive, f"sluice/{path}/__init__.py" if package else f"sluice/{path}.py", text)
     return content.getvalue()
+
+
+def _main_of(command: str) -> str:
+    return f"import sys\nfrom sluice.{command} import main\nsys.exit(main())\n"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _is_current(content: bytes, command: str) -> bool:
+    """Whether the sources in an application are those of now, which is told without looking for what they import."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            held = {name: archive.read(name) for name in archive.namelist()}
+    except (zipfile.BadZipFile, EOFError):
+        return False
+    sources = {name: text.decode() for name, text in held.items() if name.endswith(".py")}
+    compiled = all(held.get(f"{name}c", b"").startswith(_UNCHECKED) for name in sources)
+    started = sources.pop("__main__.py", "") == _main_of(command) and sources.pop("sluice/__init__.py", None) == ""
+    return content.startswith(_START) and compiled and started and all(map(_is_source, sources, sources.values()))
+
+
+def _is_source(path: str, text: str) -> bool:
+    name = path.removesuffix(".py").removesuffix("/__init__").removeprefix("sluice/").replace("/", ".")
+    told = _source(f"{_ROOT}.{name}")
+    return told is not None and told[0] == text
 
 
 def _with_imports(name: str) -> dict[str, tuple[str, bool]]:

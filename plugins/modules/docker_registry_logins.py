@@ -93,7 +93,7 @@ def apply(module: AnsibleModule) -> dict[str, Any]:
     before = config.read_text(encoding="utf-8") if config.exists() else ""
     after = logins.configured(before, config, registries)
     text = json.dumps(registries, indent=1, sort_keys=True) + "\n" if registries else None
-    helper = application("dockerhost.credential") if registries else None
+    helper = application("dockerhost.credential", HELPER) if registries else None
     wanted: dict[Path, tuple[bytes | None, int]] = {
         HELPER: (helper, 0o755),
         credential.LOGINS: (text.encode() if text else None, 0o600),

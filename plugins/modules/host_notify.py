@@ -104,7 +104,7 @@ def planned(wanted: list[dict]) -> dict[Path, units.File]:
         return {}
     command = units.LIBRARY / "notify"
     return {
-        command: (application(sender.__name__.rpartition(".module_utils.")[2]), 0o755),
+        command: (application(sender.__name__.rpartition(".module_utils.")[2], command), 0o755),
         tell.SETTINGS: (json.dumps({"targets": wanted}, indent=1, sort_keys=True).encode(), 0o600),
         units.UNITS / "sluice-notify.service": (_SERVICE.format(command=command).encode(), 0o644),
         units.UNITS / "sluice-notify.path": (_PATH.format(spool=tell.SPOOL).encode(), 0o644),

@@ -102,7 +102,7 @@ def planned(schedule: str, settings: dict[str, Any], stack: str) -> dict[Path, u
     known = units.known_schedule(schedule, "verify_schedule")
     command, place = units.LIBRARY / "verify", settings_file(stack)
     return {
-        command: (application(clock.__name__.rpartition(".module_utils.")[2]), 0o755),
+        command: (application(clock.__name__.rpartition(".module_utils.")[2], command), 0o755),
         place: (json.dumps(settings, indent=1, sort_keys=True).encode(), 0o600),
         **units.timer(f"sluice-verify-{stack}", f"Checks of the stack {stack}", known, f"{command} {place}"),
     }

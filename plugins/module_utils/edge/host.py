@@ -59,7 +59,7 @@ class Host:
         texts = units(command, self._root, self._edge.overlay)
         return [
             self.planned_compose(sites),
-            Planned(command, application("edge.cli"), 0o755),
+            Planned(command, application("edge.cli", command), 0o755),
             *(Planned(UNITS / name, text.encode()) for name, text in texts.items()),
         ]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import EngineError, StepError
 from ..results import GateResult, gate_result
 from ..stack import Health, Service
-from . import dockerfile, imagechecks, preflight
+from . import dockerfile, preflight
 from .engine import Container, Image, Project
 from .health import answers, of_service
 from .run import Run
@@ -134,11 +134,16 @@ def _dockerfile(run: Run, service: Service, path: Path) -> list[GateResult]:
     return [dockerfile.check(path, target, service.name, run.settings.hadolint)]
 
 
+# What judges images and searches logs is half of the collection: a run that finds nothing to do does not load it.
 def _image_size(run: Run, images: Mapping[str, Image]) -> list[GateResult]:
+    from . import imagechecks
+
     return [imagechecks.size(run, s, images[s.name]) for s in run.stack.released if s.max_size]
 
 
 def _image_secrets(run: Run, images: Mapping[str, Image]) -> list[GateResult]:
+    from . import imagechecks
+
     return [imagechecks.secrets(run, s, images[s.name]) for s in run.stack.released]
 
 
@@ -157,6 +162,8 @@ def _log_patterns(run: Run, found: Sequence[Container], logs: Logs) -> list[Gate
 
 
 def _log_secrets(run: Run, found: Sequence[Container], logs: Logs) -> list[GateResult]:
+    from . import imagechecks
+
     result = imagechecks.leaks("log_secrets", run, logs.text)
     result["title"] = "No secret stands in the new containers' logs"
     return [_unread(result, logs, *logs.unread)]

@@ -14,7 +14,6 @@ from ..errors import EdgeError, EngineError, StepError, UserError
 from ..files import write_whole
 from ..lock import locked
 from ..notices.tell import tell
-from ..secretscan import without_secrets
 from ..secretvalues.values import check_secrets
 from ..stack.directory import StackState, read_description
 from ..stack.fields import Fields
@@ -80,6 +79,9 @@ def gate_levels(levels: dict[str, Any] | None) -> dict[str, str]:
 
 def failure(run: Run, error: StepError, operation: str) -> str:
     """Step, cause, what serves, the last log lines, and what to do next."""
+    # Large, and of use to failures alone.
+    from ..secretscan import without_secrets
+
     lines = [
         f"The {operation} failed at step {error.step}: {run.redact(error.cause).rstrip('.')}.",
         run.redact(_served(run)),

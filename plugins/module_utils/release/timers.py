@@ -43,7 +43,7 @@ def planned(stack: str, settings: Mapping[str, Any], schedule: Mapping[str, str]
         return {}
     command, place = units.LIBRARY / "backup", root / stack / "backup.json"
     files: dict[Path, File] = {
-        command: (_application(cli.__name__), 0o755),
+        command: (_application(cli.__name__, command), 0o755),
         place: (json.dumps(settings, indent=1, sort_keys=True).encode(), 0o600),
     }
     for operation, when in wanted.items():
@@ -66,7 +66,7 @@ def planned_jobs(stack: Stack, root: Path) -> dict[Path, File]:
     command, directory = units.LIBRARY / "job", root / stack.name
     told = {"jobs": {name: asdict(job) for name, job in stack.jobs.items()}}
     files: dict[Path, File] = {
-        command: (_application(scheduled.__name__), 0o755),
+        command: (_application(scheduled.__name__, command), 0o755),
         Jobs(directory).file: (json.dumps(told, indent=1, sort_keys=True).encode(), 0o600),
     }
     for name, job in stack.jobs.items():
@@ -87,5 +87,5 @@ def job_files(stack: str, root: Path) -> list[Path]:
     return [*sorted(units.UNITS.glob(f"sluice-job-{stack}_*")), Jobs(root / stack).file]
 
 
-def _application(module: str) -> bytes:
-    return application(module.rpartition(".module_utils.")[2])
+def _application(module: str, place: Path) -> bytes:
+    return application(module.rpartition(".module_utils.")[2], place)

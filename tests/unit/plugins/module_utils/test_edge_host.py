@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.sluice.deploy.plugins.module_utils import application as making
 from ansible_collections.sluice.deploy.plugins.module_utils.application import application
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.host import Host, uplink_mtu, with_network
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.project import compose_file, units
@@ -116,6 +117,30 @@ def test_the_command_is_compiled_and_needs_not_be(tmp_path, left, changed, runs)
                 kept.writestr(name, content)
     done = subprocess.run([sys.executable, "-IS", file, "--help"], capture_output=True, text=True, check=False)
     assert (done.returncode == 0) == runs, done.stderr
+
+
+def test_a_command_of_the_same_sources_is_not_made_again(tmp_path, monkeypatch):
+    file = tmp_path / "edge-switch"
+    made = application("edge.cli", file)
+    file.write_bytes(made)
+    with monkeypatch.context() as patch:
+        patch.setattr(making, "_add", None)
+        assert application("edge.cli", file) == made
+    for spoilt in (
+        made.replace(b"sys.exit(main())", b"sys.exit(mine())"),
+        made[:-100],
+        b"",
+        application("release.cli"),
+        made.replace(making._UNCHECKED[:4], b"\0\0\r\n"),
+    ):
+        file.write_bytes(spoilt)
+        assert application("edge.cli", file) == made
+    source = making._source
+    monkeypatch.setattr(
+        making, "_source", lambda name: ("x = 1", False) if name.endswith(".edge.look") else source(name)
+    )
+    file.write_bytes(made)
+    assert application("edge.cli", file) != made
 
 
 def test_the_command_holds_what_it_imports():
