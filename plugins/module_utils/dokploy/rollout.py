@@ -106,10 +106,11 @@ class Rollout:
             UserError: It is not known, or cannot be deployed.
         """
         source = target(self._stored)
-        self._describe(newest(self._stored.get("deployments") or []), ["asked for (rolled_back)"])
+        reasons = ["asked for (rolled_back)"]
+        self._describe(newest(self._stored.get("deployments") or []), reasons)
         if check:
             return {**self._result, "changed": True}
-        return self._again(source)
+        return {**self._again(source), "reasons": reasons}
 
     def _again(self, source: Source) -> dict[str, Any]:
         restore(self._client, self._stored, source)

@@ -39,11 +39,12 @@ def test_what_served_before_is_deployed_again_and_back_again(dokploy, release):
     assert deploy(dokploy, compose_id, state="rolled_back")["changed"] and "web:2" in served(dokploy, compose_id)
 
 
-def test_check_mode_rolls_nothing_back(dokploy, release):
+def test_check_mode_rolls_nothing_back_and_says_why_it_would(dokploy, release):
     compose_id, _ = release("1")
     release("2")
-    assert deploy(dokploy, compose_id, state="rolled_back", check=True)["changed"]
-    assert dokploy.posts == [] and "web:2" in served(dokploy, compose_id)
+    planned = deploy(dokploy, compose_id, state="rolled_back", check=True)
+    assert planned["changed"] and dokploy.posts == [] and "web:2" in served(dokploy, compose_id)
+    assert deploy(dokploy, compose_id, state="rolled_back")["reasons"] == planned["reasons"]
 
 
 def test_where_nothing_served_before_there_is_no_way_back(dokploy, release):
