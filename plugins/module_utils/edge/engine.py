@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..files import write_whole
-from .look import Look, look_at, workers
+from .look import INSPECTED, Look, look_at, workers
 from .model import Edge
 from .names import addresses_in
 from .nginx_features import Features, features_of
@@ -100,10 +100,10 @@ class EdgeEngine:
     def _inspect(self, ids: list[str]) -> Look:
         name = container_name(self._edge)
         # A container may go between the two commands, and nginx's be missing; the others are printed all the same.
-        done = self._run(["docker", "inspect", "--type=container", *ids, name])
+        done = self._run(["docker", "inspect", "--type=container", f"--format={INSPECTED}", *ids, name])
         if self._edge.overlay and done.stderr and "no such" not in done.stderr.lower():
             raise UserError(f"docker inspect failed: {_last_line(done.stderr)}")
-        return look_at(json.loads(done.stdout or "[]"), self._edge, name)
+        return look_at([json.loads(line) for line in done.stdout.splitlines()], self._edge, name)
 
     def features(self, running: str, fetch: bool = True) -> Features:
         """What the image's nginx can do; asked once per image.

@@ -10,6 +10,13 @@ from typing import Any, NamedTuple
 
 from .model import Edge
 
+# What is read of a container, as `docker inspect` has it: all of it would be nine times as much for each.
+INSPECTED = (
+    '{"Name":{{json .Name}},"Image":{{json .Image}},"State":{"Pid":{{json .State.Pid}}},'
+    '"Config":{"Image":{{json .Config.Image}}},"NetworkSettings":{"Networks":{{json .NetworkSettings.Networks}},'
+    '"SandboxKey":{{json .NetworkSettings.SandboxKey}}}}'
+)
+
 
 class Look(NamedTuple):
     """What runs at one moment."""
@@ -28,7 +35,7 @@ def look_at(containers: list[dict[str, Any]], edge: Edge, name: str) -> Look:
     """Read `docker inspect`.
 
     Args:
-        containers: What it printed.
+        containers: What it printed, of each at least what INSPECTED asks for.
         edge: The edge, with its network and image.
         name: nginx's container.
     """
