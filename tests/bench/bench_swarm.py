@@ -1,7 +1,8 @@
 """A release on a swarm of three, beside `docker stack deploy` of the same service with an nginx by hand before it.
 
-Prints seconds, without Ansible's way to the server, and requests lost of a release, of the way back, and of a run that has nothing to do. Both sides have the
-same images, three tasks and the same load through a node of the swarm; by hand, nginx follows the tasks by `resolve`.
+Prints seconds, without Ansible's way to the server, and requests lost of a release, of the way back, and of a run that
+has nothing to do. Both sides have the same images, three tasks and the same load through a node of the swarm; by hand,
+nginx follows the tasks by `resolve`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Callable
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 INVENTORY = PROJECT / "molecule/swarm/inventory"
+SERVERS = ("debian13", "mirrored", "third")
 STACK = """\
 services:
   web:
@@ -111,9 +113,10 @@ def measured(load: Load, action: Callable[[], float]) -> tuple[float, str]:
 
 
 def main() -> None:
+    server("up", *(word for name in SERVERS for word in (name, "trixie")))
     for step in ("prepare", "converge"):
         argv = ["ansible-playbook", "-i", INVENTORY, PROJECT / f"molecule/swarm/{step}.yml", "--skip-tags", "verify"]
-        environment = {**os.environ, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT)}
+        environment = {**os.environ, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), "SLUICE_FRESH": "yes"}
         done = subprocess.run(argv, check=False, env=environment, cwd=PROJECT, capture_output=True, text=True)
         if done.returncode:
             sys.exit(done.stdout + done.stderr)
@@ -134,7 +137,7 @@ def main() -> None:
             hand, hand_lost = measured(Load(address, 8081, "by.hand"), theirs)
             print(f"{what:9} by hand {hand:6.1f} s, {hand_lost}   here {own:6.1f} s, {own_lost}   {hand / own:.2f}")
     finally:
-        server("down")
+        server("down", *SERVERS)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,8 @@ class EdgeEngine:
         done = self._run(["docker", "inspect", "--type=container", f"--format={INSPECTED}", *ids, name])
         if self._edge.overlay and done.stderr and "no such" not in done.stderr.lower():
             raise UserError(f"docker inspect failed: {_last_line(done.stderr)}")
-        return look_at([json.loads(line) for line in done.stdout.splitlines()], self._edge, name)
+        # Where it finds none at all, it prints an empty line.
+        return look_at([json.loads(line) for line in done.stdout.splitlines() if line], self._edge, name)
 
     def features(self, running: str, fetch: bool = True) -> Features:
         """What the image's nginx can do; asked once per image.

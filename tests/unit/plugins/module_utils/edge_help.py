@@ -76,7 +76,8 @@ class FakeDocker:
             return 0, "\n".join(self.addresses), ""
         if command.startswith("docker inspect"):
             found = [self._container(*item) for item in self.addresses.items()]
-            return 0, "\n".join(map(json.dumps, [*found, *([self._nginx()] if self.master else [])])), ""
+            rows = map(json.dumps, [*found, *([self._nginx()] if self.master else [])])
+            return int(not self.master), "\n".join(rows) + "\n", "" if self.master else "Error: No such container: x"
         if " -t " in command and self.stumbles:
             self.stumbles -= 1
             return 128, "OCI runtime exec failed: unable to start container process\r\n", ""

@@ -131,7 +131,7 @@ class Engine:
         command = " ".join(argv)
         if command.startswith("docker inspect"):
             if not self.namespace:
-                return subprocess.CompletedProcess(argv, 1, "", self.trouble or "Error: No such container: x")
+                return subprocess.CompletedProcess(argv, 1, "\n", self.trouble or "Error: No such container: x")
             settings = {"Networks": {"sluice-edge": {"IPAddress": ""}}, "SandboxKey": self.namespace}
             one = {"Name": "/sluice-edge-nginx", "Config": {"Image": "another"}, "NetworkSettings": settings}
             return subprocess.CompletedProcess(argv, 0, json.dumps(one), "")
