@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +47,12 @@ def source_of(stored: Mapping[str, Any], revision: str) -> Source:
     kind = str(stored.get("sourceType"))
     fields = {"sourceType": kind, **{name: stored.get(name) for name in SOURCE_FIELDS.get(kind, ())}}
     return {**fields, "revision": revision} if kind != "raw" else fields
+
+
+def label(source: Source) -> str:
+    """What a person tells a source by: a commit, or a digest of what has none."""
+    text = json.dumps(source, sort_keys=True)
+    return str(source.get("revision") or "") or hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def remember(client: Client, stored: Mapping[str, Any], source: Source) -> None:

@@ -16,7 +16,7 @@ from .deployment import Deployer, Timeline, newest, reasons_to_deploy, revision_
 from .fingerprint import fingerprint, join_description, split_description
 from .logscan import known_secrets, scan_logs
 from .preflight import preflight
-from .record import Source, read_record, remember, restore, source_of, target
+from .record import Source, label, read_record, remember, restore, source_of, target
 from .services import read_service
 
 LOG_LINES_SHOWN = 40
@@ -106,11 +106,13 @@ class Rollout:
             UserError: It is not known, or cannot be deployed.
         """
         source = target(self._stored)
-        reasons = ["asked for (rolled_back)"]
-        self._describe(newest(self._stored.get("deployments") or []), reasons)
+        reasons, newest_row = ["asked for (rolled_back)"], newest(self._stored.get("deployments") or [])
+        self._describe(newest_row, reasons)
+        now = source_of(self._stored, revision_of(newest_row))
+        diff = {"before": {"deployed": label(now)}, "after": {"deployed": label(source), "because": reasons}}
         if check:
-            return {**self._result, "changed": True}
-        return {**self._again(source), "reasons": reasons}
+            return {**self._result, "changed": True, "diff": diff}
+        return {**self._again(source), "reasons": reasons, "diff": diff}
 
     def _again(self, source: Source) -> dict[str, Any]:
         restore(self._client, self._stored, source)

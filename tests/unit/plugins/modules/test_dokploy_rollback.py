@@ -44,7 +44,9 @@ def test_check_mode_rolls_nothing_back_and_says_why_it_would(dokploy, release):
     release("2")
     planned = deploy(dokploy, compose_id, state="rolled_back", check=True)
     assert planned["changed"] and dokploy.posts == [] and "web:2" in served(dokploy, compose_id)
-    assert deploy(dokploy, compose_id, state="rolled_back")["reasons"] == planned["reasons"]
+    done = deploy(dokploy, compose_id, state="rolled_back")
+    assert (done["reasons"], done["diff"]) == (planned["reasons"], planned["diff"])
+    assert done["diff"]["before"]["deployed"] != done["diff"]["after"]["deployed"]
 
 
 def test_where_nothing_served_before_there_is_no_way_back(dokploy, release):
