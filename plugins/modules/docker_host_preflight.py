@@ -202,7 +202,7 @@ engine_packages:
   type: list
   elements: str
 config:
-  description: Keys for daemon.json; null for one that is to be absent.
+  description: Keys for daemon.json; null for one that is to be absent. Passwords within addresses are masked.
   returned: success
   type: dict
 config_stands:
@@ -219,6 +219,7 @@ deb_architecture:
   type: str
 """
 
+import json
 import pwd
 from pathlib import Path
 from typing import Any
@@ -303,6 +304,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    # A proxy's address may hold one; who applies the keys has them from the user.
+    module.no_log_values.update(daemon_config.passwords(json.dumps(params["config"]["daemon"])))
     release = parse_os_release(read_text("/etc/os-release"))
     packages = params["packages"] or verdict.packages_for(
         params["source"], release.get("ID", ""), release.get("VERSION_ID", "")
