@@ -304,8 +304,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    # A proxy's address may hold one; who applies the keys has them from the user.
-    module.no_log_values.update(daemon_config.passwords(json.dumps(params["config"]["daemon"])))
+    # An address may hold one; who applies a proxy's has it from the user.
+    module.no_log_values.update(daemon_config.passwords(json.dumps(params)))
     release = parse_os_release(read_text("/etc/os-release"))
     packages = params["packages"] or verdict.packages_for(
         params["source"], release.get("ID", ""), release.get("VERSION_ID", "")

@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 from ..errors import UserError
 from ..sizes import format_size
 from . import firewall
+from .daemon_config import passwords
 from .facts import Host
 
 # Each release and whether its own packages hold Compose v2 and buildx, and under which names.
@@ -94,6 +95,13 @@ def _setting_problems(needs: Needs) -> list[str]:
     for name, value in needs["apt_settings"].items():
         if not re.fullmatch(r"[^\s\x00-\x1f\x7f]+", value):
             problems.append(f"{name}: {value!r} is no address or path without blanks")
+    addresses = {f"docker_host_apt_source.{key}": str(value) for key, value in needs["apt_source"].items()}
+    for name, value in (addresses | needs["apt_settings"]).items():
+        if passwords(value):
+            problems.append(
+                f"{name}: its address holds a password, which whoever is on the server could read; write the address"
+                " without, and the password into a file of mode 0600 in /etc/apt/auth.conf.d on the server"
+            )
     if needs["source"] == "custom":
         absent = [key for key in ("uris", "suites", "signed_by") if not needs["apt_source"].get(key)]
         if absent:

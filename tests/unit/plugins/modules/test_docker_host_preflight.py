@@ -7,11 +7,22 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.sluice.deploy.plugins.modules import docker_host_preflight as module
 
+ADDRESS = "http://me:pl4nted%20word@proxy:3128"
 
-def test_a_proxy_s_password_is_in_no_output(capsys):
-    daemon = {"proxies": {"http-proxy": "http://me:pl4nted%20word@proxy:3128"}}
-    with patch_module_args({"source": "distribution", "config": {"daemon": daemon}}), pytest.raises(SystemExit):
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"config": {"daemon": {"proxies": {"http-proxy": ADDRESS}}}},
+        {"config": {}, "apt_settings": {"docker_host_apt_url": ADDRESS}},
+        {"config": {}, "apt_source": {"uris": ADDRESS}},
+    ],
+    ids=["a proxy", "the engine's repository", "another repository"],
+)
+def test_an_address_s_password_is_in_no_output(capsys, given):
+    with patch_module_args({"source": "distribution", **given}), pytest.raises(SystemExit):
         module.main()
     told = capsys.readouterr().out
     assert "proxy:3128" in told
     assert "pl4nted" not in told
+    assert ("its address holds a password" in told) == ("daemon" not in given["config"])
