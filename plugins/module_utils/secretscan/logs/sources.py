@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from .state import State
 
 # Stands for the file of a log that is read through an API.
 _API = "api"
+_SYNC_SECONDS = 30.0
 _Logs = Callable[[str, str], Iterator[tuple[str, bytes]]]
 
 
@@ -35,6 +37,7 @@ class Sources:
         self._since = since
         self._chain = FileChain(scanner, state)
         self._root = ""
+        self._journal_is_whole = False
         self.scanned: list[str] = []
         self.notes = self._chain.notes
 
@@ -84,6 +87,8 @@ class Sources:
             if not position["files"]:
                 self.notes.append(f"{source}: has no log")
         else:
+            if driver == "journald":
+                self._await_journal()
             position = self._by_api(source, data["Id"], stored, self._api.logs)
         self._state.remember(key, {"source": source, **position})
 
@@ -135,6 +140,8 @@ class Sources:
 
     def journal(self, units: Sequence[str]) -> None:
         """The journal's records of systemd units."""
+        if units:
+            self._await_journal()
         for unit in units:
             source = f"journal {unit}"
             self.scanned.append(source)
@@ -143,6 +150,18 @@ class Sources:
             self._scanner.scan(Log(source, "framed", framed, origin=_API))
             last = framed.last or stored.get("last", "")
             self._state.remember(source, {"source": source, "last": last, "files": [_API]})
+
+    def _await_journal(self) -> None:
+        """What was logged until now is in the journal: who writes does not wait for it, and the last line counts most."""
+        if self._journal_is_whole:
+            return
+        # As slow to import as a few megabytes to scan.
+        from ... import commands
+
+        # Without root, or where the journal is another host's, what is there is read.
+        with contextlib.suppress(UserError):
+            commands.run(["journalctl", "--sync"], _SYNC_SECONDS)
+        self._journal_is_whole = True
 
     def _journal_records(self, source: str, unit: str, cursor: str) -> Iterator[tuple[str, str, bytes]]:
         command = ["journalctl", "--quiet", "--no-pager", "--output=json", f"--unit={unit}"]

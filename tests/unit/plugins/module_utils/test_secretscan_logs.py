@@ -396,15 +396,21 @@ def test_keywords_are_counted_by_line(tmp_path: Path, scan: Callable[..., ScanRe
 def test_the_journal_of_a_unit(
     tmp_path: Path, scan: Callable[..., ScanReport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stand-in for journalctl: text, bytes that are no text, two messages in one; nothing after the cursor."""
+    """A stand-in for journalctl: text, bytes that are no text, two messages in one; nothing after the cursor.
+
+    What was logged is on its way, and there once somebody waits for it.
+    """
     messages: list[Any] = [f"plain {SECRET}", list(b"\xff " + OTHER.encode()), ["one", "acme_aaaabbbb1234"], None]
     entries = [
         {"MESSAGE": message, "__REALTIME_TIMESTAMP": f"{1767323045123456 + n}", "__CURSOR": f"c{n}"}
         for n, message in enumerate(messages)
     ]
-    (tmp_path / "entries").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    (tmp_path / "on-its-way").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     tool = tmp_path / "journalctl"
-    tool.write_text(f'#!/bin/sh\ncase "$*" in *--after-cursor=c3*) ;; *) cat {tmp_path}/entries ;; esac\n')
+    tool.write_text(
+        f"#!/bin/sh\ncd {tmp_path}\n"
+        'case "$*" in --sync) cp on-its-way entries ;; *--after-cursor=c3*) ;; *) cat entries ;; esac\n'
+    )
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     rule = {"id": "acme", "title": "Acme", "pattern": "acme_[a-z0-9]{12}"}
