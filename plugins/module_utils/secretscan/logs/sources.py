@@ -152,7 +152,7 @@ class Sources:
             self._state.remember(source, {"source": source, "last": last, "files": [_API]})
 
     def _await_journal(self) -> None:
-        """What was logged until now is in the journal: who writes does not wait for it, and the last line counts most."""
+        """What was logged until now is in the journal; who writes does not wait for it."""
         if self._journal_is_whole:
             return
         # As slow to import as a few megabytes to scan.
