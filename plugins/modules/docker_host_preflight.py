@@ -47,8 +47,38 @@ options:
   firewall:
     description: >-
       What M(sluice.deploy.host_firewall) is to be asked for, to tell whether it would change anything; not looked at
-      when empty.
+      when it is not given.
     type: dict
+    suboptions:
+      allow:
+        description: As O(sluice.deploy.host_firewall#module:allow).
+        type: list
+        elements: raw
+        default: []
+      published:
+        description: As O(sluice.deploy.host_firewall#module:published).
+        type: list
+        elements: dict
+        default: []
+      ssh_ports:
+        description: As O(sluice.deploy.host_firewall#module:ssh_ports).
+        type: list
+        elements: int
+        default: []
+      trusted_interfaces:
+        description: As O(sluice.deploy.host_firewall#module:trusted_interfaces).
+        type: list
+        elements: str
+        default: []
+      path:
+        description: As O(sluice.deploy.host_firewall#module:path).
+        type: path
+        default: /etc/sluice/firewall.nft
+      state:
+        description: As O(sluice.deploy.host_firewall#module:state).
+        type: str
+        choices: [present, absent]
+        default: present
   min_memory:
     description: Least memory, such as V(1GB).
     type: str
