@@ -342,6 +342,8 @@ def main() -> None:
     )
     wanted = packages + params["extra_packages"]
     host = read_host([*wanted, *verdict.ENGINES], params["units"], params["files"], params["controller_time"])
+    # An earlier version wrote an apt address as it was given.
+    module.no_log_values.update(daemon_config.passwords(json.dumps(host["files"])))
     try:
         problems = verdict.find_problems(host, needs_of(params, packages))
     except UserError as error:

@@ -121,24 +121,24 @@ def main() -> None:
         if done.returncode:
             sys.exit(done.stdout + done.stderr)
     address = server("ip", "debian13")
-    try:
-        server("ssh", "debian13", "mkdir -p /srv/hand && cat > /srv/hand/nginx.conf", told=NGINX)
-        by_hand("1")
-        server("ssh", "debian13", "docker run -d --name hand-edge --network sluice-edge -p 8081:8080"
-               " -v /srv/hand/nginx.conf:/etc/nginx/nginx.conf:ro local/sluice-nginx:forky nginx -g 'daemon off;'")  # fmt: skip
-        tagged = ("--tags", "compose_stack")
-        rows = [
-            ("release", lambda: play("site", *tagged, version="2"), lambda: by_hand("2")),
-            ("again", lambda: play("site", *tagged, version="2"), lambda: by_hand("2")),
-            ("way back", lambda: play("rollback", version="1"), back_by_hand),
-        ]
-        for what, ours, theirs in rows:
-            own, own_lost = measured(Load(address, 443, "crm.example.com"), ours)
-            hand, hand_lost = measured(Load(address, 8081, "by.hand"), theirs)
-            print(f"{what:9} by hand {hand:6.1f} s, {hand_lost}   here {own:6.1f} s, {own_lost}   {hand / own:.2f}")
-    finally:
-        server("down", *SERVERS)
+    server("ssh", "debian13", "mkdir -p /srv/hand && cat > /srv/hand/nginx.conf", told=NGINX)
+    by_hand("1")
+    server("ssh", "debian13", "docker run -d --name hand-edge --network sluice-edge -p 8081:8080"
+           " -v /srv/hand/nginx.conf:/etc/nginx/nginx.conf:ro local/sluice-nginx:forky nginx -g 'daemon off;'")  # fmt: skip
+    tagged = ("--tags", "compose_stack")
+    rows = [
+        ("release", lambda: play("site", *tagged, version="2"), lambda: by_hand("2")),
+        ("again", lambda: play("site", *tagged, version="2"), lambda: by_hand("2")),
+        ("way back", lambda: play("rollback", version="1"), back_by_hand),
+    ]
+    for what, ours, theirs in rows:
+        own, own_lost = measured(Load(address, 443, "crm.example.com"), ours)
+        hand, hand_lost = measured(Load(address, 8081, "by.hand"), theirs)
+        print(f"{what:9} by hand {hand:6.1f} s, {hand_lost}   here {own:6.1f} s, {own_lost}   {hand / own:.2f}")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    finally:
+        server("down", *SERVERS)

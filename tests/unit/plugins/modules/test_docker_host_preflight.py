@@ -26,3 +26,17 @@ def test_an_address_s_password_is_in_no_output(capsys, given):
     assert "proxy:3128" in told
     assert "pl4nted" not in told
     assert ("its address holds a password" in told) == ("daemon" not in given["config"])
+
+
+def test_a_password_that_an_earlier_version_wrote_is_in_no_output(capsys, tmp_path):
+    source = tmp_path / "docker.sources"
+    source.write_text(f"URIs: {ADDRESS}\n")
+    source.chmod(0o644)
+    with (
+        patch_module_args({"source": "distribution", "config": {}, "files": [str(source)]}),
+        pytest.raises(SystemExit),
+    ):
+        module.main()
+    told = capsys.readouterr().out
+    assert "proxy:3128" in told
+    assert "pl4nted" not in told
