@@ -116,6 +116,7 @@ def main() -> None:
     server("up", *(word for name in SERVERS for word in (name, "trixie")))
     for step in ("prepare", "converge"):
         argv = ["ansible-playbook", "-i", INVENTORY, PROJECT / f"molecule/swarm/{step}.yml", "--skip-tags", "verify"]
+        argv += ["-e", '{"docker_host_firewall_allow": [80, 443, 8081]}']
         environment = {**os.environ, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), "SLUICE_FRESH": "yes"}
         done = subprocess.run(argv, check=False, env=environment, cwd=PROJECT, capture_output=True, text=True)
         if done.returncode:
