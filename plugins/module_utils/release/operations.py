@@ -26,7 +26,8 @@ from .restic import Restic
 from .run import Run
 
 OPERATIONS = ("backup", "prove", "check", "prune")
-_CHECKED_SHARE = "10%"
+# Of what is larger than this a check reads some packs by chance, since the repository may lie far away.
+_SMALL, _SHARE = 2**30, "10%"
 _PROOF = "proof"
 
 
@@ -167,7 +168,8 @@ def _open(run: Run, room: Path) -> None:
 
 def _check(run: Run) -> dict[str, Any]:
     try:
-        _restic(run).ask("check", f"--read-data-subset={_CHECKED_SHARE}")
+        small = max((r["bytes"] for r in run.state.backup_records() if "bytes" in r), default=_SMALL + 1) <= _SMALL
+        _restic(run).ask("check", "--read-data" if small else f"--read-data-subset={_SHARE}")
     except StepError as trouble:
         raise StepError(
             f"the repository is damaged or cannot be read: {trouble}",

@@ -184,6 +184,15 @@ def test_trouble_is_one_message_without_a_secret(there: Run, kind: str, operatio
     assert (snapshots(there), world.effects) == before
 
 
+@pytest.mark.parametrize(("size", "read"), [(2**30, "--read-data"), (2**30 + 1, "--read-data-subset=10%")])
+def test_a_check_reads_all_of_what_is_small(there: Run, size: int, read: str) -> None:
+    operations.perform(alone(there), "backup")
+    there.state.append_backup({**there.state.backup_records()[-1], "bytes": size})
+    operations.perform(there, "check")
+    said = [json.loads(line) for line in (_place(there).parent / "calls").read_text().splitlines()]
+    assert said[-1][1:] == ["check", read]
+
+
 def test_a_lock_that_a_dead_host_left_is_removed_once(there: Run) -> None:
     operations.perform(alone(there), "backup")
     fault(there, "locked")
