@@ -17,7 +17,7 @@ MARIADB = 'MYSQL_PWD=$(cat "$MARIADB_ROOT_PASSWORD_FILE") exec mariadb --user=ro
 SQL = {
     "postgres": "docker exec -i crm-postgres psql --username crm --no-align --tuples-only --quiet",
     "mariadb": f"docker exec -i crm-mariadb sh -c '{MARIADB}'",
-    "sqlite": "python3 -c 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute(\"BEGIN\");"
+    "sqlite": 'python3 -c \'import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("BEGIN");'
     ' [print("|".join(map(str, r))) for s in sys.stdin.read().split(";") for r in c.execute(s)]\' {volume}/app.db',
 }
 # Each ends by itself: what runs inside a container outlives who started it there.
