@@ -9,7 +9,6 @@ one has nginx load what is current.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -99,7 +98,7 @@ def _swap(store: Store, engine: EdgeEngine, master: int, previous: str, name: st
 
 def _files(state: State, rendered: Mapping[str, str], present: Mapping[str, bytes], pairs: Pairs) -> dict[str, bytes]:
     files = {name: text.encode() for name, text in rendered.items()}
-    files["state.json"] = json.dumps(state.to_json(), indent=1, sort_keys=True).encode()
+    files["state.json"] = state.to_json().encode()
     for site in state.sites:
         chain, key = f"tls/{site}.pem", f"tls/{site}.key"
         if site in pairs:
@@ -113,8 +112,8 @@ def _is_a_move(state: State, wanted: Mapping[str, bytes], present: Mapping[str, 
     """Whether all that differs is who serves: addresses, ports and digests, in which nginx finds no fault."""
 
     def but_who_serves(files: Mapping[str, bytes]) -> dict[str, bytes]:
-        moving = ("upstreams/", "csp/", "state.json")
-        return {name: content for name, content in files.items() if not name.startswith(moving)}
+        moving = ("upstreams.conf", "policies.conf", "state.json")
+        return {name: content for name, content in files.items() if name not in moving}
 
     former = state_in(present)
     return former is not None and former.sites == state.sites and but_who_serves(wanted) == but_who_serves(present)

@@ -9,12 +9,12 @@ out by expressions that know no query string; the rest of it is never stored.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from .headers import allow_scripts
 from .model import Serving
 from .site import Limit, Site
-from .text import block, lines, quote
+from .text import block, quote
 
 _PATH = "/.well-known/sluice/csp/"
 # Takes the reports' bodies, which nginx reads for an upstream alone.
@@ -66,28 +66,27 @@ def maps(sites: Iterable[Site]) -> list[str]:
     ]  # fmt: skip
 
 
-def policy_map(sites: Iterable[Site]) -> list[str]:
+def policy_map(sites: Collection[Site]) -> list[str]:
     """The policy of whichever site is asked, empty where the app's answer has its own; nothing where no site has any.
 
     One map for all sites: nginx clears half a megabyte for each, whenever it reads its configuration.
     """
-    included = [f"include csp/{site.name}.conf;" for site in sites if _sends(site)]
-    if not included:
+    if not any(map(_sends, sites)):
         return []
     return [
-        *block("map $server_name/ $csp_site", ["default '';", *included]),
+        *block("map $server_name/ $csp_site", ["default '';", "include policies.conf;"]),
         *block("map $upstream_http_content_security_policy $csp_unless_own", ["default '';", "'' $csp_site;"]),
     ]
 
 
-def policy_files(site: Site, serving: Serving) -> dict[str, str]:
+def policy(site: Site, serving: Serving) -> list[str]:
     """The site's part of that map: its policy with what the colour that serves needs allowed."""
     if not _sends(site):
-        return {}
-    policy = allow_scripts(site.csp, serving.script_hashes if site.csp_hash_scripts else ())
-    sent = quote(f"{policy.rstrip('; ')}; report-uri {_PATH}{policy_id(site)}" if collects(site) else policy)
+        return []
+    allowed = allow_scripts(site.csp, serving.script_hashes if site.csp_hash_scripts else ())
+    sent = quote(f"{allowed.rstrip('; ')}; report-uri {_PATH}{policy_id(site)}" if collects(site) else allowed)
     # What nginx calls a server by is the first of its names; with a slash it is none of the words that a map knows.
-    return {f"csp/{site.name}.conf": lines(f"{name}/ {sent};" for name in (site.domains[0], *site.hosts))}
+    return [f"{name}/ {sent};" for name in (site.domains[0], *site.hosts)]
 
 
 def _sends(site: Site) -> bool:

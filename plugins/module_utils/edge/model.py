@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .site import Site, site_from_json, tuples
@@ -84,8 +85,9 @@ class State:
         served = (targets for serving in self.serving.values() for targets in serving.upstreams.values())
         return {target.rsplit(":", 1)[0] for targets in served for target in targets}
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    def to_json(self) -> str:
+        # Many times as fast as with asdict or an indent, of which a host with many sites takes note at every switch.
+        return json.dumps(self, default=vars, sort_keys=True)
 
 
 def state_from_json(data: dict[str, Any]) -> State:

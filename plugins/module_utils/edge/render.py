@@ -13,7 +13,7 @@ from .nginx_features import Features
 from .preview import preview_maps
 from .proxy import proxy_defaults
 from .render_ports import check_ports, load_lines, port_lines
-from .render_site import HTTP_PORT, HTTPS_PORT, render_site, zones
+from .render_site import HTTP_PORT, HTTPS_PORT, page_directory, render_site, zones
 from .text import block, lines
 from .upstreams import render_upstreams
 
@@ -50,17 +50,18 @@ Addresses = Mapping[str, tuple[str, ...]]
 def render(state: State, addresses: Addresses, features: Features) -> dict[str, str]:
     """File name → content, below one directory; key pairs are put beside them as tls/<stack>.{pem,key}."""
     check_ports(state, features)
+    serving = [(site, state.serving_of(name)) for name, site in state.sites.items()]
     files = {
         "nginx.conf": _main(state, addresses, features),
         # Apart, because it holds the cookies that open closed previews.
         "preview.conf": lines(preview_maps(state.sites.values(), state.secret)),
     }
-    for name, site in state.sites.items():
-        serving = state.serving_of(name)
-        files[f"sites/{name}.conf"] = render_site(site, serving, state.edge, features)
-        files |= csp.policy_files(site, serving)
-        files[f"upstreams/{name}.conf"] = render_upstreams(site, serving, addresses)
-        files[f"maintenance/{name}/index.html"] = site.maintenance_page
+    # Whatever a switch changes lies in these two, for all sites.
+    files["upstreams.conf"] = lines(row for site, who in serving for row in render_upstreams(site, who, addresses))
+    files["policies.conf"] = lines(row for site, who in serving for row in csp.policy(site, who))
+    for site, who in serving:
+        files[f"sites/{site.name}.conf"] = render_site(site, who, state.edge, features)
+        files[f"{page_directory(site)}/index.html"] = site.maintenance_page
         files |= {f"htpasswd/{file}": lines(users) for file, users in password_files(site).items()}
     return files
 
@@ -122,7 +123,8 @@ def _http(state: State, features: Features) -> list[str]:
         *_tls(state.edge, features),
         "",
         *_default_servers(features),
-        *(f"include {kind}/{name}.conf;" for name in sites for kind in ("upstreams", "sites")),
+        "include upstreams.conf;",
+        *(f"include sites/{name}.conf;" for name in sites),
     ]
 
 

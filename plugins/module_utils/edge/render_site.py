@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 
 from . import access, csp, preview
@@ -173,6 +174,11 @@ def _cached(site: Site, serving: Serving) -> list[str]:
     ]
 
 
+def page_directory(site: Site) -> str:
+    """Where the page lies that visitors see while nothing serves; most sites have the same."""
+    return f"maintenance/{hashlib.sha256(site.maintenance_page.encode()).hexdigest()[:8]}"
+
+
 def _maintenance_server(site: Site, names: str) -> list[str]:
     """Stands in for every service that has no container."""
     return [
@@ -181,7 +187,7 @@ def _maintenance_server(site: Site, names: str) -> list[str]:
         "access_log off;",
         # Whatever is sent is answered with the page.
         "client_max_body_size 0;",
-        f"root maintenance/{site.name};",
+        f"root {page_directory(site)};",
         f"add_header Retry-After {site.retry_after} always;",
         "add_header Cache-Control no-store always;",
         "default_type text/html;",

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..files import sync_directory, write_whole
+from ..files import read_tree, sync_directory, write_tree, write_whole
 from ..lock import locked
 from .model import State, state_from_json
 
@@ -75,7 +75,7 @@ class Store:
     def _intact(self, name: str) -> dict[str, bytes]:
         """A generation's files if they are what was written; else none."""
         top = self.conf / (name or "none")
-        files = {str(p.relative_to(top)): p.read_bytes() for p in sorted(top.rglob("*")) if p.is_file()}
+        files = read_tree(top)
         return files if files and digest(files) == name else {}
 
     def served(self) -> str:
@@ -98,9 +98,7 @@ class Store:
         self.conf.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self.conf))
         try:
-            for path, content in files.items():
-                (draft / path).parent.mkdir(parents=True, exist_ok=True)
-                write_whole(draft / path, content, 0o400)
+            write_tree(draft, files, 0o400)
             _hand_over(draft, uid)
             shutil.rmtree(target, ignore_errors=True)
             draft.rename(target)
@@ -140,9 +138,10 @@ def digest(files: Files) -> str:
 
 def _hand_over(top: Path, uid: int) -> None:
     """To nginx's user, who may read it and nobody else may; the state is not for nginx."""
-    for path in [top, *top.rglob("*")]:
-        if path.name != "state.json":
-            os.chown(path, uid, uid)
-        if path.is_dir():
-            path.chmod(0o500)
-            sync_directory(path)
+    for directory, _, files in os.walk(top):
+        for name in files:
+            if name != "state.json":
+                os.chown(f"{directory}/{name}", uid, uid)
+        os.chown(directory, uid, uid)
+        os.chmod(directory, 0o500)
+        sync_directory(Path(directory))

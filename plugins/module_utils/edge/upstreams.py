@@ -8,13 +8,13 @@ from collections.abc import Mapping
 
 from .model import Serving
 from .site import Site
-from .text import block, lines, variable
+from .text import block, variable
 
 # A server of nginx itself that answers 503: where an upstream without a container points.
 MAINTENANCE = "127.0.0.1:8503"
 
 
-def render_upstreams(site: Site, serving: Serving, addresses: Mapping[str, tuple[str, ...]]) -> str:
+def render_upstreams(site: Site, serving: Serving, addresses: Mapping[str, tuple[str, ...]]) -> list[str]:
     """Where each service of the site is now.
 
     Addresses, not names: nginx then starts and reloads whatever DNS says, knows all of an upstream from
@@ -36,7 +36,7 @@ def render_upstreams(site: Site, serving: Serving, addresses: Mapping[str, tuple
         rows += block(f"upstream {upstream_name(site, key)}", body)
     if site.maintenance:
         rows += block(f"upstream {_closed(site)}", [f"server {MAINTENANCE} max_fails=0;"])
-    return lines(rows)
+    return rows
 
 
 def upstream_name(site: Site, key: str) -> str:

@@ -117,7 +117,7 @@ def test_a_port_of_a_service_is_an_upstream_of_its_own():
     one = site({"routes": [{"path": "/", "service": "server", "port": 8080}]})
     assert one.upstreams == ("server:8080",)
     files = rendered(one)
-    assert "upstream shop.server.8080 {" in files["upstreams/shop.conf"]
+    assert "upstream shop.server.8080 {" in files["upstreams.conf"]
     assert "proxy_pass http://shop.server.8080;" in files["sites/shop.conf"]
 
 
@@ -132,7 +132,7 @@ def test_maintenance_keeps_all_out_but_the_named():
     text = rendered(replace(site(maintenance_allow=["10.1.2.3/8"]), maintenance=True))
     assert "10.0.0.0/8 0;" in text["sites/shop.conf"]
     assert "proxy_pass http://$to_shop_front;" in text["sites/shop.conf"]
-    assert "upstream shop.503 {" in text["upstreams/shop.conf"]
+    assert "upstream shop.503 {" in text["upstreams.conf"]
     assert "$to_" not in "".join(rendered(site()).values())
 
 
@@ -171,7 +171,7 @@ def test_all_of_it_survives_json():
         cache={"paths": ["/assets/"]},
     )
     before = state(replace(one, maintenance=True))
-    assert state_from_json(json.loads(json.dumps(before.to_json()))) == before
+    assert state_from_json(json.loads(before.to_json())) == before
 
 
 @pytest.mark.parametrize(

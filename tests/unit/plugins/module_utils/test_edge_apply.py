@@ -46,7 +46,7 @@ def request(colour, **upstreams):
 
 
 def upstreams(store):
-    return store.files()["upstreams/shop.conf"].decode()
+    return store.files()["upstreams.conf"].decode()
 
 
 def test_switch_and_back(store, docker):
@@ -286,9 +286,9 @@ def test_hashes_are_served_only_while_they_are_wanted(store, docker, monkeypatch
     monkeypatch.setattr(fetch, "html_page", lambda *_: "<script>a()</script>")
     apply(store, EdgeEngine(EDGE, store.root, docker), state(site(csp_hash_scripts=True)))
     switching.switch(store, "shop", request("blue"), docker)
-    assert b"'sha256-" in store.files()["csp/shop.conf"]
+    assert b"'sha256-" in store.files()["policies.conf"]
     apply(store, EdgeEngine(EDGE, store.root, docker), store.state().with_site(site(csp_hash_scripts=False)))
-    assert b"'sha256-" not in store.files()["csp/shop.conf"]
+    assert b"'sha256-" not in store.files()["policies.conf"]
 
 
 def test_a_setting_that_asks_for_hashes_is_served_at_once(store, docker, monkeypatch):

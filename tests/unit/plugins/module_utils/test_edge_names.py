@@ -156,7 +156,7 @@ def served(engine, tmp_path):
 
 def test_on_an_overlay_upstreams_are_what_dns_says_in_nginx_s_network(tmp_path):
     engine = Engine()
-    written = served(engine, tmp_path).files()["upstreams/shop.conf"].decode()
+    written = served(engine, tmp_path).files()["upstreams.conf"].decode()
     assert [row.split()[1] for row in written.splitlines() if row.startswith("    server ")] == [
         "10.0.1.2:3000",
         "10.0.1.3:3000",

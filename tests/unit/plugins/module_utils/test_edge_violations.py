@@ -18,7 +18,7 @@ from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.edge_help
 @pytest.fixture
 def store(tmp_path):
     made = Store(tmp_path / "edge")
-    made.make_current(made.write({"state.json": json.dumps(state().to_json()).encode()}, os.getuid()))
+    made.make_current(made.write({"state.json": state().to_json().encode()}, os.getuid()))
     (made.root / "cache").mkdir()
     return made
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils import files
-from ansible_collections.sluice.deploy.plugins.module_utils.files import write_whole
+from ansible_collections.sluice.deploy.plugins.module_utils.files import read_tree, write_tree, write_whole
 
 
 def test_the_content_arrives_byte_for_byte(tmp_path):
@@ -58,3 +58,27 @@ def test_a_draft_that_the_check_refuses_leaves_the_old_file(tmp_path):
         write_whole(tmp_path / "a", "new", check=refuse)
     assert (tmp_path / "a").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_tree_is_what_was_written_and_each_of_its_files_synced(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(files.os, "fsync", lambda d: synced.append(os.readlink(f"/proc/self/fd/{d}")))
+    wanted = {f"{kind}/{number}": f"{kind}{number}\r\n".encode() for kind in ("a", "b/c") for number in range(40)}
+    write_tree(tmp_path, wanted, 0o400)
+    assert read_tree(tmp_path) == wanted
+    assert sorted(synced) == sorted(str(tmp_path / path) for path in wanted)
+    assert {(tmp_path / path).stat().st_mode & 0o777 for path in wanted} == {0o400}
+
+
+def test_what_stops_one_file_of_a_tree_is_told(tmp_path, monkeypatch):
+    def full(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith("/7"):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_tree(tmp_path, {str(number): b"" for number in range(40)})
+
+
+def test_a_tree_that_is_not_there_is_empty(tmp_path):
+    assert read_tree(tmp_path / "none") == {}
