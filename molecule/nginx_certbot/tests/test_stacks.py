@@ -125,13 +125,20 @@ def test_a_configuration_that_nginx_refuses_changes_nothing(converge, lenient, s
     assert lenient.get("/").status == 200
 
 
-def test_reboot(server, lenient, shell):
-    """Containers come back under other addresses; every name leads to its stack all the same."""
+def test_reboot(converge, server, lenient, shell, apps):
+    """Containers come back under other addresses; every name leads to its stack all the same, and who is under
+    maintenance stays so until somebody ends it."""
+    converge(nginx_certbot_certificate="self_signed", nginx_certbot_wait=False, nginx_certbot_maintenance=True, **BLOG)
     shell("docker update --restart unless-stopped $(docker ps -q)")
     server("reboot", "debian13")
     lenient.address = server("ip", "debian13")
 
-    def colour(name: str) -> str:
-        return lenient.get("/api/x", host=name, name=name).json["colour"]
+    def colour(name: str) -> str | int:
+        answer = lenient.get("/api/x", host=name, name=name)
+        return answer.json["colour"] if answer.status == 200 else answer.status
 
-    eventually(lambda: (colour("blog.test"), colour("shop.test")) == ("green", "blue"), 60)
+    eventually(lambda: (colour("blog.test"), colour("shop.test")) == (503, "blue"), 60)
+    apps.switch("green", "blog")
+    assert colour("blog.test") == 503
+    converge(nginx_certbot_certificate="self_signed", nginx_certbot_wait=False, nginx_certbot_maintenance=False, **BLOG)
+    assert colour("blog.test") == "green"
