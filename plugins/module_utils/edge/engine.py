@@ -11,10 +11,11 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import UserError
 from ..files import write_whole
-from .look import INSPECTED, Look, look_at, workers
+from .look import INSPECTED, Look, addresses_of, aliases_of, endpoints_of, look_at, workers
 from .model import Edge
 from .names import addresses_in
 from .nginx_features import Features, features_of
@@ -93,18 +94,33 @@ class EdgeEngine:
             UserError: The engine or its DNS does not answer.
         """
         if self._edge.overlay:
-            seen = self._inspect([])
+            seen = look_at(self._inspected([]), self._edge, container_name(self._edge), {})
             return seen._replace(addresses=self._resolve(seen.namespace, names) if seen.namespace else {})
-        return self._inspect(self._docker("ps", "-q", f"--filter=network={self._edge.network}").split())
+        listed = endpoints_of(self._attached())
+        # Inspecting each of a hundred containers takes longer than all the rest of a look.
+        cache = self._root / "aliases.json"
+        known = _remembered(cache)
+        containers = self._inspected([there.container for key, there in listed.items() if key not in known])
+        aliases = {key: known[key] for key in listed if key in known} | aliases_of(containers, self._edge.network)
+        # In check mode on a virgin host there is no directory, and none is to be made.
+        if aliases != known and self._root.is_dir():
+            write_whole(cache, json.dumps(aliases))
+        return look_at(containers, self._edge, container_name(self._edge), addresses_of(listed, aliases))
 
-    def _inspect(self, ids: list[str]) -> Look:
+    def _attached(self) -> dict[str, dict[str, str]]:
+        """Who is on the edge network, nobody where there is none yet."""
+        done = self._run(["docker", "network", "inspect", "--format={{json .Containers}}", self._edge.network])
+        _accept_absence(done, "docker network inspect")
+        return json.loads(done.stdout.strip() or "{}")
+
+    def _inspected(self, ids: list[str]) -> list[dict[str, Any]]:
+        """These containers and nginx's, as far as they are there."""
         name = container_name(self._edge)
-        # A container may go between the two commands, and nginx's be missing; the others are printed all the same.
+        # A container may go meanwhile; the others are printed all the same.
         done = self._run(["docker", "inspect", "--type=container", f"--format={INSPECTED}", *ids, name])
-        if self._edge.overlay and done.stderr and "no such" not in done.stderr.lower():
-            raise UserError(f"docker inspect failed: {_last_line(done.stderr)}")
+        _accept_absence(done, "docker inspect")
         # Where it finds none at all, it prints an empty line.
-        return look_at([json.loads(line) for line in done.stdout.splitlines() if line], self._edge, name)
+        return [json.loads(line) for line in done.stdout.splitlines() if line]
 
     def features(self, running: str, fetch: bool = True) -> Features:
         """What the image's nginx can do; asked once per image.
@@ -115,7 +131,7 @@ class EdgeEngine:
         """
         cache = self._root / "nginx-build.json"
         stored = _remembered(cache)
-        if running and stored.get("id") == running:
+        if running and stored.get("id") == running and "build" in stored:
             return features_of(stored["build"])
         image = self._edge.image
         known = self._run(["docker", "image", "inspect", "-f", "{{.Id}}", image])
@@ -126,11 +142,10 @@ class EdgeEngine:
         if known.returncode:
             self._docker("pull", "-q", image, timeout=600)
             known = self._run(["docker", "image", "inspect", "-f", "{{.Id}}", image])
-        if stored.get("id") != known.stdout.strip():
+        if stored.get("id") != known.stdout.strip() or "build" not in stored:
             isolated = [*confinement(self._edge), "--network=none", "--entrypoint=nginx"]
             done = self._run(["docker", "run", "--rm", *isolated, image, "-V"])
             stored = {"id": known.stdout.strip(), "build": done.stderr}
-            # In check mode on a virgin host there is no directory, and none is to be made.
             if self._root.is_dir():
                 write_whole(cache, json.dumps(stored))
         return features_of(stored["build"])
@@ -200,12 +215,22 @@ def _await(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def _remembered(cache: Path) -> dict[str, str]:
+def _remembered(cache: Path) -> dict[str, Any]:
     try:
         stored = json.loads(cache.read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return stored if isinstance(stored, dict) and isinstance(stored.get("build"), str) else {}
+    return stored if isinstance(stored, dict) else {}
+
+
+def _accept_absence(done: subprocess.CompletedProcess[str], what: str) -> None:
+    """
+    Raises:
+        UserError: It failed for another reason than that something is not there.
+    """
+    said = done.stderr.lower()
+    if said and "no such" not in said and "not found" not in said:
+        raise UserError(f"{what} failed: {_last_line(done.stderr)}")
 
 
 def _last_line(text: str) -> str:

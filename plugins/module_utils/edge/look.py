@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,13 @@ INSPECTED = (
     '"Config":{"Image":{{json .Config.Image}}},"NetworkSettings":{"Networks":{{json .NetworkSettings.Networks}},'
     '"SandboxKey":{{json .NetworkSettings.SandboxKey}}}}'
 )
+
+
+class Endpoint(NamedTuple):
+    """A running container's place on the edge network; while it lasts, it keeps its address and aliases."""
+
+    container: str
+    address: str
 
 
 class Look(NamedTuple):
@@ -31,15 +39,16 @@ class Look(NamedTuple):
     """nginx's own network, where no other leads to the addresses; empty where the host's does."""
 
 
-def look_at(containers: list[dict[str, Any]], edge: Edge, name: str) -> Look:
+def look_at(containers: list[dict[str, Any]], edge: Edge, name: str, addresses: dict[str, tuple[str, ...]]) -> Look:
     """Read `docker inspect`.
 
     Args:
         containers: What it printed, of each at least what INSPECTED asks for.
         edge: The edge, with its network and image.
         name: nginx's container.
+        addresses: Who is where.
     """
-    seen = Look(aliases_of(containers, edge.network))
+    seen = Look(addresses)
     for container in containers:
         if container.get("Name") == f"/{name}":
             if edge.overlay:
@@ -49,14 +58,26 @@ def look_at(containers: list[dict[str, Any]], edge: Edge, name: str) -> Look:
     return seen
 
 
-def aliases_of(containers: list[dict[str, Any]], network: str) -> dict[str, tuple[str, ...]]:
-    """Read `docker inspect`."""
+def endpoints_of(containers: Mapping[str, Mapping[str, str]]) -> dict[str, Endpoint]:
+    """By their ids, what `docker network inspect` has under Containers."""
+    return {
+        told["EndpointID"]: Endpoint(container, told["IPv4Address"].partition("/")[0])
+        for container, told in containers.items()
+        if told.get("IPv4Address")
+    }
+
+
+def aliases_of(containers: list[dict[str, Any]], network: str) -> dict[str, list[str]]:
+    """By the ids of their endpoints on the network, the aliases of containers, as `docker inspect` has them."""
+    attached = [container["NetworkSettings"]["Networks"].get(network) or {} for container in containers]
+    return {told["EndpointID"]: told.get("Aliases") or [] for told in attached if told.get("EndpointID")}
+
+
+def addresses_of(endpoints: Mapping[str, Endpoint], aliases: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
     found: dict[str, set[str]] = {}
-    for container in containers:
-        attached = container["NetworkSettings"]["Networks"].get(network) or {}
-        if attached.get("IPAddress"):
-            for alias in attached.get("Aliases") or []:
-                found.setdefault(alias, set()).add(attached["IPAddress"])
+    for endpoint in endpoints.keys() & aliases.keys():
+        for alias in aliases[endpoint]:
+            found.setdefault(alias, set()).add(endpoints[endpoint].address)
     return {alias: tuple(sorted(addresses)) for alias, addresses in found.items()}
 
 

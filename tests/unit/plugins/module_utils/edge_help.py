@@ -72,10 +72,10 @@ class FakeDocker:
             return 0, "sha256:1\n", ""
         if command.endswith(" -V"):
             return 0, "", BUILD
-        if command.startswith("docker ps -q"):
-            return 0, "\n".join(self.addresses), ""
+        if command.startswith("docker network inspect"):
+            return 0, json.dumps({name: self._endpoint(name) for name in self.addresses}) + "\n", ""
         if command.startswith("docker inspect"):
-            found = [self._container(*item) for item in self.addresses.items()]
+            found = [self._container(name) for name in self.addresses if name in command.split()]
             rows = map(json.dumps, [*found, *([self._nginx()] if self.master else [])])
             return int(not self.master), "\n".join(rows) + "\n", "" if self.master else "Error: No such container: x"
         if " -t " in command and self.stumbles:
@@ -85,10 +85,13 @@ class FakeDocker:
             return 1, "", f"2026/11/23 09:00:00 [emerg] 1#1: {self.refusal}\nnginx: configuration file test failed\n"
         return 0, "", ""
 
-    @staticmethod
-    def _container(alias: str, address: str) -> dict[str, Any]:
-        networks = {"sluice-edge": {"IPAddress": address, "Aliases": [alias, "0123456789ab"]}}
-        return {"NetworkSettings": {"Networks": networks}}
+    def _endpoint(self, name: str) -> dict[str, str]:
+        # Who gets another address has another endpoint.
+        return {"EndpointID": f"{name} {self.addresses[name]}", "IPv4Address": f"{self.addresses[name]}/16"}
+
+    def _container(self, alias: str) -> dict[str, Any]:
+        attached = {"EndpointID": self._endpoint(alias)["EndpointID"], "Aliases": [alias, "0123456789ab"]}
+        return {"Name": f"/{alias}", "NetworkSettings": {"Networks": {"sluice-edge": attached}}}
 
     def _nginx(self) -> dict[str, Any]:
         return {

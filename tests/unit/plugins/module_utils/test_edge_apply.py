@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
 import threading
 
 import pytest
@@ -12,7 +13,13 @@ from ansible_collections.sluice.deploy.plugins.module_utils.edge import engine, 
 from ansible_collections.sluice.deploy.plugins.module_utils.edge import switch as switching
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.apply import apply
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.engine import EdgeEngine
-from ansible_collections.sluice.deploy.plugins.module_utils.edge.look import aliases_of, look_at, workers
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.look import (
+    addresses_of,
+    aliases_of,
+    endpoints_of,
+    look_at,
+    workers,
+)
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.store import Store
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.edge_help import EDGE, FakeDocker, site, state
@@ -353,14 +360,46 @@ def test_the_lock_is_held_by_one(store):
 
 
 def test_aliases_of_other_networks_do_not_count():
-    containers = [
-        {"NetworkSettings": {"Networks": {"other": {"IPAddress": "10.9.9.9", "Aliases": ["a"]}}}},
-        {"NetworkSettings": {"Networks": {"edge": {"IPAddress": "", "Aliases": ["b"]}}}},
-        {"NetworkSettings": {"Networks": {"edge": {"IPAddress": "10.0.0.2", "Aliases": ["c"]}}}},
-        {"NetworkSettings": {"Networks": {"edge": {"IPAddress": "10.0.0.1", "Aliases": ["c"]}}}},
-        {"NetworkSettings": {"Networks": {"edge": {"IPAddress": "10.0.0.3", "Aliases": None}}}},
-    ]
-    assert aliases_of(containers, "edge") == {"c": ("10.0.0.1", "10.0.0.2")}
+    attached = {
+        "1": {"other": {"EndpointID": "1", "Aliases": ["a"]}},
+        "2": {"edge": {"EndpointID": "", "Aliases": ["b"]}},
+        "3": {"edge": {"EndpointID": "3", "Aliases": ["c"]}},
+        "4": {"edge": {"EndpointID": "4", "Aliases": ["c"]}},
+        "5": {"edge": {"EndpointID": "5", "Aliases": None}},
+    }
+    aliases = aliases_of([{"NetworkSettings": {"Networks": networks}} for networks in attached.values()], "edge")
+    assert aliases == {"3": ["c"], "4": ["c"], "5": []}
+    listed = {n: {"EndpointID": n, "IPv4Address": f"10.0.0.{7 - int(n)}/16" if n != "1" else ""} for n in attached}
+    assert addresses_of(endpoints_of(listed), aliases) == {"c": ("10.0.0.3", "10.0.0.4")}
+
+
+def test_who_was_asked_once_is_not_asked_again_until_it_moves(store, docker):
+    engine = EdgeEngine(EDGE, store.root, docker)
+
+    def asked() -> list[str]:
+        docker.calls.clear()
+        engine.look()
+        return next(call[4:-1] for call in docker.calls if call[1] == "inspect")
+
+    before = engine.look().addresses
+    assert asked() == []
+    assert engine.look().addresses == before and before["shop-blue-server"] == ("10.0.0.2",)
+    docker.addresses["shop-blue-server"] = "10.0.0.9"
+    assert asked() == ["shop-blue-server"]
+    assert engine.look().addresses["shop-blue-server"] == ("10.0.0.9",)
+    del docker.addresses["shop-green-front"]
+    assert "shop-green-front" not in engine.look().addresses
+    for spoilt in ("", "[]", "{"):
+        (store.root / "aliases.json").write_text(spoilt)
+        assert engine.look().addresses["shop-blue-server"] == ("10.0.0.9",)
+
+
+def test_an_engine_that_does_not_answer_is_told(tmp_path):
+    def silent(argv, timeout=0):
+        return subprocess.CompletedProcess(argv, 1, "", "Cannot connect to the Docker daemon\n")
+
+    with pytest.raises(UserError, match="docker network inspect failed: Cannot connect"):
+        EdgeEngine(EDGE, tmp_path, silent).look()
 
 
 @pytest.mark.parametrize(("image", "master"), [(EDGE.image, 42), ("nginx:older", 0)])
@@ -372,7 +411,7 @@ def test_an_nginx_from_another_image_is_none(image, master):
         "State": {"Pid": 42},
         "NetworkSettings": {"Networks": {}},
     }
-    look = look_at([nginx], EDGE, "sluice-edge-nginx")
+    look = look_at([nginx], EDGE, "sluice-edge-nginx", {})
     assert (look.master, look.image) == (master, "sha256:1" if master else "")
 
 
