@@ -52,31 +52,33 @@ def activate(
     """
     project = run.project(journal.target)
     try:
-        with run.step("journal"):
-            # What a run that was cut off after its end still had noted concerns no operation any more.
-            passwords.settle(run)
-            run.state.write_journal(journal)
-            warm.end(run)
-            files.write_colour(project)
-            what = f"The {journal.operation} of {journal.target.release} begins"
-            tell(f"{journal.operation}.started", what, stack=run.stack.name)
-        before_start(project)
-        counts = restarts(run, project) if is_warm else start(run, journal, project)
-        with run.step("gates"):
-            results = gates(run, project)
-            # A crash is a better word for it than what the gates saw of it.
-            watch(run, project, run.stack.warm if is_warm else run.stack.running, 0, counts)
-            judge(run, results)
-        with run.step("switch"):
-            point_edge(run, journal.target)
-            journal = replace(journal, phase="drain")
-            run.state.write_journal(journal)
-        _after_switch(run, journal, counts)
+        with run.named("start"):
+            with run.step("journal"):
+                # What a run that was cut off after its end still had noted concerns no operation any more.
+                passwords.settle(run)
+                run.state.write_journal(journal)
+                warm.end(run)
+                files.write_colour(project)
+                what = f"The {journal.operation} of {journal.target.release} begins"
+                tell(f"{journal.operation}.started", what, stack=run.stack.name)
+            before_start(project)
+            counts = restarts(run, project) if is_warm else start(run, journal, project)
+            with run.step("gates"):
+                results = gates(run, project)
+                # A crash is a better word for it than what the gates saw of it.
+                watch(run, project, run.stack.warm if is_warm else run.stack.running, 0, counts)
+                judge(run, results)
+            with run.step("switch"):
+                point_edge(run, journal.target)
+                journal = replace(journal, phase="drain")
+                run.state.write_journal(journal)
+            _after_switch(run, journal, counts)
     except StepError as error:
         undo(run, journal, error)
         raise
     try:
-        _finish(run, journal)
+        with run.named("record"):
+            _finish(run, journal)
     except StepError as error:
         run.notes.append(
             f"Release {journal.target.release} serves, and what served before could not be put to rest"

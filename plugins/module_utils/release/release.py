@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import StepError
+from ..errors import EngineError, StepError
 from ..stack import Colour
 from ..stack.directory import Deployed, Journal, write_description
 from . import (
@@ -91,7 +92,10 @@ def release(run: Run) -> Outcome:
         # Also what failed leaves files and images behind.
         _tidy(run)
     actions.append(f"Release {rendered.id} serves as {colour}.")
-    run.notes += [*remarks.on_trust(run, run.project(target)), *(remarks.on_sharing(run.stack) if current else [])]
+    # A release that serves has not failed because there is something that cannot be said of it.
+    with contextlib.suppress(EngineError):
+        run.notes += remarks.on_trust(run, run.project(target))
+    run.notes += remarks.on_sharing(run.stack) if current else []
     return Outcome(True, rendered.id, colour, actions, current.release if current else "", diff)
 
 

@@ -72,7 +72,8 @@ def _put_in_place(run: Run, source: Source) -> None:
     with run.step("unpack"):
         volumes = _unpacked(run, source)
     try:
-        _exchange(run, held, source.manifest, volumes, before)
+        with run.named("restore"):
+            _exchange(run, held, source.manifest, volumes, before)
     except StepError as error:
         try:
             recover(run)

@@ -86,6 +86,15 @@ class Run:
         """Times a step, and gives its name to whatever goes wrong in it."""
         begin = self.clock()
         try:
+            with self.named(name):
+                yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0) + self.clock() - begin, 3)
+
+    @contextmanager
+    def named(self, name: str) -> Iterator[None]:
+        """Whatever goes wrong within leaves as a step's error, of that name unless it has one: none passes by an undo."""
+        try:
             yield
         except StepError as error:
             error.step = error.step or name
@@ -99,5 +108,3 @@ class Run:
             failure = StepError(f"unexpected {type(error).__name__}: {error}")
             failure.step = name
             raise failure from error
-        finally:
-            self.seconds[name] = round(self.seconds.get(name, 0) + self.clock() - begin, 3)

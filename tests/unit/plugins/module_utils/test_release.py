@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import EdgeError, StepError
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import EdgeError, EngineError, StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import files, retention
 from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
 from ansible_collections.sluice.deploy.plugins.module_utils.release.plan import plan
@@ -254,6 +254,43 @@ def test_killed_at_any_moment_after_a_failure_the_next_run_ends_whole(
             assert world.unserved == [], f"moments {failing}, {killed}: {world.events}"
             if through:
                 break
+
+
+@pytest.mark.parametrize("strategy", ["blue_green", "recreate"])
+def test_a_question_that_the_engine_does_not_answer_is_a_step_s_error_and_undone(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    """Once, whichever question it is; nothing but a step's error may pass by the undo."""
+    described = [description(version, strategy=strategy) for version in ("1", "2")]
+    release(run_in(world, tmp_path, described[0]))
+    beginning, first, asked, failing = Beginning(world, tmp_path), served_image(world), 0, 0
+    answer = FakeEngine.containers
+
+    def containers(self: FakeEngine, project: str) -> list[Any]:
+        nonlocal asked
+        asked += 1
+        if asked == failing:
+            raise EngineError("no engine answers")
+        return answer(self, project)
+
+    monkeypatch.setattr(FakeEngine, "containers", containers)
+    release(run_in(world, tmp_path, described[1]))
+    undone = 0
+    for failing in range(1, asked + 1):
+        beginning.again()
+        asked, former, began = 0, world.edge, world.effects
+        try:
+            release(run_in(world, tmp_path, described[1]))
+            continue
+        except EngineError:
+            assert world.effects == began, "only what could not begin leaves without a step"
+        except StepError:
+            pass
+        state = FusedState(tmp_path, World())
+        assert state.journal() is None and world.edge == former, failing
+        assert served_image(world) == first, failing
+        undone += 1
+    assert undone > 3
 
 
 def test_a_record_that_cannot_be_written_is_no_reason_to_undo_what_serves(world: World, tmp_path: Path) -> None:
