@@ -13,6 +13,8 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ..module_utils.secretvalues.terminal import fit_for_terminal
+
 INTERVAL = 1.0
 
 
@@ -46,4 +48,4 @@ def show(path: Path, ended: threading.Event) -> None:
     with path.open(encoding="utf-8") as file:
         while not ended.wait(INTERVAL):
             for line in file:
-                display.display(f"  dokploy: {line.rstrip()}")
+                display.display(fit_for_terminal(f"  dokploy: {line.rstrip()}"))

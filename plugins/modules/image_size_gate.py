@@ -295,6 +295,7 @@ from ..module_utils.errors import UserError
 from ..module_utils.imagegate.gate import run
 from ..module_utils.imagegate.judge import CHECKS, DEFAULT_FAIL_ON
 from ..module_utils.results import worst_status
+from ..module_utils.secretvalues.terminal import fit_for_terminal
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "images": {"type": "list", "elements": "raw"},
@@ -361,11 +362,11 @@ def main() -> None:
     try:
         outcome = run(with_certificates(module.params))
     except UserError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=fit_for_terminal(str(error)))
     status = worst_status(outcome.results)
     facts = {"status": status, "results": outcome.results, "images": outcome.images}
     if status == "fail":
-        module.fail_json(msg=summary(outcome.results), **facts)
+        module.fail_json(msg=fit_for_terminal(summary(outcome.results)), **facts)
     module.exit_json(changed=False, **facts)
 
 

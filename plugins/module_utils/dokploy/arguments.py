@@ -12,6 +12,7 @@ from ansible.module_utils.basic import env_fallback
 
 from ..errors import UserError
 from ..secretvalues.redaction import mask_assignments
+from ..secretvalues.terminal import fit_for_terminal
 from .client import Client as Client
 from .client import Server
 from .rows import Kind, Row, Wanted, ensure_row
@@ -108,7 +109,7 @@ def run_module(arguments: dict[str, Any], action: Action, *, needs_key: bool = T
         result = action(module, client)
     except UserError as error:
         text = client.redact(str(error)) if client else str(error)
-        module.fail_json(msg=text, requests=_requests(client), **getattr(error, "result", {}))
+        module.fail_json(msg=fit_for_terminal(text), requests=_requests(client), **getattr(error, "result", {}))
     else:
         if "diff" in result:
             result["diff"] = _hidden(result["diff"], client)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import DeploymentFailedError, RolloutError, UserError
 from ..results import worst_status
+from ..secretvalues.terminal import fit_for_terminal
 from .client import Client
 from .containers import HealthWatch, Verdict, health_gate
 from .deployment import Deployer, Timeline, newest, reasons_to_deploy, revision_of, watch_containers
@@ -226,6 +227,6 @@ class Rollout:
         self._client.post("compose.update", composeId=self._id, description=join_description(text, mark))
 
     def _failed(self, message: str, log: str) -> RolloutError:
-        tail = self._client.redact(log).splitlines()[-LOG_LINES_SHOWN:]
+        tail = fit_for_terminal(self._client.redact(log)).splitlines()[-LOG_LINES_SHOWN:]
         shown = f"\nThe end of the log:\n{chr(10).join(tail)}" if tail else ""
         return RolloutError(message + shown, {**self._result, "log_tail": tail})

@@ -95,7 +95,7 @@ def failure(run: Run, error: StepError, operation: str) -> str:
         with contextlib.suppress(OSError):
             write_whole(run.state.failure_log, log + "\n")
             lines.append(f"More: less {run.state.failure_log}")
-    lines.append(f"Next: {error.advice or _NEXT}")
+    lines.append(f"Next: {run.redact(error.advice or _NEXT)}")
     return "\n".join(lines)
 
 

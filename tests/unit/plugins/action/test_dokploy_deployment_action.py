@@ -14,7 +14,7 @@ def test_lines_are_shown_as_they_are_written(tmp_path, monkeypatch):
     file.touch()
     watcher = threading.Thread(target=dokploy_deployment.show, args=(file, ended))
     watcher.start()
-    for count, line in enumerate(["0 s: queued", "2 s: running"], 1):
+    for count, line in enumerate(["0 s: queued", "2 s: \x1b]0;title\x07running"], 1):
         with file.open("a") as writer:
             writer.write(line + "\n")
         deadline = time.monotonic() + 10

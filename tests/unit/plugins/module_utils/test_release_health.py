@@ -257,6 +257,13 @@ def test_an_app_that_lacks_capabilities_is_told_which_setting_gives_them(
     assert ("stack_services.web.cap_add: [CHOWN" in caught.value.advice) is told
 
 
+def test_no_part_of_a_failure_moves_the_terminal(tmp_path: Path) -> None:
+    run = run_in(World(), tmp_path, description("1"))
+    run.notes.append("note\x1b[2J")
+    text = failure(run, StepError("cause\x1b[2J", "log\x1b]0;x\x07", "advice\x1b[2J"), "release")
+    assert "\x1b" not in text and all(word in text for word in ("note", "cause", "log", "advice"))
+
+
 def test_a_log_s_tail_shows_no_secret_that_an_app_made_for_itself(tmp_path: Path) -> None:
     run = run_in(World(), tmp_path, description("1"))
     words = [

@@ -313,7 +313,7 @@ def test_a_failed_build_shows_the_redacted_end_of_its_log(dokploy, service):
     dokploy.engine.exit_code = 1
     script = base64.b64encode(dotenv.write(SECRETS).encode()).decode()
     dokploy.engine.build_output = (
-        f'error: no such module near correct-horse-battery\necho "{script}" | base64 -d > .env\n'
+        f'error: no such module near \x1b[2Jcorrect-horse-battery\necho "{script}" | base64 -d > .env\n'
     )
     result = deploy(dokploy, service)
     assert result["failed"] and "the deployment failed" in result["msg"]

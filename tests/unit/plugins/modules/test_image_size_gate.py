@@ -46,6 +46,12 @@ def test_a_failed_gate_fails_the_task_and_still_returns_all(run, archive):
     assert "hunter2" not in json.dumps(result)
 
 
+def test_nothing_that_an_image_says_moves_the_terminal(run, tmp_path):
+    path = tmp_path / "app.tar"
+    path.write_bytes(docker_archive([tar([("a\x1b[2J", b"1" * 1000)])], env=["\x1b[2JAPP_SECRET=hunter2-synthetic"]))
+    assert "\x1b" not in run(archive=str(path), max_size=999)[1]["msg"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
