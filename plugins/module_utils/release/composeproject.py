@@ -22,6 +22,7 @@ from ..files import write_whole
 from ..secretvalues.tokens import TOKEN
 from ..stack import Build
 from ..stack.fields import Fields
+from ..stack.parse_build import refuse_address
 from .sources import fetch
 
 KEYS = ("git", "ref", "key", "known_hosts", "directory", "path", "files", "profiles", "project")
@@ -79,6 +80,10 @@ def _settings(project: Mapping[str, Any]) -> Fields:
     path = texts["path"]
     if path.startswith("/") or ".." in path.split("/"):
         mistakes.append(f"stack_compose.path: {path!r} is a directory within the project, without a / before it.")
+    try:
+        refuse_address("stack_compose.git", texts["git"], texts["ref"])
+    except UserError as mistake:
+        mistakes.append(str(mistake))
     if mistakes:
         raise UserError("\n".join(mistakes))
     return told

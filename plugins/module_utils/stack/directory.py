@@ -21,6 +21,7 @@ from .model import Colour
 
 # Images of which is kept whether they can ask.
 _ASKERS = 100
+_KEY_BYTES = 32
 _BUILD_LOG, _DESCRIPTION = "build.log", "release.json"
 _T = TypeVar("_T")
 
@@ -145,8 +146,13 @@ class StackState:
         """Keyed digests: they tell whether secrets changed, and give a guesser nothing to try against."""
         if self.key.exists():
             key = self.key.read_text(encoding="utf-8")
+            if len(key) < _KEY_BYTES:
+                raise UserError(
+                    f"{self.key} is damaged, and whether secrets changed cannot be told: move it away and run again,"
+                    " which releases anew"
+                )
         else:
-            key = secrets.token_hex(32)
+            key = secrets.token_hex(_KEY_BYTES)
             # A plan on a server that has no release yet leaves nothing behind.
             if self.directory.exists():
                 write_whole(self.key, key)

@@ -34,13 +34,7 @@ def parse_build(fields: Fields) -> Build | None:
         raise UserError(f"{build.where} needs context (a directory on the server) or git (a repository's URL).")
     if not git and not context.startswith("/"):
         raise UserError(f"{build.path('context')}: {context!r} must be an absolute path on the server.")
-    if _holds_credentials(git):
-        raise UserError(
-            f"{build.path('git')} holds a password or a token, which logs would show; use an SSH address, and build.key"
-            " for a key of the vault."
-        )
-    if git.startswith("-") or build.text("ref").startswith("-"):
-        raise UserError(f"{build.path('git')}: neither the URL nor the ref may start with a dash.")
+    refuse_address(build.path("git"), git, build.text("ref"))
     if git and (context.startswith("/") or ".." in context.split("/")):
         raise UserError(f"{build.path('context')}: beside git it is a directory inside the repository.")
     for key in ("key", "known_hosts"):
@@ -58,6 +52,20 @@ def parse_build(fields: Fields) -> Build | None:
         secrets={str(k): str(v) for k, v in build.mapping("secrets").items()},
         write_dockerignore=build.flag("write_dockerignore"),
     )
+
+
+def refuse_address(where: str, git: str, ref: str) -> None:
+    """
+    Raises:
+        UserError: A repository's address or ref would show a secret, or be taken for an option.
+    """
+    if _holds_credentials(git):
+        raise UserError(
+            f"{where} holds a password or a token, which logs would show; use an SSH address, and the setting key"
+            " beside it for a key of the vault."
+        )
+    if git.startswith("-") or ref.startswith("-"):
+        raise UserError(f"{where}: neither the URL nor the ref may start with a dash.")
 
 
 def _holds_credentials(address: str) -> bool:

@@ -101,11 +101,21 @@ def test_an_archive_of_the_same_files_is_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "project", [{}, {"git": "a", "directory": "b"}, {"directory": "a", "path": "../b"}, {"gti": "a"}]
+    "project",
+    [
+        {},
+        {"git": "a", "directory": "b"},
+        {"directory": "a", "path": "../b"},
+        {"gti": "a"},
+        {"git": "https://ghp_planted@code.test/shop.git"},
+        {"git": "--upload-pack=touch /x"},
+        {"git": "git@code.test:shop.git", "ref": "--x"},
+    ],
 )
 def test_a_project_that_is_not_said_well_is_an_error(tmp_path: Path, project: dict[str, str]) -> None:
-    with pytest.raises(UserError, match="stack_compose"):
+    with pytest.raises(UserError, match="stack_compose") as refused:
         read_compose_project(params(tmp_path, project=project), look=True)
+    assert "planted" not in str(refused.value)
 
 
 def test_every_mistake_of_a_projects_place_is_in_one_answer(tmp_path: Path) -> None:

@@ -111,6 +111,14 @@ def test_fingerprints_are_of_one_server(tmp_path: Path) -> None:
     assert one.fingerprints({"x": "1"}) == one.fingerprints({"x": "1"}) != other.fingerprints({"x": "1"})
 
 
+def test_a_key_that_was_cut_off_is_named_and_no_secret_blamed(tmp_path: Path) -> None:
+    state = StackState(str(tmp_path), "crm")
+    state.create()
+    state.key.write_text("")
+    with pytest.raises(UserError, match=r"key is damaged.*move it away and run again"):
+        state.fingerprints({"x": "1"})
+
+
 def test_a_plan_leaves_no_key_behind(tmp_path: Path) -> None:
     StackState(str(tmp_path), "crm").fingerprints({"x": "1"})
     assert list(tmp_path.iterdir()) == []
