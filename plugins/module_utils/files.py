@@ -68,7 +68,16 @@ def put_in_place(draft: Path, path: Path) -> None:
 
 def sync_directory(directory: Path) -> None:
     """What was created, renamed or removed in the directory survives a power failure."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(directory, os.O_DIRECTORY)
+
+
+def sync_file(path: Path) -> None:
+    """So does what another process wrote to a file."""
+    _sync(path)
+
+
+def _sync(path: Path, kind: int = 0) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | kind)
     try:
         os.fsync(descriptor)
     finally:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..databases.kinds import kind_of
 from ..errors import StepError
-from ..files import sync_directory, write_whole
+from ..files import sync_directory, sync_file, write_whole
 from . import archives, copies, dumps
 from .run import Run
 from .streams import Compressed, Digest
@@ -102,7 +102,11 @@ class Local:
         archives.write(self._run, source, self._partial / f"{name}.tar.gz", live, exclude)
 
     def finish(self, manifest: dict[str, Any]) -> Path:
-        self.files = digests(sorted(self._partial.iterdir()))
+        held = sorted(self._partial.iterdir())
+        # Older backups go because this one is whole: it has to be so after a power failure as well.
+        for path in held:
+            sync_file(path)
+        self.files = digests(held)
         text = json.dumps({**manifest, "files": self.files}, indent=1)
         write_whole(self._partial / "manifest.json", text + "\n")
         place = self._run.state.backups / self._name

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..files import write_whole
+from ..files import sync_directory, write_whole
 from ..stack import Service
 from ..stack import compose as render
 from ..stack.override import secrets_override
@@ -88,6 +88,7 @@ def write_project(
 ) -> None:
     """The directory of a project: Compose files, secrets by environment and as files, all for root alone."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sync_directory(directory.parent)
     write_whole(directory / "compose.yml", rendered.compose)
     write_whole(directory / "secrets.yml", rendered.override)
     for service in services:

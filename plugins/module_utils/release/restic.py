@@ -7,8 +7,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -96,7 +98,7 @@ class Restic:
         raise self.trouble(status, said)
 
     def start(self, arguments: Sequence[str], cwd: Path | None = None, **streams: Any) -> subprocess.Popen[bytes]:
-        """A command that runs; the caller waits for it."""
+        """A command that runs, a day at most; the caller waits for it."""
         limit = [f"--limit-upload={self.repository.upload_limit}"] if self.repository.upload_limit else []
         # Neither what an operator's shell nor what systemd sets decides where a backup goes.
         plain = {k: v for k, v in os.environ.items() if not k.startswith("RESTIC_")}
@@ -111,11 +113,16 @@ class Restic:
         }
         quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **streams}
         try:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [self._command, *limit, *arguments], cwd=cwd, env=environment, pass_fds=self._inherit, **quiet
             )
         except FileNotFoundError:
             raise StepError("there is no restic command on this server", advice="Run the play, which installs it.")
+        # Whoever waits for it, to read, to write or to end, does not wait for ever with the stack's lock.
+        deadline = threading.Timer(_LONGEST, process.kill)
+        deadline.daemon = True
+        deadline.start()
+        return process
 
     def snapshots(self, *tags: str) -> list[dict[str, Any]]:
         """Those that carry all of the tags, oldest first."""
@@ -199,7 +206,9 @@ _CAUSES: tuple[tuple[Accept, str, str], ...] = (
         "Wait until the other run has ended; restic unlock removes locks that are older than half an hour.",
     ),
     (
-        lambda status, said: status == _TOO_LONG or "connection refused" in said or "no such host" in said,
+        lambda status, said: (
+            status in (_TOO_LONG, -signal.SIGKILL) or "connection refused" in said or "no such host" in said
+        ),
         "the repository does not answer",
         f"See that the server reaches what {_SETTING} names; the last good backup is where it was.",
     ),

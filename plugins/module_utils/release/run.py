@@ -93,7 +93,7 @@ class Run:
 
     @contextmanager
     def named(self, name: str) -> Iterator[None]:
-        """Whatever goes wrong within leaves as a step's error, of that name unless it has one: none passes by an undo."""
+        """Whatever goes wrong within leaves as a step's error, of that name unless it has one: none passes an undo."""
         try:
             yield
         except StepError as error:

@@ -118,6 +118,20 @@ def test_a_backup_holds_database_and_volume(run: Run) -> None:
     assert gzip.decompress((place / "db.database-crm.sql.gz").read_bytes()) == Engine.data
 
 
+def test_a_backup_has_reached_the_disk_before_it_counts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: set[str] = set()
+    rename = Path.rename
+
+    def renamed(self: Path, target: Path) -> Path:
+        if self.name.startswith(".partial"):
+            assert {path.name for path in self.iterdir()} <= synced | {"manifest.json"}
+        return rename(self, target)
+
+    monkeypatch.setattr("os.fsync", lambda descriptor: synced.add(Path(f"/proc/self/fd/{descriptor}").readlink().name))
+    monkeypatch.setattr(Path, "rename", renamed)
+    assert len(list(backup.back_up(run).iterdir())) > 2
+
+
 def test_a_command_that_the_engine_did_not_start_is_started_again(run: Run) -> None:
     run.engine.stumbles = 1
     place = backup.back_up(run)

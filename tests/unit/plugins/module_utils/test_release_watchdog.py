@@ -9,17 +9,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
-from ansible_collections.sluice.deploy.plugins.module_utils.release import archives, docker, dockerfile, sources, warm
+from ansible_collections.sluice.deploy.plugins.module_utils.release import (
+    archives,
+    docker,
+    dockerfile,
+    repository,
+    sources,
+    warm,
+)
 from ansible_collections.sluice.deploy.plugins.module_utils.release import edge as edges
+from ansible_collections.sluice.deploy.plugins.module_utils.release import restic as restics
 from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
 from ansible_collections.sluice.deploy.plugins.module_utils.release.edge import CommandEdge
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, Image, Project
 from ansible_collections.sluice.deploy.plugins.module_utils.release.health import answers
+from ansible_collections.sluice.deploy.plugins.module_utils.release.restic import Repository, Restic
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Build, Health, Service
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import World, description, run_in
@@ -39,6 +48,8 @@ def commands(run: Run, place: Path) -> dict[str, Callable[[], object]]:
     """Every command that a release runs."""
     engine, project = Docker(timeout=SHORT), Project("crm-blue", place, "blue")
     edge = CommandEdge([str(place / "switch")], "crm")
+    nowhere = cast(repository.Remote, None)
+    restic = Restic(Repository("rest:http://127.0.0.1:9/x", "password"))
     git = Build(git="https://code.test/app.git", ref="main")
     return {
         "pull": lambda: engine.pull("web:1"),
@@ -60,6 +71,9 @@ def commands(run: Run, place: Path) -> dict[str, Callable[[], object]]:
         "git": lambda: sources.checkout(run, Service("web", build=git), git),
         "hadolint": lambda: dockerfile.check(place / "Dockerfile", "", "web", str(place / "hadolint")),
         "tar": lambda: archives._tar(run, ["tar", "--create"]),
+        "restic": lambda: restic.ask("snapshots"),
+        "restic, that reads": lambda: repository._Stream(nowhere, restic, "dump", ["backup", "--stdin"]).commit(),
+        "restic, that writes": lambda: repository.manifest_in(restic, repository.Stored("x", "h", "1", "")),
         "systemd": lambda: warm.schedule("sluice-cool-crm", 9, "true"),
     }
 
@@ -76,6 +90,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (sources, "_GIT_TIMEOUT"),
         (archives, "_TIMEOUT"),
         (warm, "_TIMEOUT"),
+        (restics, "_LONGEST"),
     ):
         monkeypatch.setattr(module, name, SHORT)
     run = subprocess.run
@@ -106,7 +121,7 @@ def ends_as_a_step(run: Run, call: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_command_ends_as_a_step_s_error_or_an_answer(place: Path, way: str) -> None:
-    for name in ("docker", "switch", "git", "hadolint", "tar", "systemctl", "systemd-run"):
+    for name in ("docker", "switch", "git", "hadolint", "tar", "systemctl", "systemd-run", "restic"):
         (place / name).write_text(f"#!/bin/sh\n{WAYS[way]}\n")
         (place / name).chmod(0o755)
     run = run_in(World(), place / "state", description("1"))
