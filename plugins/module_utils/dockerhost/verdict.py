@@ -32,7 +32,8 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 NEEDED_CONTROLLERS = ("cpu", "memory", "pids")
 # Two engines on one host fight over /var/run/docker.sock.
 ENGINES = ("docker.io", "docker-ce", "podman-docker")
-_LOG_SIZE = re.compile(r"[1-9][0-9]*[bkmg]?", re.IGNORECASE)
+# As the engine reads it.
+_LOG_SIZE = re.compile(r"[1-9][0-9]*(\.[0-9]+)? ?[kmgt]?i?b?", re.IGNORECASE)
 # One line of an apt source or of a unit.
 _LINE = re.compile(r"[^\x00-\x1f\x7f]+")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
@@ -80,7 +81,7 @@ def _setting_problems(needs: Needs) -> list[str]:
     if not _LOG_SIZE.fullmatch(needs["log_max_size"]):
         problems.append(
             f"docker_host_log_max_size: {needs['log_max_size']!r} is not a log size; "
-            "write a whole number with k, m or g, such as 10m"
+            "write a number with a unit, such as 10m or 10MB"
         )
     if not _DURATION.fullmatch(needs["prune_older_than"]):
         problems.append(

@@ -87,6 +87,7 @@ def test_supported_systems(distribution, version):
         ({"packages": {"podman-docker": "4.3"}}, {}, "apt-get remove podman-docker"),
         ({"packages": {"docker.io": "20.10"}}, {}, "apt-get remove docker.io"),
         ({"swarm": True}, {}, "excludes live-restore"),
+        ({}, {"log_max_size": "0m"}, "'0m' is not a log size"),
         ({}, {"log_max_size": "10 bananas"}, "'10 bananas' is not a log size"),
         ({}, {"prune_older_than": "a week"}, "'a week' is not a duration"),
         ({}, {"firewall_allow": ["http"]}, "'http' is not a port"),
@@ -110,6 +111,11 @@ def test_supported_systems(distribution, version):
 def test_each_trouble_is_named(changes, needs, problem):
     found = verdict.find_problems(host(**changes), {**NEEDS, **needs})
     assert any(problem in line for line in found), found
+
+
+@pytest.mark.parametrize("size", ["10m", "10MB", "1.5g", "10 MiB", "5000000", "64kb"])
+def test_a_log_s_size_in_each_form_that_the_engine_takes(size):
+    assert verdict.find_problems(HOST, {**NEEDS, "log_max_size": size}) == []
 
 
 def test_all_troubles_at_once():
