@@ -213,6 +213,10 @@ class FakeEngine:
     def _start(self, project: Project, service: str, described: dict[str, Any]) -> None:
         for number in range(1, described.get("deploy", {}).get("replicas", 1) + 1):
             name = described.get("container_name") or f"{project.name}-{service}-{number}"
+            if described.get("container_name"):
+                # One whose name is another now is recreated under it.
+                for former in [c for c in self.containers(project.name) if c.service == service and c.name != name]:
+                    del self.world.containers[former.name]
             self._start_one(project, service, described, name)
 
     def _start_one(self, project: Project, service: str, described: dict[str, Any], name: str) -> None:

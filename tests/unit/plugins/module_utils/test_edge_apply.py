@@ -442,3 +442,22 @@ def test_maintenance_on_demand_outlives_a_release_and_whoever_comes_after_a_rebo
     after = Store(store.root)
     assert after.state().sites["shop"].maintenance
     assert after.files()["sites/shop.conf"] == written
+
+
+def test_a_stack_s_certificate_is_forgotten_where_that_is_asked_for(store, docker):
+    places = [f"acme/{kind}" for kind in ("renewal/shop.conf", "live/shop/privkey.pem", "archive/shop/privkey1.pem")]
+    places += ["dns/shop.ini", "attempts/shop.json", "csp/shop.json", "acme/live/blog/privkey.pem"]
+    for place in places:
+        (store.root / place).parent.mkdir(parents=True, exist_ok=True)
+        (store.root / place).write_text("x")
+
+    def left() -> list[str]:
+        return [place for place in places if (store.root / place).exists()]
+
+    assert install.take_off(store, "shop", forget=True, check=True, runner=docker).changed
+    assert left() == places
+    assert install.take_off(store, "shop", runner=docker).changed
+    assert left() == places
+    assert install.take_off(store, "shop", forget=True, runner=docker).changed
+    assert left() == ["acme/live/blog/privkey.pem"]
+    assert not install.take_off(store, "shop", forget=True, runner=docker).changed

@@ -256,6 +256,21 @@ def test_killed_at_any_moment_after_a_failure_the_next_run_ends_whole(
                 break
 
 
+@pytest.mark.parametrize(("first", "then"), [("recreate", "blue_green"), ("blue_green", "recreate")])
+def test_a_way_back_to_another_strategy_leads_to_nothing_that_rests(
+    world: World, tmp_path: Path, first: str, then: str
+) -> None:
+    world.judge_service = False
+    release(run_in(world, tmp_path, description("1", strategy=first)))
+    release(run_in(world, tmp_path, description("2", strategy=then)))
+    world.events.clear()
+    served = world.edge
+    rollback(run_in(world, tmp_path, description("2", strategy=then)))
+    assert_settled(world, tmp_path, "1", strategy=first)
+    led_away = next(n for n, event in enumerate(world.events) if event.startswith("switch "))
+    assert led_away < next(n for n, event in enumerate(world.events) if event.startswith(f"stop crm-{served}/"))
+
+
 @pytest.mark.parametrize("strategy", ["blue_green", "recreate"])
 def test_a_question_that_the_engine_does_not_answer_is_a_step_s_error_and_undone(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str

@@ -118,6 +118,19 @@ def test_a_backup_holds_database_and_volume(run: Run) -> None:
     assert gzip.decompress((place / "db.database-crm.sql.gz").read_bytes()) == Engine.data
 
 
+def test_extended_attributes_come_back(run: Run, tmp_path: Path) -> None:
+    source, archive = tmp_path / "source", tmp_path / "x.tar.gz"
+    source.mkdir()
+    (source / "file").write_text("x")
+    try:
+        os.setxattr(source / "file", "user.kind", b"picture")
+    except OSError:
+        pytest.skip("this file system keeps none")
+    archives.write(run, source, archive, live=False)
+    archives.unpack(run, [archive], tmp_path / "back")
+    assert os.getxattr(tmp_path / "back" / "file", "user.kind") == b"picture"
+
+
 def test_a_backup_has_reached_the_disk_before_it_counts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: set[str] = set()
     rename = Path.rename

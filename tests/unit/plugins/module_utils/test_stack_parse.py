@@ -6,12 +6,12 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.fields import parse_duration
-from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import STACK_KEYS, parse_stack
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse_service import SERVICE_KEYS
 
 GOOD: dict[str, Any] = {
@@ -265,6 +265,25 @@ def test_anything_is_read_or_refused_in_words(path: str, value: Any) -> None:
         parse_stack(description)
     except UserError as error:
         assert str(error).startswith("stack_")
+
+
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda c: (
+            st.lists(c)
+            | st.dictionaries(st.text(), c)
+            | st.dictionaries(st.sampled_from([*STACK_KEYS, *SERVICE_KEYS, "path", "port", "image"]), c)
+        ),
+        max_leaves=40,
+    )
+)
+@settings(max_examples=600, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_whole_description_of_anything_is_read_or_refused_in_words(value: Any) -> None:
+    try:
+        parse_stack(value)
+    except UserError as error:
+        assert str(error).startswith("stack")
 
 
 @pytest.mark.parametrize(
