@@ -88,8 +88,8 @@ KINDS = (
     Kind(
         "dev-packages",
         "packages that only development needs",
-        "install without them: npm ci --omit=dev, or yarn workspaces focus --production; those that are there all the same"
-        " are what another package depends on",
+        "install without them: npm ci --omit=dev, or yarn workspaces focus --production; those that are there all"
+        " the same are what another package depends on",
         (
             r"(?:.+/)?node_modules/(?:typescript|jest|webpack|eslint|prettier|vitest|vite|storybook|nx|esbuild"
             r"|@types|@babel|@storybook|@nx|@swc|@jest|@typescript-eslint|@playwright|cypress)",
