@@ -37,7 +37,7 @@ def html_page(address: str, port: int, host: str, seconds: float, namespace: str
         answer = HTTPResponse(_Received(received))  # type: ignore[arg-type]
         answer.begin()
         body = answer.read()
-    except (OSError, HTTPException, ValueError):
+    except (OSError, HTTPException, ValueError, OverflowError):
         return ""
     plain = answer.getheader("Content-Encoding", "identity") == "identity"
     if answer.status != 200 or answer.headers.get_content_type() != "text/html" or not plain:

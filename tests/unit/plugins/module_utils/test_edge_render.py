@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.model import State, state_from_json
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.nginx_features import features_of
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.parse_host import parse_edge
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.render import render
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.text import quote
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
@@ -40,6 +41,15 @@ def test_upstreams_are_addresses_of_the_colour_that_serves():
     upstreams = rendered()["upstreams.conf"]
     assert "server 10.0.0.2:3000" in block(upstreams, "upstream shop.server")
     assert re.findall(r"server (\S+)", block(upstreams, "upstream shop.front")) == ["10.0.0.3:3001", "10.0.0.4:3001"]
+
+
+def test_the_host_s_limits_are_the_settings():
+    edge = parse_edge(
+        {"image": "nginx:1", "certbot_image": "c:1", "uid": 1, "shutdown_timeout": 45, "request_header_size": "32KiB"}
+    )
+    main = render(replace(state(), edge=edge), {}, NEWEST)["nginx.conf"]
+    assert "worker_shutdown_timeout 45s;" in main
+    assert "large_client_header_buffers 4 32768;" in main
 
 
 def test_where_no_stack_is_left_every_variable_is_set_still():
