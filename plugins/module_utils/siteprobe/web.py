@@ -164,12 +164,22 @@ def _headers(target: Target, wanted: Mapping[str, str]) -> Found:
         + ((f"HSTS preload list: {preload_gap(transport)}",) if transport else ()),
         advice=("enforce the policy once browsers report nothing",)
         if faults and tried
-        else ("add each with always, in one place that every location includes",)
+        else _header_advice(faults)
         if faults
         else ("server_tokens off",)
         if telling
         else (),
     )
+
+
+def _header_advice(faults: Sequence[str]) -> tuple[str, ...]:
+    policy = [fault for fault in faults if f"{_POLICY}: " in fault]
+    own = ("set the policy in nginx_certbot_csp, or leave it to the app with nginx_certbot_csp_mode: app",)
+    others = (
+        "set the others in nginx_certbot_security_headers;"
+        " in an nginx of your own add each with always, in one place that every location includes",
+    )
+    return (own if policy else ()) + (others if len(policy) < len(faults) else ())
 
 
 def preload_gap(value: str) -> str:

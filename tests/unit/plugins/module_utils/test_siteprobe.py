@@ -412,6 +412,14 @@ def test_a_policy_that_is_only_tried_out_is_on_its_way(monkeypatch, sent, status
     assert web._headers(Target("shop.test"), {"Content-Security-Policy": "default-src"}).status == status
 
 
+def test_the_advice_on_headers_names_the_collection_s_settings(monkeypatch):
+    monkeypatch.setattr(web, "fetch", lambda *_: wire.Answer(200, email.message.Message(), b""))
+    (policy,) = web._headers(Target("shop.test"), {"Content-Security-Policy": "."}).advice
+    assert "nginx_certbot_csp_mode" in policy
+    both = web._headers(Target("shop.test"), {"Content-Security-Policy": ".", "X-Frame-Options": "."}).advice
+    assert both[0] == policy and "nginx_certbot_security_headers" in both[1]
+
+
 def test_what_was_not_measured_is_not_green(authority, certificate):
     with served(Site("down"), certificate) as site:
         results = statuses(probe(wishes(site, authority, headers={})))
