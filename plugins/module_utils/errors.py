@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 
@@ -146,6 +146,24 @@ def one_message(module: Any) -> Iterator[None]:
         # A write to a full disk, for one, names no file.
         where = f"{error.filename}: " if error.filename else ""
         module.fail_json(msg=f"{where}{error.strerror or error}")
+
+
+def sentence(text: object) -> str:
+    """A text or an error with one dot at its end, whether it had one or none."""
+    return f"{str(text).rstrip('.')}."
+
+
+def troubles_of(action: Callable[[], Iterable[str] | None], about: str = "") -> list[str]:
+    """What an action has to tell, a line each; an expected trouble that ends it is one of them, so that others go on.
+
+    Args:
+        action: What is done.
+        about: What stands before that trouble and a colon.
+    """
+    try:
+        return list(action() or ())
+    except (UserError, OSError) as error:
+        return [sentence(f"{about}: {error}" if about else error)]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

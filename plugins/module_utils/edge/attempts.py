@@ -64,7 +64,7 @@ def load(root: Path, stack: str) -> Attempts:
         read = Attempts(**{**values, "failures": tuple(values["failures"])})
         read.blocked_until(now())
         return read
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError):
         return Attempts()
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from ..errors import UserError
+from ..errors import UserError, troubles_of
 from .apply import apply
 from .certificates import check_pair, facts
 from .engine import EdgeEngine, Run, run
@@ -35,7 +36,7 @@ def bring(store: Store, say: Say, runner: Run = run) -> list[str]:
     state = store.state()
     if state is None or not state.edge.overlay or state.edge.lead:
         return []
-    files, troubles = store.files(), []
+    files, troubles = store.files(), list[str]()
     swarm = Swarm(state.edge, store.root, runner)
     for name, site in state.sites.items():
         chain, key = files[f"tls/{name}.pem"], files[f"tls/{name}.key"]
@@ -43,19 +44,15 @@ def bring(store: Store, say: Say, runner: Run = run) -> list[str]:
         if site.certificate.kind == "own" or (site.certificate.kind == "acme" and facts(chain).self_signed):
             continue
         body = json.dumps({"chain": chain.decode(), "key": key.decode(), "secret": state.secret})
-        try:
-            if _bring(swarm, name, body):
-                say(f"{name}: all edges have the certificate")
-        except UserError as error:
-            troubles.append(f"{name}: not all edges have the certificate: {error}")
+        troubles += troubles_of(partial(_bring, swarm, name, body, say), f"{name}: not all edges have the certificate")
     return troubles
 
 
-def _bring(swarm: Swarm, stack: str, body: str) -> bool:
+def _bring(swarm: Swarm, stack: str, body: str, say: Say) -> None:
     # A node that joins later has the image of that time.
     digest = hashlib.sha256(f"{swarm.image} {body}".encode()).hexdigest()[:16]
     if swarm.reached("bring", stack, digest):
-        return False
+        return
     nodes, down = swarm.edges()
     number = swarm.next_number("bring", stack)
     # Where the edge is made ready at the same time, it comes first or the certificate does.
@@ -65,7 +62,7 @@ def _bring(swarm: Swarm, stack: str, body: str) -> bool:
     if failures:
         # The swarm tries on.
         raise UserError("; ".join(f"{host}: {words}" for host, words in sorted(failures.items())))
-    return True
+    say(f"{stack}: all edges have the certificate")
 
 
 def wanting(store: Store, edge: Edge, stack: str, runner: Run = run) -> bool:

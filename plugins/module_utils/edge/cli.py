@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import UserError
+from ..errors import UserError, troubles_of
 from .store import ROOT, Store
 from .switch import certificate, known, status, switch
 
@@ -79,8 +79,13 @@ def _look_after(command: str, store: Store) -> int:
     if command == "watch":
         watch(store, _say)
         return 1  # The engine went away; systemd starts the watcher again.
-    tidy(store)
-    troubles = [*maintain(store, _say), *bring(store, _say), *renew(store)]
+    # None of these stops another.
+    troubles = [
+        *troubles_of(lambda: tidy(store)),
+        *troubles_of(lambda: maintain(store, _say)),
+        *troubles_of(lambda: bring(store, _say)),
+        *troubles_of(lambda: renew(store)),
+    ]
     tell_change("certificate", "Certificates", troubles)
     for trouble in troubles:
         print(trouble, file=sys.stderr)

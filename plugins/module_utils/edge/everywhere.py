@@ -7,9 +7,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-from ..errors import UserError
+from ..errors import UserError, troubles_of
 from .engine import Run, run
 from .job import Job
 from .model import Serving
@@ -84,17 +85,18 @@ def renew(store: Store, runner: Run = run) -> list[str]:
     Returns:
         What a person has to look after, a line each.
     """
-    state, troubles = store.state(), []
+    state, troubles = store.state(), list[str]()
     if state is None or not state.edge.overlay or state.edge.lead:
         return []
     swarm = Swarm(state.edge, store.root, runner)
     for name in state.sites:
-        try:
-            if swarm.jobs("to", name) and not swarm.reached("to", name, _digest(swarm)):
-                _switch(store, name, runner)
-        except UserError as error:
-            troubles.append(f"{name}: {error}")
+        troubles += troubles_of(partial(_renew, swarm, store, name, runner), name)
     return troubles
+
+
+def _renew(swarm: Swarm, store: Store, stack: str, runner: Run) -> None:
+    if swarm.jobs("to", stack) and not swarm.reached("to", stack, _digest(swarm)):
+        _switch(store, stack, runner)
 
 
 def _request(serving: Serving) -> str:

@@ -9,9 +9,10 @@ import socket
 import ssl
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from ..errors import UserError
+from ..errors import UserError, sentence, troubles_of
 from ..files import write_whole
 from . import attempts
 from .acme import Refusal, certbot_container, container_argv, issue_argv, refusal, renew_argv
@@ -25,6 +26,11 @@ from .store import Store
 _CERTBOT_SECONDS = 900
 _ALERT_BELOW = 1 / 3
 _TLS_SECONDS = 10
+
+_SPOILT = (
+    "the edge is spoilt: no generation in conf/ is intact, and no certificate is renewed."
+    " Run the nginx_certbot role, or playbooks/site.yml, which makes it anew."
+)
 
 Say = Callable[[str], None]
 
@@ -50,11 +56,11 @@ def maintain(store: Store, say: Say, runner: Run = run) -> list[str]:
     with store.lock("certificates.lock", wait=_CERTBOT_SECONDS):
         state = store.state()
         if state is None:
-            return []
-        troubles = []
+            return [_SPOILT] if store.current() else []
+        edge, troubles = state.edge, []
         for site in state.sites.values():
-            if site.certificate.kind == "acme" and not state.edge.lead:
-                troubles += _obtain(state.edge, site, store, say, runner)
+            if site.certificate.kind == "acme" and not edge.lead:
+                troubles += troubles_of(partial(_obtain, edge, site, store, say, runner), site.name)
         return troubles + _alerts(store, attempts.now())
 
 
@@ -75,12 +81,11 @@ def _obtain(edge: Edge, site: Site, store: Store, say: Say, runner: Run) -> list
     try:
         if deploy(store, site.name, runner):
             say(f"{site.name}: a new certificate is in place")
-    except UserError as error:
-        past = past.failed(Refusal(str(error)), now)
-        trouble.append(f"{site.name}: {error}")
+    except (UserError, OSError) as error:
+        past = past.failed(Refusal(str(error).rstrip(".")), now)
+        trouble.append(sentence(f"{site.name}: {error}"))
     # Last, because whoever waits for the certificate takes this as word that it serves.
-    attempts.save(root, site.name, past)
-    return trouble
+    return trouble + troubles_of(lambda: attempts.save(root, site.name, past), site.name)
 
 
 def _ask(edge: Edge, site: Site, root: Path, certbot: list[str], runner: Run) -> Refusal | None:
@@ -89,9 +94,9 @@ def _ask(edge: Edge, site: Site, root: Path, certbot: list[str], runner: Run) ->
     try:
         runner(["docker", "rm", "-f", name])
         done = runner(container_argv(edge, site, root, certbot), timeout=_CERTBOT_SECONDS)
-    except UserError as error:
+    except (UserError, OSError) as error:
         # Killing `docker run` leaves its container running.
-        with contextlib.suppress(UserError):
+        with contextlib.suppress(UserError, OSError):
             runner(["docker", "rm", "-f", name])
         return Refusal(str(error).rstrip("."))
     return refusal(done.stdout + done.stderr, site.certificate.directory) if done.returncode else None
@@ -143,25 +148,31 @@ def _live(root: Path, site: Site, part: str) -> Path:
 
 def _alerts(store: Store, now: datetime) -> list[str]:
     """Certificates that should have been renewed by now, or are not the ones served; also left in the file ALERT."""
-    state, rows = store.state(), []
+    state, rows = store.state(), list[str]()
     if state is None:
         return []
-    edge, files = state.edge, store.files()
+    files = store.files()
     for site in state.sites.values():
-        chain = files[f"tls/{site.name}.pem"]
-        found = facts(chain)
-        if not found.self_signed and found.life_left(now) < _ALERT_BELOW:
-            days = (found.not_after - now).total_seconds() / 86400
-            rows.append(f"{site.name}: the certificate ends in {days:.1f} days, on {found.not_after:%Y-%m-%d}.")
-        told = served(edge, site.domains[0])
-        if told is not None and told != der(chain):
-            rows.append(
-                f"{site.name}: nginx does not serve the certificate that is in place;"
-                f" restart it with: docker restart {container_name(edge)}."
-            )
-    alert = store.root / "ALERT"
+        rows += troubles_of(partial(_alert, state.edge, site, files[f"tls/{site.name}.pem"], now), site.name)
+    return rows + troubles_of(partial(_leave, store.root / "ALERT", rows))
+
+
+def _leave(alert: Path, rows: list[str]) -> None:
     if rows:
         write_whole(alert, "".join(f"{row}\n" for row in rows), 0o644)
     else:
         alert.unlink(missing_ok=True)
+
+
+def _alert(edge: Edge, site: Site, chain: bytes, now: datetime) -> list[str]:
+    found, rows = facts(chain), []
+    if not found.self_signed and found.life_left(now) < _ALERT_BELOW:
+        days = (found.not_after - now).total_seconds() / 86400
+        rows.append(f"{site.name}: the certificate ends in {days:.1f} days, on {found.not_after:%Y-%m-%d}.")
+    told = served(edge, site.domains[0])
+    if told is not None and told != der(chain):
+        rows.append(
+            f"{site.name}: nginx does not serve the certificate that is in place;"
+            f" restart it with: docker restart {container_name(edge)}."
+        )
     return rows

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError, one_message
+from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError, one_message, sentence, troubles_of
 
 
 class Module:
@@ -29,3 +29,16 @@ def test_trouble_ends_in_one_message(trouble, message):
 def test_a_defect_stays_a_defect():
     with pytest.raises(KeyError), one_message(Module()):
         raise KeyError("x")
+
+
+def test_a_sentence_has_one_dot():
+    assert [sentence(UserError("it is none.")), sentence("it is none")] == ["it is none."] * 2
+
+
+def test_an_expected_trouble_is_one_of_the_lines():
+    def action():
+        raise UserError("it is none.")
+
+    assert troubles_of(action, "shop") == ["shop: it is none."]
+    assert troubles_of(lambda: ["a"]) == ["a"]
+    assert troubles_of(lambda: None) == []
