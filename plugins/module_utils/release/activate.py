@@ -19,7 +19,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from ..errors import EdgeError, StepError
+from ..errors import EdgeError, StepError, sentence
 from ..notices.tell import tell
 from ..results import GateResult
 from ..stack.directory import Deployed, Journal, Serving
@@ -155,7 +155,7 @@ def undo(run: Run, journal: Journal, error: StepError | None = None) -> None:
     except StepError as trouble:
         if not error:
             raise StepError(f"the unfinished {journal.operation} could not be undone: {trouble}")
-        run.notes.append(f"The way back is not complete ({trouble}); the next run completes it.")
+        run.notes.append(sentence(f"The way back is not complete, and the next run completes it: {trouble}"))
 
 
 def _way_back_serves(run: Run, journal: Journal, error: StepError | None) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..errors import EdgeError, EngineError, StepError, UserError
+from ..errors import EdgeError, EngineError, StepError, UserError, sentence
 from ..files import write_whole
 from ..lock import locked
 from ..notices.tell import tell
@@ -83,7 +83,7 @@ def failure(run: Run, error: StepError, operation: str) -> str:
     from ..secretscan import without_secrets
 
     lines = [
-        f"The {operation} failed at step {error.step}: {run.redact(error.cause).rstrip('.')}.",
+        sentence(f"The {operation} failed at step {error.step}: {run.redact(error.cause)}"),
         run.redact(_served(run)),
     ]
     lines += [run.redact(note) for note in run.notes]
@@ -119,7 +119,7 @@ def _served(run: Run) -> str:
         services = stack_of(run, current).services.values()
         down = [s.name for s in services if s.role != "job" and s.name not in running]
     except (EdgeError, EngineError, UserError) as trouble:
-        return f"What serves is not known: {trouble}"
+        return sentence(f"What serves is not known: {trouble}")
     if down:
         return f"The edge sends requests to release {current.release}, of which {', '.join(down)} does not run."
     return f"Release {current.release} serves as before."
@@ -148,4 +148,4 @@ def conduct(
     except UserError as error:
         module.fail_json(msg=str(error))
     except (EngineError, EdgeError, OSError) as error:
-        module.fail_json(msg=f"The {operation} could not begin: {error}.\nNext: {_NEXT}")
+        module.fail_json(msg=f"{sentence(f'The {operation} could not begin: {error}')}\nNext: {_NEXT}")

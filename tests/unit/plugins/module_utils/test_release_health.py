@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import EdgeError, EngineError, StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import checks, health
+from ansible_collections.sluice.deploy.plugins.module_utils.release import module as conducting
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, Project
 from ansible_collections.sluice.deploy.plugins.module_utils.release.module import failure
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
@@ -99,7 +100,7 @@ def test_a_full_disk_does_not_silence_the_message(tmp_path: Path, monkeypatch: p
         ("edge None", "No release serves, and release ID, which is on record, gets no requests."),
         ("edge green", "The edge sends requests to green, and on record is release ID as blue."),
         ("database", "The edge sends requests to release ID, of which db does not run."),
-        ("silence", "What serves is not known: the edge does not say"),
+        ("silence", "What serves is not known: the edge does not say."),
     ],
 )
 def test_a_failure_says_of_what_serves_what_the_edge_says(tmp_path: Path, meanwhile: str, told: str) -> None:
@@ -171,8 +172,12 @@ def flood(connection: socket.socket) -> None:
         lambda connection: None,
         lambda connection: connection.sendall(b"\xff\xfe\r\n"),
         lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut"),
+        lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\ncut"),
+        lambda connection: connection.sendall(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8000000000000000\r\ncut"
+        ),
     ],
-    ids=["drips", "flood of 100", "silence", "closed", "rubbish", "cut off"],
+    ids=["drips", "flood of 100", "silence", "closed", "rubbish", "cut off", "huge", "huge chunk"],
 )
 def test_no_answer_keeps_a_release_waiting(answer: Callable[[socket.socket], None]) -> None:
     begin = time.monotonic()
@@ -279,3 +284,19 @@ def test_a_log_s_tail_shows_no_secret_that_an_app_made_for_itself(tmp_path: Path
     kept = (run.state.directory / "failed.log").read_text()
     for secret in ("x7Kp2mQz9LwR4tVb8NcY", "hunter2pass", "Abcdef1234567Zz", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"):
         assert secret not in text + kept
+
+
+def test_what_could_not_begin_is_told_with_one_dot(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Module:
+        params: dict[str, object] = {}
+        check_mode = False
+
+        def fail_json(self, msg: str) -> None:
+            raise SystemExit(msg)
+
+    def refused(*given: object) -> None:
+        raise EngineError("the engine said no.")
+
+    monkeypatch.setattr(conducting, "run_for", refused)
+    with pytest.raises(SystemExit, match=r"^The release could not begin: the engine said no\.\nNext: "):
+        conducting.conduct(Module(), "release", lambda: None, lambda run: {})
