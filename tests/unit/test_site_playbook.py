@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -114,6 +115,20 @@ def test_a_stack_without_a_domain_is_refused_before_a_host_is_touched(tmp_path):
     assert "roles docker_host and compose_stack in a play of your own" in " ".join(run.stdout.split())
     assert " at one" not in run.stdout
     assert run.returncode != 0
+
+
+def test_every_misspelt_setting_is_named_before_a_host_is_touched(tmp_path):
+    wrong = {"docker_host_log_maxsize": "10m", "nginx_certbot_csp_mod": "app", "compose_stack_keep_relases": 3}
+    run = play(tmp_path, "--extra-vars", json.dumps(wrong))
+    for name, meant in zip(wrong, ("log_max_size", "csp_mode", "keep_releases"), strict=True):
+        assert re.search(rf"{name} is not a setting \(did you mean '\w+{meant}'", " ".join(run.stdout.split()))
+    assert " at one" not in run.stdout
+    assert run.returncode != 0
+
+
+def test_a_part_by_itself_asks_for_no_other_s_settings(tmp_path):
+    run = play(tmp_path, "--tags", "compose_stack", "--extra-vars", json.dumps({"verify_hedders": {}}))
+    assert said(run, "compose_stack") == {"one", "two"}
 
 
 def said(run: subprocess.CompletedProcess[str], role: str) -> set[str]:
