@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import copy
+import json
+import shutil
+import subprocess
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost import verdict
+from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost import daemon_config, verdict
 
 HOST = {
     "distribution": "debian",
@@ -173,3 +176,35 @@ def test_options_of_a_log_driver_that_another_does_not_know():
     kept = verdict.engine_config(HOST, {**SETTINGS, "daemon": {"log-opts": {"tag": "x"}}})["log-opts"]
     assert kept["max-size"] == SETTINGS["log_max_size"]
     assert kept["tag"] == "x"
+
+
+FORMS = [
+    {},
+    {"live_restore": False},
+    {"mtu": 1400},
+    {"address_pools": [{"base": "10.200.0.0/16", "size": 24}]},
+    {"registry_mirrors": ["https://mirror.example.com"], "insecure_registries": ["registry.internal:5000"]},
+    {
+        "daemon": {
+            "proxies": {"http-proxy": "http://proxy:3128", "https-proxy": "http://proxy:3128", "no-proxy": "*.lan"}
+        }
+    },
+    {"daemon": {"metrics-addr": "127.0.0.1:9323", "debug": True, "shutdown-timeout": 30}},
+    {"daemon": {"log-opts": {"compress": "true"}}},
+    *({"daemon": {"log-driver": driver}} for driver in ("local", "journald", "none")),
+    {"daemon": {"log-driver": "syslog", "log-opts": {"syslog-address": "udp://127.0.0.1:514"}}},
+    {"daemon": {"log-driver": "gelf", "log-opts": {"gelf-address": "udp://127.0.0.1:12201"}}},
+    {"daemon": {"log-driver": "fluentd", "log-opts": {"fluentd-address": "127.0.0.1:24224"}}},
+]
+
+
+@pytest.mark.skipif(not shutil.which("dockerd"), reason="there is no engine on this machine")
+@pytest.mark.parametrize("settings", FORMS, ids=str)
+def test_the_engine_takes_each_form_of_its_configuration(settings, tmp_path):
+    wanted = verdict.engine_config(HOST, {**SETTINGS, **settings})
+    (tmp_path / "daemon.json").write_text(json.dumps(daemon_config.lay_over({}, wanted)))
+    done = subprocess.run(
+        ["dockerd", "--validate", f"--config-file={tmp_path}/daemon.json"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "configuration OK" in done.stderr + done.stdout
