@@ -99,7 +99,7 @@ class EdgeEngine:
         listed = endpoints_of(self._attached())
         # Inspecting each of a hundred containers takes longer than all the rest of a look.
         cache = self._root / "aliases.json"
-        known = _remembered(cache)
+        known = _remembered(cache, list)
         containers = self._inspected([there.container for key, there in listed.items() if key not in known])
         aliases = {key: known[key] for key in listed if key in known} | aliases_of(containers, self._edge.network)
         # In check mode on a virgin host there is no directory, and none is to be made.
@@ -130,7 +130,7 @@ class EdgeEngine:
             fetch: Pull an image that is not there; else it is taken for a current one.
         """
         cache = self._root / "nginx-build.json"
-        stored = _remembered(cache)
+        stored = _remembered(cache, str)
         if running and stored.get("id") == running and "build" in stored:
             return features_of(stored["build"])
         image = self._edge.image
@@ -215,12 +215,13 @@ def _await(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def _remembered(cache: Path) -> dict[str, Any]:
+def _remembered(cache: Path, kind: type) -> dict[str, Any]:
+    """What is noted there, as far as its values are of the kind; a spoilt note is asked for again."""
     try:
         stored = json.loads(cache.read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return stored if isinstance(stored, dict) else {}
+    return {key: value for key, value in stored.items() if isinstance(value, kind)} if isinstance(stored, dict) else {}
 
 
 def _accept_absence(done: subprocess.CompletedProcess[str], what: str) -> None:

@@ -389,7 +389,8 @@ def test_who_was_asked_once_is_not_asked_again_until_it_moves(store, docker):
     assert engine.look().addresses["shop-blue-server"] == ("10.0.0.9",)
     del docker.addresses["shop-green-front"]
     assert "shop-green-front" not in engine.look().addresses
-    for spoilt in ("", "[]", "{"):
+    endpoint = docker._endpoint("shop-blue-server")["EndpointID"]
+    for spoilt in ("", "[]", "{", json.dumps({endpoint: 5})):
         (store.root / "aliases.json").write_text(spoilt)
         assert engine.look().addresses["shop-blue-server"] == ("10.0.0.9",)
 
