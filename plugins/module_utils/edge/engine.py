@@ -111,7 +111,7 @@ class EdgeEngine:
         """Who is on the edge network, nobody where there is none yet."""
         done = self._run(["docker", "network", "inspect", "--format={{json .Containers}}", self._edge.network])
         _accept_absence(done, "docker network inspect")
-        return json.loads(done.stdout.strip() or "{}")
+        return json.loads(done.stdout.strip() or "{}") or {}
 
     def _inspected(self, ids: list[str]) -> list[dict[str, Any]]:
         """These containers and nginx's, as far as they are there."""
@@ -230,7 +230,8 @@ def _accept_absence(done: subprocess.CompletedProcess[str], what: str) -> None:
         UserError: It failed for another reason than that something is not there.
     """
     said = done.stderr.lower()
-    if said and "no such" not in said and "not found" not in said:
+    # A warning of a command that did what it was asked for is no failure.
+    if done.returncode and said and "no such" not in said and "not found" not in said:
         raise UserError(f"{what} failed: {_last_line(done.stderr)}")
 
 

@@ -395,6 +395,15 @@ def test_who_was_asked_once_is_not_asked_again_until_it_moves(store, docker):
         assert engine.look().addresses["shop-blue-server"] == ("10.0.0.9",)
 
 
+@pytest.mark.parametrize("printed", ["null\n", "{}\n", "\n"])
+def test_a_warning_of_the_engine_s_command_and_an_empty_network_are_no_trouble(tmp_path, printed):
+    def warns(argv, timeout=0):
+        out = printed if argv[1] == "network" else "\n"
+        return subprocess.CompletedProcess(argv, 0, out, "WARNING: Error loading config file\n")
+
+    assert EdgeEngine(EDGE, tmp_path, warns).look().addresses == {}
+
+
 def test_an_engine_that_does_not_answer_is_told(tmp_path):
     def silent(argv, timeout=0):
         return subprocess.CompletedProcess(argv, 1, "", "Cannot connect to the Docker daemon\n")
