@@ -18,6 +18,8 @@ from ..results import GateResult, Status, gate_result
 
 T = TypeVar("T")
 
+_UNANSWERED = "no answer in time"
+
 
 class Once(Generic[T]):
     """An answer that several checks need, asked for when the first of them does; its error is each one's error."""
@@ -39,6 +41,11 @@ class Once(Generic[T]):
                     self._error = error
                     raise
             return self._answer[0]
+
+    def again(self) -> None:
+        """Ask anew the next time, where there was an error."""
+        with self._lock:
+            self._error = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,11 @@ class Check:
         )
 
 
+def unanswered(result: GateResult) -> bool:
+    """Whether a check ended because nothing came in time."""
+    return result["status"] == "fail" and result.get("measured") == _UNANSWERED
+
+
 def reason(error: BaseException) -> str:
     """Why a connection failed, in words."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -123,7 +135,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, socket.gaierror):
         return "the name does not resolve"
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return _UNANSWERED
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     if isinstance(error, (ConnectionResetError, http.client.RemoteDisconnected, BrokenPipeError)):

@@ -18,7 +18,7 @@ from ..results import GateResult
 from ..secretvalues.redaction import Redactor
 from . import app, browser, encryption, guards, page, web
 from .login import Login
-from .model import Check, Once, Target
+from .model import Check, Once, Target, unanswered
 
 # Few enough for a small server, and below any sensible limit on connections.
 _PARALLEL = 6
@@ -124,7 +124,7 @@ def _told(value: Any, redact: Callable[[str], str]) -> Any:
 def _look(wishes: Wishes) -> list[GateResult]:
     target = _careful(wishes.target)
     reach = Check("site.reachable", f"{target.url} answers", lambda: web.reachable(target))
-    first = reach.result()
+    first = _look_again([reach], [reach.result()])[0]
     dns, *further = web.checks(target, wishes.addresses, wishes.headers)
     api = str(wishes.login.steps[0]["path"]) if wishes.login.steps else ""
     path = str(wishes.front.get("path") or "")
@@ -148,5 +148,22 @@ def _look(wishes: Wishes) -> list[GateResult]:
     if first["status"] == "fail" and not str(first["measured"]).startswith("HTTP "):
         return [*results, *(check.skipped(f"{target.url} does not answer") for check in (*checks, *burst))]
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        results += pool.map(Check.result, checks)
-    return results + [check.result() for check in burst]
+        looked = list(pool.map(Check.result, checks))
+    landed.again()
+    return [*results, *_look_again(checks, looked), *(check.result() for check in burst)]
+
+
+def _look_again(checks: Sequence[Check], results: list[GateResult]) -> list[GateResult]:
+    """A second look, by itself, at what did not answer in time: a site is not down because all was asked of it at once.
+
+    The first check that is silent once more ends it, for a site that is down would let each run into its time-out.
+    """
+    for place, (check, result) in enumerate(zip(checks, results, strict=True)):
+        if not unanswered(result):
+            continue
+        second = check.result()
+        if unanswered(second):
+            break
+        second["evidence"] = [*second.get("evidence", []), "answered in time only when asked again"]
+        results[place] = second
+    return results

@@ -8,6 +8,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +25,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
 }
+_LATE = 1.5
 PAGE = '<!doctype html><script type="module" src="/assets/app-1.js"></script><div id="root"></div>'
 
 
@@ -79,6 +81,7 @@ class Site:
     def __init__(self, fault: str = "") -> None:
         self.fault = fault
         self.requests = 0
+        self.health_asked = 0
         self.bodies: list[bytes] = []
         self.authorizations: list[tuple[bool, str]] = []
         self.https_port = 0
@@ -134,6 +137,10 @@ def handler(site: Site, secure: bool) -> type[BaseHTTPRequestHandler]:
             if self.path == "/limited":
                 site.requests += 1
                 return self.answer(429 if site.requests > 5 and site.fault != "unlimited" else 200)
+            if self.path == "/api/health":
+                site.health_asked += 1
+                if site.fault == "silent_health" or (site.fault == "busy" and site.health_asked == 1):
+                    time.sleep(_LATE)
             if self.path == "/api/health" and site.fault != "health":
                 return self.answer(200, b'{"status": "ok", "info": {"db": "up"}}', "application/json")
             if self.path.endswith(".js") and site.fault != "script":

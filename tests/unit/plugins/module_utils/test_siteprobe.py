@@ -239,6 +239,26 @@ def test_where_nothing_answers_one_check_fails_and_the_rest_say_why(authority):
     }
 
 
+def impatient(site, authority):
+    asked = wishes(site, authority, health=[{"path": "/api/health"}], rate_limit={})
+    return dataclasses.replace(asked, target=dataclasses.replace(asked.target, timeout=0.5))
+
+
+def test_what_was_silent_while_all_was_asked_at_once_is_asked_again(authority, certificate):
+    with served(Site("busy"), certificate) as site:
+        results = probe(impatient(site, authority))
+    health = next(r for r in results if r["id"] == "site.health.api_health")
+    assert health["status"] == "pass" and health["evidence"][-1] == "answered in time only when asked again"
+    assert all_of("fail", results) == set(), explain(results)
+
+
+def test_a_path_that_stays_silent_fails_after_two_questions(authority, certificate):
+    with served(Site("silent_health"), certificate) as site:
+        results = probe(impatient(site, authority))
+    health = next(r for r in results if r["id"] == "site.health.api_health")
+    assert (health["status"], health["measured"], site.health_asked) == ("fail", "no answer in time", 2)
+
+
 def test_no_burst_unless_asked_for(authority, certificate):
     with served(Site(), certificate) as site:
         results = probe(wishes(site, authority, rate_limit={"path": "/limited"}))
