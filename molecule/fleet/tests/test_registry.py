@@ -1,4 +1,4 @@
-"""A registry that wants a password: a release is pulled with the login of the settings, and refused without it."""
+"""A registry with a password and an authority of its own: a release is pulled with the settings, and refused without."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
 testinfra_hosts = ["ssh://debian13"]
 IMAGE = "registry:5000/team/fleet"
+AUTHORITY = "/etc/docker/certs.d/registry:5000/ca.crt"
 
 
 @pytest.fixture
@@ -21,6 +22,7 @@ def site(play_over):
 
 @pytest.mark.long
 def test_a_release_is_pulled_with_the_login_and_refused_without(host, site):
+    assert host.check_output(f"stat -c '%a %U' {AUTHORITY}") == "644 root"
     for version in ("1", "2"):
         host.check_output(f"docker tag local/sluice-fleet:{version} {IMAGE}:{version}")
         host.check_output(f"docker push --quiet {IMAGE}:{version}")
@@ -39,6 +41,7 @@ def test_a_release_is_pulled_with_the_login_and_refused_without(host, site):
         gone = site("docker_host", docker_host_registries={}, _site_first_on_machine=True)
         assert gone.returncode == 0, gone.stdout
         assert host.run("ls /etc/sluice/registry-logins.json").rc != 0
+        assert host.run(f"ls -d {AUTHORITY.rpartition('/')[0]}").rc != 0
         assert json.loads(host.check_output("cat /root/.docker/config.json")) == {}
         refused = site("compose_stack", app_image=IMAGE, app_version="1")
         assert refused.returncode == 2, refused.stdout

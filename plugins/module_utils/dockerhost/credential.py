@@ -33,7 +33,7 @@ def main(argv: Sequence[str] = (), logins: Path = LOGINS) -> int:
     server = sys.stdin.read().strip()
     try:
         told = json.loads(logins.read_text(encoding="utf-8")).get(registry_of(server))
-        if told is None:
+        if told is None or "username" not in told:
             raise OSError
         print(json.dumps({"ServerURL": server, "Username": told["username"], "Secret": password_of(server, told)}))
     except UserError as error:

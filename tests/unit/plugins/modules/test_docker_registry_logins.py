@@ -1,20 +1,28 @@
-"""Logins at registries: what lies on the server, what Docker's helper answers, and that a password is nowhere else."""
+"""Logins and authorities of registries: what lies on the server, what Docker's helper answers, and that a password is nowhere else."""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
+import re
 import subprocess
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.sluice.deploy.plugins.module_utils.docker.logins import login_of
-from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost import credential
+from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost import credential, logins
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.certificates import self_signed
 from ansible_collections.sluice.deploy.plugins.modules import docker_registry_logins as module
 
 PASSWORD = "planted-password"
+
+
+@pytest.fixture(scope="module")
+def authority():
+    """A certificate, PEM."""
+    return self_signed(("registry",))[0].decode()
 
 
 @pytest.fixture
@@ -22,9 +30,11 @@ def server(tmp_path, monkeypatch, capsys):
     """Runs the module on a server whose files lie in a scratch directory."""
     monkeypatch.setattr(module, "HELPER", tmp_path / "bin/docker-credential-sluice")
     monkeypatch.setattr(credential, "LOGINS", tmp_path / "etc/logins.json")
+    monkeypatch.setattr(logins, "CERTIFICATES", tmp_path / "certs.d")
 
     class Server:
         root, config, logins, helper = tmp_path, tmp_path / ".docker/config.json", credential.LOGINS, module.HELPER
+        certificates = tmp_path / "certs.d"
 
         def run(self, registries, check=False):
             given = {"registries": registries, "path": str(self.config)}
@@ -84,6 +94,52 @@ def test_check_mode_writes_nothing_and_runs_no_command(server):
     assert os.listdir(server.root) == []
 
 
+def test_an_authority_lies_where_docker_looks_and_ends_with_its_entry(server, authority):
+    given = {"registry:5000": {"username": "u", "password": PASSWORD, "ca": f"\n{authority}\n\n"}}
+    place = server.certificates / "registry:5000/ca.crt"
+    rehearsed = server.run(given, check=True)
+    assert rehearsed["changed"] and not server.certificates.exists()
+    first = server.run(given)
+    assert first["diff"] == rehearsed["diff"]
+    assert re.fullmatch(r"registry:5000: u, ca sha256:[0-9a-f]{16}\n", first["diff"]["after"])
+    assert place.read_text() == authority
+    assert place.stat().st_mode & 0o777 == 0o644
+    assert not server.run(given)["changed"]
+    place.write_text("another's")
+    assert server.run(given)["changed"]
+    assert place.read_text() == authority
+    assert json.loads(server.ask("registry:5000").stdout)["Secret"] == PASSWORD
+    assert server.run({"registry:5000": {"username": "u", "password": PASSWORD}})["changed"]
+    assert not place.parent.exists()
+    assert server.run({}, check=True)["changed"]
+
+
+def test_an_authority_without_a_login_leaves_docker_to_ask_for_none(server, authority):
+    by_hand = server.certificates / "other.example.com/ca.crt"
+    by_hand.parent.mkdir(parents=True)
+    by_hand.write_text("by hand")
+    (server.certificates / "mirror.example.com").mkdir()
+    beside = server.certificates / "mirror.example.com/client.cert"
+    beside.write_text("by hand")
+    assert server.run({"mirror.example.com": {"ca": authority}})["registries"] == ["mirror.example.com"]
+    assert (server.certificates / "mirror.example.com/ca.crt").read_text() == authority
+    assert not server.config.exists()
+    assert server.ask("mirror.example.com").stdout.strip() == "credentials not found in native keychain"
+    assert server.run({})["changed"]
+    assert not (server.certificates / "mirror.example.com/ca.crt").exists()
+    assert by_hand.exists() and beside.exists()
+
+
+def test_a_file_of_logins_that_cannot_be_read_is_written_anew(server, authority):
+    given = {"registry:5000": {"ca": authority}}
+    server.run(given)
+    for spoilt in ("[", "[]", '{"registry:5000": 1}'):
+        server.logins.write_text(spoilt)
+        told = server.run(given)
+        assert told["changed"] and told["diff"]["before"] == "cannot be read\n"
+    assert not server.run(given)["changed"]
+
+
 def test_a_command_is_run_each_time_that_a_password_is_wanted(server):
     token = server.root / "token"
     token.write_text("first\n")
@@ -106,6 +162,11 @@ def test_a_command_is_run_each_time_that_a_password_is_wanted(server):
         ({"ghcr.io": PASSWORD}, "expected username with"),
         ({"ghcr.io": {"username": "a", "password_command": ["false"]}}, "ended with status 1"),
         ({"ghcr.io": {"username": "a", "password_command": ["true"]}}, "printed nothing"),
+        ({"ghcr.io": {"ca": "registry-ca.crt"}}, "ghcr.io.ca: it is neither certificates in PEM form nor a file"),
+        ({"ghcr.io": {"ca": ["x"]}}, "ghcr.io.ca: it is neither certificates in PEM form nor a file"),
+        ({"ghcr.io": {"ca": "-----BEGIN PRIVATE KEY-----\n"}}, "ghcr.io.ca: it holds a private key"),
+        ({"docker.io": {"ca": "x"}}, "docker.io.ca: Docker Hub's certificate is checked against the system's"),
+        ({"ghcr.io": {"ca": "x", "username": "a"}}, "it is neither certificates"),
     ],
 )
 def test_what_is_wrong_is_told_and_nothing_changes(server, registries, message):
