@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from ..secretvalues.names import foreign_secret, login_password, secret_value
 from ..secretvalues.tokens import TOKEN, token
 from ..secretvalues.values import is_placeholder
 from .findings import Findings
-from .names import foreign_secret, identifier, login_password, secret_value
+from .names import identifier
 
 _LOGIN = re.compile(r"PASS|PWD|PW", re.IGNORECASE)
 

@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..secretvalues.names import foreign_secret, login_password, secret_name, secret_value
 from ..secretvalues.tokens import token
 from .findings import Findings
-from .names import foreign_secret, login_password, secret_name, secret_value
 from .scan import Variable
 
 

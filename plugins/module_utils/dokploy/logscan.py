@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from ..results import GateResult
 from ..secretscan import scan_texts
 from ..secretscan.report import gate
-from ..secretvalues.redaction import looks_secret
+from ..secretvalues.names import mentions_secret
 from .environment import parse_environment
 
 _BUILD_ADVICE = (
@@ -20,7 +20,7 @@ _BUILD_ADVICE = (
 
 def known_secrets(environment: str | None, given: Mapping[str, str]) -> dict[str, str]:
     """What was handed over, and what a service's environment calls a secret."""
-    found = {name: value for name, value in parse_environment(environment).items() if looks_secret(name) and value}
+    found = {name: value for name, value in parse_environment(environment).items() if mentions_secret(name) and value}
     return {**found, **given}
 
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..results import GateResult, gate_result
+from ..secretvalues.names import secret_name
 
-_SECRET_NAME = re.compile(r"(SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL)", re.IGNORECASE)
-_FILE_NAME = re.compile(r"_(FILE|PATH|DIR)$", re.IGNORECASE)
 _ROOT = ("", "root", "0")
 
 DOCKERIGNORE = """\
@@ -128,7 +127,7 @@ def _secret_in(instruction: Instruction) -> list[str]:
         f"line {instruction.line}: {instruction.word} {name} puts a secret into the image's history; "
         "use RUN --mount=type=secret"
         for name in names
-        if _SECRET_NAME.search(name) and not _FILE_NAME.search(name)
+        if secret_name(name)
     ]
 
 

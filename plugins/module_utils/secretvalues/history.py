@@ -7,18 +7,8 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple, cast
 
-# A name that promises a secret, and forms of it that hold none.
-_SECRET = re.compile(
-    r"(?:^|_)(?:PASS(?:WORD|WD|PHRASE)?|SECRET|TOKEN|CREDENTIALS?|(?:PRIVATE|API|ACCESS|AUTH|SIGNING|ENCRYPTION"
-    r"|SESSION|LICEN[CS]E|MASTER|APP|JWT)_?KEY)(?:_|$)|(?:PASSWORD|SECRET|TOKEN|_PWD)$",
-    re.IGNORECASE,
-)
-_HARMLESS = re.compile(
-    r"_(?:FILE|PATH|DIR|NAME|HEADER|TYPE|TTL|EXPIRES?(?:_IN)?|EXPIRY|EXPIRATION|LIFETIME|DURATION|TIMEOUT|AGE"
-    r"|INTERVAL|SECONDS|MINUTES|HOURS|DAYS|LENGTH|SIZE|COUNT|LIMIT|MIN|MAX|URL|URI|ENDPOINT|AUDIENCE|ENABLED"
-    r"|DISABLED|REQUIRED|ALGORITHM|ISSUER|VERSION|DUMMY)$|(?:^|_)PUBLIC_",
-    re.IGNORECASE,
-)
+from .names import secret_name
+
 # Values that are a switch, a number or a time, or that stand for a value while an image is built.
 _TRIVIAL = re.compile(
     r"(?:true|false|yes|no|on|off|none|null|[0-9]{1,5}|[0-9]{1,5}(?:\.[0-9]{1,3})?(?:ms|s|m|h|d|w|y)|x+|\*+|<[^<>]*>"
@@ -100,7 +90,7 @@ def _gives_away(name: str, value: str) -> bool:
     value = value.strip("\"'")
     if _IN_URL.search(value):
         return True
-    return bool(_SECRET.search(name)) and not _HARMLESS.search(name) and not _TRIVIAL.fullmatch(value)
+    return secret_name(name) and not _TRIVIAL.fullmatch(value)
 
 
 def redacted(line: str) -> str:

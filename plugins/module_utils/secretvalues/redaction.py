@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
+from .names import mentions_secret
+
 MASK = "[redacted]"
 
 # Shorter values stand in too many harmless words to be taken out on their own.
@@ -32,14 +34,6 @@ _PRIVATE_KEY = re.compile(
     r".*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
     re.DOTALL,
 )
-_SECRET_NAME = re.compile(
-    r"(?i)(secret|passw(or)?d|passphrase|token|api_?key|private|credential|encryption|(^|_)key$|_dsn$|database_url$)"
-)
-
-
-def looks_secret(name: str) -> bool:
-    """Whether a variable of this name most likely holds a secret."""
-    return bool(_SECRET_NAME.search(name))
 
 
 def spellings(secret: str) -> set[str]:
@@ -70,7 +64,7 @@ def mask_private_keys(text: str, mask: str = MASK) -> str:
 def mask_assignments(text: str) -> str:
     """A Compose file or the like without the values of variables whose names say that they are secret."""
     text = mask_private_keys(text)
-    return _ASSIGNMENT.sub(lambda m: f"{m[1]}{MASK}" if looks_secret(m[2]) else m[0], text)
+    return _ASSIGNMENT.sub(lambda m: f"{m[1]}{MASK}" if mentions_secret(m[2]) else m[0], text)
 
 
 class Redactor:

@@ -182,7 +182,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(index=JSON, manifest=JSON, paper=JSON)
 def test_odd_papers_end_in_a_sentence_or_an_image(index, manifest, paper):
     paper, members = encoded(paper), []
@@ -194,7 +194,7 @@ def test_odd_papers_end_in_a_sentence_or_an_image(index, manifest, paper):
             measure(image, "unpacked")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(at=st.integers(0, 10_000), value=st.binary(min_size=1, max_size=8))
 def test_damage_ends_in_a_sentence_or_an_image(at, value):
     whole = oci_archive([LOWER, UPPER])

@@ -113,7 +113,7 @@ def consistent(members):
 
 
 @given(st.lists(st.dictionaries(paths, contents, max_size=7).map(consistent), min_size=1, max_size=5))
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=300, derandomize=True)
 def test_waste_equals_what_a_dictionary_says(layers):
     wasted(*layers)
 

@@ -168,7 +168,7 @@ def _known(report: _Report) -> list[str]:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=8, derandomize=True)
 @given(value=VALUES, place=st.sampled_from(sorted(PLACES)))
 def test_every_encoding_is_found_wherever_it_stands(encoding: str, value: str, place: str) -> None:
     value = value.strip()

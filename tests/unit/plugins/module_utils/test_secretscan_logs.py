@@ -263,7 +263,7 @@ def test_a_scan_leaves_nothing_to_the_garbage_collector(engine: str) -> None:
         gc.enable()
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(
     data=st.lists(st.one_of(st.binary(max_size=300), st.builds(docker, st.text(max_size=80))), max_size=8),
     kind=st.sampled_from(["json-file", "text", "local", "framed"]),

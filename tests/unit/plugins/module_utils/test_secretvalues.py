@@ -73,7 +73,7 @@ def test_dotenv_quoting(value: str, quoted: str) -> None:
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.text(min_size=1))
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True)
 def test_a_dsn_gives_back_what_went_in(user: str, password: str, database: str) -> None:
     url = urlsplit(
         dsn(
@@ -104,7 +104,7 @@ def test_a_dsn_names_what_it_does_not_know() -> None:
 
 
 @given(st.lists(st.text(min_size=4), max_size=5), st.text(), st.text())
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True)
 def test_no_secret_is_left_in_a_redacted_text(secrets: list[str], before: str, after: str) -> None:
     text = redact(before + "|".join(secrets) + after, secrets, mask="")
     assert not [s for s in secrets if len(s) > 8 and s in text]

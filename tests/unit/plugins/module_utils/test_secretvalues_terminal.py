@@ -27,7 +27,7 @@ def test_what_a_terminal_would_act_on_is_gone(said: str, shown: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(max_codepoint=0x9F)))
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=300, derandomize=True)
 def test_no_control_character_is_left(text: str) -> None:
     shown = fit_for_terminal(text)
     assert all(char in "\n\t" or char.isprintable() for char in shown)

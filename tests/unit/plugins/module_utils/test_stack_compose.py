@@ -99,7 +99,7 @@ def test_the_stateful_services_are_apart_and_off_the_edge() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
-@settings(max_examples=150, derandomize=True, deadline=None)
+@settings(max_examples=150, derandomize=True)
 def test_any_secret_goes_through_the_override_unchanged(value: str) -> None:
     stack = parse_stack(DESCRIPTION)
     override = yaml.safe_load(secrets_override(stack.released, {"TOKEN": value}))

@@ -257,7 +257,7 @@ def test_each_mistake_is_named(path: str, value: Any, message: str) -> None:
         lambda c: st.lists(c) | st.dictionaries(st.text() | st.sampled_from(SERVICE_KEYS), c),
     )
 )
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True)
 @pytest.mark.parametrize("path", ["services.api", "services", "routes", "hooks", "services.db.volumes", "domain"])
 def test_anything_is_read_or_refused_in_words(path: str, value: Any) -> None:
     description = changed(path, value)
@@ -278,7 +278,7 @@ def test_anything_is_read_or_refused_in_words(path: str, value: Any) -> None:
         max_leaves=40,
     )
 )
-@settings(max_examples=600, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_a_whole_description_of_anything_is_read_or_refused_in_words(value: Any) -> None:
     try:
         parse_stack(value)

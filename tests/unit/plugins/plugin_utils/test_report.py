@@ -98,7 +98,7 @@ def test_the_page_shows_every_check_and_asks_for_nothing():
     assert "url(" not in as_page(REPORT) and "@import" not in as_page(REPORT)
 
 
-@settings(max_examples=25, derandomize=True, deadline=None)
+@settings(max_examples=25, derandomize=True)
 @given(ANY_TEXT, ANY_TEXT, ANY_TEXT)
 def test_whatever_a_server_answers_stays_text(id, title, evidence):
     result = gate_result(

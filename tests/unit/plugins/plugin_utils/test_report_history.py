@@ -97,7 +97,7 @@ def test_the_first_run_tells_of_no_other(tmp_path):
 LINE = run().as_line()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.one_of(st.text(max_size=60), st.just(LINE), st.just(LINE[:40]), st.just("[" * 5000)), max_size=6))
 def test_a_file_that_somebody_wrote_into_ends_no_report(tmp_path_factory, lines):
     path = tmp_path_factory.mktemp("runs") / "crm.runs.jsonl"

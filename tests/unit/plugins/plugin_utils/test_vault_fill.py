@@ -145,7 +145,7 @@ def test_a_key_finds_its_place(text):
     assert values(changed) == {**before, "v": {**(before.get("v") or {}), "NEW": 'a"b\\c'}}
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=60, derandomize=True)
 @given(st.text(max_size=30).filter(lambda s: "\x00" not in s))
 def test_any_value_is_put_and_read_back(value):
     try:

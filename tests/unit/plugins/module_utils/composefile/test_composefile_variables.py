@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.composefile.names import foreign_secret, secret_name
 from ansible_collections.sluice.deploy.plugins.module_utils.composefile.scan import variables
+from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues.names import foreign_secret, secret_name
 from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues.tokens import fill_in
 
 Read = Callable[..., Any]

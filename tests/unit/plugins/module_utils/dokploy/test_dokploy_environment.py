@@ -39,7 +39,7 @@ def test_parse_as_the_server_does(text, values):
     assert parse_environment(text) == values
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=300, derandomize=True)
 @given(st.dictionaries(NAMES, VALUES, max_size=4))
 def test_what_is_rendered_is_read_back_by_another_parser(values):
     try:
@@ -49,7 +49,7 @@ def test_what_is_rendered_is_read_back_by_another_parser(values):
     assert dotenv.parse(text) == values
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200, derandomize=True)
 @given(st.text(alphabet="ab'\"`\\#$\n={}:\r é", max_size=60))
 def test_both_parsers_agree_on_any_text(text):
     assert parse_environment(text) == dotenv.parse(text)

@@ -20,11 +20,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.render impor
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.settings import check_settings
 from ansible_collections.sluice.deploy.plugins.module_utils.dokploy.source import GitSource
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
-from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues.redaction import (
-    Redactor,
-    looks_secret,
-    mask_assignments,
-)
+from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues.redaction import Redactor, mask_assignments
 from ansible_collections.sluice.deploy.plugins.module_utils.secretvalues.values import redact
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
 
@@ -194,13 +190,6 @@ def test_masking_takes_time_in_proportion(mask, text):
     started = time.process_time()
     assert mask(text) == text
     assert time.process_time() - started < 2
-
-
-def test_names_that_say_secret():
-    assert all(
-        map(looks_secret, ["APP_SECRET", "PG_DATABASE_URL", "SMTP_PASSWORD", "API_KEY", "SENTRY_DSN", "GH_TOKEN"])
-    )
-    assert not any(map(looks_secret, ["SERVER_URL", "KEYBOARD", "MODE", "REDIS_URL"]))
 
 
 def test_log_scan_names_the_secret_and_never_its_value():
