@@ -86,12 +86,16 @@ def _probe(health: Health, port: int | None, domain: str) -> list[str]:
     curl = "".join(f" -H '{key}: {value}'" for key, value in headers.items())
     wget = "".join(f" --header '{key}: {value}'" for key, value in headers.items())
     told = ",".join(f"'{key}':'{value}'" for key, value in headers.items())
-    tries = (
-        f"curl -fsS -o /dev/null{curl} '{url}'",
-        f"wget -q -O /dev/null{wget} '{url}'",
-        f"node -e \"require('http').get('{url}',{{headers:{{{told}}}}},"
-        "r=>process.exit(r.statusCode<300?0:1)).on('error',()=>process.exit(1))\"",
-        f"python3 -c \"import http.client as h;c=h.HTTPConnection('127.0.0.1',{port});"
-        f"c.request('GET','{health.path}',headers={{{told}}});exit(c.getresponse().status>299)\"",
+    # Neither curl nor wget takes a redirect for the failure that it is here: their status is looked at. busybox' wget
+    # follows one whatever it is told, so that the first status that it met decides.
+    script = (
+        f"c=$(curl -fsS -o /dev/null -w '%{{http_code}}'{curl} '{url}')"
+        ' && case $c in 2*) ;; *) echo "status $c"; false;; esac'
+        f" || {{ set -- $(wget -q -S -O /dev/null{wget} '{url}' 2>&1);"
+        ' case "$1 $2" in HTTP/*" "2*) ;; HTTP/*) echo "status $2"; false;; *) echo "$*"; false;; esac; }'
+        f" || node -e \"require('http').get('{url}',{{headers:{{{told}}}}},"
+        "r=>process.exit(r.statusCode<300?0:1)).on('error',()=>process.exit(1))\""
+        f" || python3 -c \"import http.client as h;c=h.HTTPConnection('127.0.0.1',{port});"
+        f"c.request('GET','{health.path}',headers={{{told}}});exit(c.getresponse().status>299)\""
     )
-    return ["CMD-SHELL", " || ".join(tries)]
+    return ["CMD-SHELL", literal(script)]

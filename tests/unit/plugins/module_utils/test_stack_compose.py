@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,12 +114,55 @@ def test_any_secret_goes_through_the_override_unchanged(value: str) -> None:
 
 def test_a_health_check_asks_as_the_edge_does() -> None:
     test = _probe(Health(path="/up"), 3000, "crm.example.com")[1]
-    assert test.startswith(
-        "curl -fsS -o /dev/null -H 'Host: crm.example.com' -H 'X-Forwarded-Proto: https' 'http://127.0.0.1:3000/up'"
-        " || wget -q -O /dev/null --header 'Host: crm.example.com' --header 'X-Forwarded-Proto: https'"
-    )
+    for option in ("-H", "--header"):
+        asked = f"{option} 'Host: crm.example.com' {option} 'X-Forwarded-Proto: https' 'http://127.0.0.1:3000/up'"
+        assert asked in test
     assert "python3 -c" in test
     assert "'Host'" not in _probe(Health(path="/up"), 3000, "")[1]
+
+
+class App(BaseHTTPRequestHandler):
+    """Answers with the status that its path names; a redirect leads to a page that is well."""
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self.send_response(int(self.path.strip("/")))
+        self.send_header("Location", "/200")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@pytest.fixture(scope="module")
+def app() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), App) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.mark.parametrize("client", ["curl", "wget", "busybox", "node", "python3"])
+@pytest.mark.parametrize("status", [200, 204, 302, 404, 503])
+def test_each_client_of_an_image_takes_a_redirect_for_no_health(
+    client: str, status: int, app: int, tmp_path: Path
+) -> None:
+    program = shutil.which(client)
+    if not program:
+        pytest.skip(f"{client} is not on this machine")
+    (tmp_path / ("wget" if client == "busybox" else client)).symlink_to(program)
+    kind, script = _probe(Health(path=f"/{status}"), app, "crm.example.com")
+    assert kind == "CMD-SHELL"
+    done = subprocess.run(
+        ["/bin/sh", "-c", script.replace("$$", "$")],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode == 0) == (status < 300), done.stdout + done.stderr
+    if status == 302 and client in ("curl", "wget", "busybox"):
+        assert "status 302" in done.stdout
 
 
 TEXTS: dict[str, Any] = {
