@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -56,6 +59,8 @@ class World:
         self.break_at: int | None = None
         self.breaks: type[Exception] | None = None
         """The kind of trouble that every effect of its kind meets from `break_at` on."""
+        self.answers = False
+        """Whether an engine in trouble answers questions: it only refuses changes then."""
         self.lasts: int | None = None
         """How often it is met, as by an engine that restarts; without end by default."""
 
@@ -69,7 +74,7 @@ class World:
             raise error(f"{what}: no more")
         result = change()
         self.events.append(what)
-        self._judge(what)
+        self.judge(what)
         return result
 
     def broken(self, kind: Any) -> bool:
@@ -82,8 +87,14 @@ class World:
                 return False
         return True
 
+    def question(self) -> None:
+        """One to the engine, which changes nothing."""
+        if not self.answers and self.broken(EngineError):
+            raise EngineError("no engine answers")
+
     def heal(self) -> None:
         self.kill_at = self.fail_at = self.break_at = self.breaks = self.lasts = None
+        self.answers = False
 
     def _moment(self) -> None:
         self.effects += 1
@@ -91,7 +102,7 @@ class World:
             self.kill_at = None
             raise Killed
 
-    def _judge(self, what: str) -> None:
+    def judge(self, what: str) -> None:
         """Whom the edge points at must run: else a request would have been lost just now."""
         if not self.edge or not self.judge_service:
             return
@@ -111,8 +122,39 @@ class Beginning:
     def again(self) -> None:
         """The same world, as it was, at the same place."""
         vars(self._world).update(copy.deepcopy(self._then))
-        shutil.rmtree(self._place)
-        shutil.copytree(self._kept, self._place, symlinks=True)
+        _as_kept(self._kept, self._place)
+
+
+def _as_kept(kept: Path, place: Path) -> None:
+    """Only what differs is written, since most of a tree stays as it was, and a disk may be slow."""
+    before, now = ({e.name: e for e in os.scandir(directory)} for directory in (kept, place))
+    for name in now.keys() - before.keys():
+        _drop(now[name])
+    for name, entry in before.items():
+        there = now.get(name)
+        if there and _looks(there) == _looks(entry):
+            if entry.is_dir(follow_symlinks=False):
+                _as_kept(kept / name, place / name)
+            continue
+        if there:
+            _drop(there)
+        if entry.is_dir(follow_symlinks=False):
+            shutil.copytree(entry.path, place / name, symlinks=True)
+        else:
+            shutil.copy2(entry.path, place / name, follow_symlinks=False)
+
+
+def _looks(entry: os.DirEntry[str]) -> tuple[int, ...]:
+    """What tells a file that was written meanwhile; a directory is told by what is in it."""
+    found = entry.stat(follow_symlinks=False)
+    return (found.st_mode, found.st_mtime_ns, found.st_size) if stat.S_ISREG(found.st_mode) else (found.st_mode,)
+
+
+def _drop(entry: os.DirEntry[str]) -> None:
+    if entry.is_dir(follow_symlinks=False):
+        shutil.rmtree(entry.path)
+    else:
+        os.unlink(entry.path)
 
 
 class FakeEngine:
@@ -224,6 +266,10 @@ class FakeEngine:
         there = self.world.containers.get(name)
         assert there is None or there.id.startswith(f"{project.name}/"), f"the name {name} is taken by {there.id}"
         broken = any(b in image for b in self.world.broken_images)
+        config_hash = hashlib.sha256(repr(described).encode()).hexdigest()
+        if there and there.config_hash != config_hash:
+            self.world.containers[name] = replace(there, state="exited")
+            self.world.judge(f"recreate {name}")
         self.world.containers[name] = Container(
             id=f"{project.name}/{name.removeprefix(f'{project.name}-') if described.get('deploy') else service}",
             name=name,
@@ -234,12 +280,11 @@ class FakeEngine:
             restarts=0,
             address="127.0.0.1",
             image=image,
-            config_hash=hashlib.sha256(repr(described).encode()).hexdigest(),
+            config_hash=config_hash,
         )
 
     def containers(self, project: str) -> list[Container]:
-        if self.world.broken(EngineError):
-            raise EngineError("no engine answers")
+        self.world.question()
         return [c for c in self.world.containers.values() if c.id.startswith(f"{project}/")]
 
     def stop(self, project: str, services: Sequence[str] | None = None) -> None:

@@ -7,6 +7,7 @@ many moments were tried, and how many of them were without service.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,11 +35,14 @@ from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes imp
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.test_release_backup import Engine
 
 OPERATIONS = ("release", "rollback", "warm rollback", "backup", "prove", "restore", "recover")
-TROUBLES = ("killed", "full disk", "silent engine", "restarting engine", "silent edge")
+TROUBLES = ("killed", "full disk", "silent engine", "refusing engine", "restarting engine", "silent edge")
+APPS = ("web", "web2", "jobs", "mail")
 _REFUSALS = 3
+_APART = 3
 _BREAKS: dict[str, type[Exception]] = {
     "full disk": OSError,
     "silent engine": EngineError,
+    "refusing engine": EngineError,
     "restarting engine": EngineError,
     "silent edge": EdgeError,
 }
@@ -72,6 +76,13 @@ class Stage:
     engine: Moments
     act: Callable[[], object]
 
+    def describe(self, image: str) -> str:
+        """What is released from now on; what was before."""
+        before: str = self.described["services"]["web"]["image"]
+        for name in APPS:
+            self.described["services"][name] = {**self.described["services"][name], "image": image}
+        return before
+
     def run(self) -> Run:
         run = run_in(self.world, self.root, self.described)
         run.engine = self.engine
@@ -100,7 +111,7 @@ def moments(monkeypatch: pytest.MonkeyPatch) -> list[World]:
 def prepared(root: Path, operation: str, stage: list[World]) -> Stage:
     stage.clear()
     world = World()
-    for reference in ("web:1", "web:2", "web:3", "db:1"):
+    for reference in ("web:1", "web:2", "web:3", "web:4", "db:1"):
         FakeEngine(world).add_image(reference)
     described = description("1", keep_warm=900 if operation == "warm rollback" else 0)
     described["services"]["db"]["backup"] = "postgres"
@@ -111,14 +122,12 @@ def prepared(root: Path, operation: str, stage: list[World]) -> Stage:
     (engine.volume / "upload").write_text("before")
     staged = Stage(world, root / "state", described, engine, lambda: None)
     release(staged.run())
-    for name in ("web", "web2", "jobs", "mail"):
-        described["services"][name] = {**described["services"][name], "image": "web:2"}
+    staged.describe("web:2")
     release(staged.run())
     place = backup.back_up(staged.run())
     (engine.volume / "upload").write_text("after")
     if operation == "release":
-        for name in ("web", "web2", "jobs", "mail"):
-            described["services"][name] = {**described["services"][name], "image": "web:3"}
+        staged.describe("web:3")
     acts: dict[str, Callable[[], object]] = {
         "release": lambda: release(staged.run()),
         "backup": lambda: backup.back_up(staged.run()),
@@ -163,7 +172,7 @@ def assert_whole(staged: Stage, when: str) -> None:
     current = state.serving().current
     assert current is not None and world.edge == current.colour, when
     running = {name for name, container in world.containers.items() if container.running}
-    assert running >= {f"crm-{world.edge}-{s}" for s in ("web", "web2", "jobs", "mail")} | {"crm-db"}, when
+    assert running >= {f"crm-{world.edge}-{s}" for s in APPS} | {"crm-db"}, when
     assert not [c for c in world.containers.values() if c.state == "paused"], when
     assert (staged.engine.volume / "upload").read_text() in ("before", "after"), when
     assert backup.whole(staged.run()), when
@@ -188,6 +197,7 @@ def test_no_moment_of_any_trouble_loses_a_request(
         else:
             world.break_at, world.breaks = world.effects + moment, _BREAKS[trouble]
             world.lasts = _REFUSALS if trouble == "restarting engine" else None
+            world.answers = trouble == "refusing engine"
         with contextlib.suppress(StepError, Killed, EngineError, EdgeError, OSError):
             staged.act()
         world.heal()
@@ -207,3 +217,36 @@ def test_no_moment_of_any_trouble_loses_a_request(
         assert_whole(staged, f"{operation}, {trouble}, moment {moment}: {world.events[-15:]}")
     print(f"{operation} with {trouble}: {count} moments, {unserved} without service")
     assert count > 3 and unserved == 0
+
+
+@pytest.mark.parametrize("operation", ["release", "rollback", "warm rollback", "restore"])
+def test_no_moment_of_an_undo_that_the_engine_ends_loses_a_request(
+    tmp_path: Path, moments: list[World], operation: str
+) -> None:
+    """Something fails, and from a moment of the undo on the engine does not answer."""
+    staged = prepared(tmp_path / "stage", operation, moments)
+    world = staged.world
+    beginning = Beginning(world, tmp_path / "stage")
+    before = world.effects
+    staged.act()
+    count, tried, unserved = world.effects - before, 0, 0
+    for moment in range(1, count + 1):
+        # A third of the undo's moments each: neighbours undo much the same.
+        for later in itertools.count(1 + moment % _APART, _APART):
+            beginning.again()
+            world.fail_at = world.effects + moment
+            world.break_at, world.breaks = world.fail_at + later, EngineError
+            with contextlib.suppress(StepError):
+                staged.act()
+            if world.effects < world.break_at:
+                break
+            world.heal()
+            # What comes next is another one, which takes the place of whatever the record says that rests.
+            described = staged.describe("web:4")
+            release(staged.run())
+            staged.describe(described)
+            tried += 1
+            unserved += len(world.unserved)
+            assert_whole(staged, f"{operation}, moment {moment} and {later} later: {world.events[-15:]}")
+    print(f"{operation} and its undo: {tried} pairs of moments, {unserved} without service")
+    assert tried > count and unserved == 0
