@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+
+from ..plugin_utils.settings import user_mistakes
 
 try:
     from passlib.hash import sha512_crypt
@@ -59,18 +60,15 @@ _ROUNDS = 5000
 
 def htpasswd(users: Any, realm: str) -> list[str]:
     """Lines C(user:hash) of an htpasswd file."""
-    if not isinstance(users, Mapping):
-        raise AnsibleFilterError("basic auth users: expected a mapping of user name to password.")
+    wrong = user_mistakes(users, "basic auth users")
+    if wrong:
+        raise AnsibleFilterError("\n".join(wrong))
     if users and sha512_crypt is None:
         raise AnsibleFilterError("basic auth needs passlib on the controller: pip install passlib.")
     return [_line(str(user), str(password), realm) for user, password in sorted(users.items())]
 
 
 def _line(user: str, password: str, realm: str) -> str:
-    if not user or ":" in user or any(c.isspace() for c in user):
-        raise AnsibleFilterError(f"basic auth users: {user!r} may hold neither a colon nor spaces.")
-    if len(password) < 8:
-        raise AnsibleFilterError(f"basic auth users: the password of {user!r} is shorter than 8 characters.")
     salt = hashlib.sha256(f"{realm}:{user}".encode()).hexdigest()[:16]
     return f"{user}:{sha512_crypt.using(rounds=_ROUNDS, salt=salt).hash(password)}"
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class SluiceError(Exception):
@@ -133,6 +135,30 @@ class NotUnpackedError(SluiceError):
 
 class BrowserError(SluiceError):
     """The browser does not start, does not answer, or refuses; the message is its own."""
+
+
+class Mistakes(list[str]):
+    """A user's mistakes, put down so that one answer names them all."""
+
+    def attempt(self, read: Callable[[], T], instead: T) -> T:
+        """What `read` answers; its mistakes are put down, and `instead` answered."""
+        try:
+            return read()
+        except UserError as error:
+            self.extend(str(error).splitlines())
+        return instead
+
+    def note(self, look: Callable[[], object]) -> None:
+        """Put down what is wrong where only that is asked."""
+        self.attempt(look, None)
+
+    def tell(self) -> None:
+        """
+        Raises:
+            UserError: All mistakes, a line each.
+        """
+        if self:
+            raise UserError("\n".join(dict.fromkeys(self)))
 
 
 @contextlib.contextmanager

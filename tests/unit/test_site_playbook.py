@@ -20,15 +20,25 @@ pytestmark = pytest.mark.skipif(not PLAYBOOK.exists(), reason="this interpreter 
 ROLES = {
     "docker_host": (),
     "nginx_certbot": ("wait",),
-    "compose_stack": ("described",),
+    "compose_stack": ("carried",),
     "dokploy_api": ("checks",),
     "verify": (),
 }
 SAID = '- {name: Said, ansible.builtin.debug: {msg: "%s at {{ inventory_hostname }}"}}\n'
 FAILS = "- {name: Judged, ansible.builtin.assert: {that: not (sick | default(false))}}\n"
+STACK = """
+    stack_domain: a.example
+    stack_services: {web: {image: "web:1", port: 80, health: {path: /}}}
+    stack_routes: [{path: /, service: web}]
+    nginx_certbot_certificate: self_signed
+"""
 INVENTORY = """
 all:
-  vars: {ansible_connection: local, ansible_become: false, ansible_python_interpreter: "%s", stack_domain: a.example}
+  vars:
+    ansible_connection: local
+    ansible_become: false
+    ansible_python_interpreter: "%s"
+    STACK
 compose:
   vars: {stack_name: crm}
   hosts: {one: {sick: true}, two: {sick: %s}}
@@ -53,8 +63,8 @@ all:
     ansible_connection: local
     ansible_become: false
     ansible_python_interpreter: "%s"
-    stack_domain: a.example
     stack_name: crm
+    STACK
 swarm:
   vars: {swarm_edge_nodes: [m2, w1]}
   hosts: {gone: {swarm_state: absent}, m1: {swarm_role: manager}, m2: {swarm_role: manager}, w1: {}}
@@ -71,13 +81,16 @@ def play(
         tasks = collection / "roles" / role / "tasks"
         tasks.mkdir(parents=True)
         for name in ("main", *further):
-            (tasks / f"{name}.yml").write_text(SAID % role + (FAILS if role == "verify" else ""))
+            said = SAID % (role if name == "main" else f"{role}, {name},")
+            (tasks / f"{name}.yml").write_text(said + (FAILS if role == "verify" else ""))
     # A swarm's lead is asked for its address.
     docker = directory / "bin/docker"
     docker.parent.mkdir()
     docker.write_text("#!/bin/sh\necho 192.0.2.1\n")
     docker.chmod(0o755)
-    (directory / "inventory.yml").write_text(inventory or INVENTORY % (sys.executable, str(all_sick).lower()))
+    (directory / "inventory.yml").write_text(
+        (inventory or INVENTORY % (sys.executable, str(all_sick).lower())).replace("STACK", STACK)
+    )
     return subprocess.run(
         [PLAYBOOK, "-i", "inventory.yml", str(PROJECT / f"playbooks/{playbook}.yml"), *words],
         capture_output=True,
@@ -113,6 +126,21 @@ def test_a_failed_check_keeps_a_release_from_the_hosts_after_it(tmp_path):
 def test_a_stack_without_a_domain_is_refused_before_a_host_is_touched(tmp_path):
     run = play(tmp_path, "--extra-vars", "stack_domain=")
     assert "roles docker_host and compose_stack in a play of your own" in " ".join(run.stdout.split())
+    assert " at one" not in run.stdout
+    assert run.returncode != 0
+
+
+def test_every_value_that_cannot_be_is_named_before_a_host_is_touched(tmp_path):
+    wrong = {
+        "docker_host_log_max_size": "much",
+        "nginx_certbot_http_port": 0,
+        "nginx_certbot_body_size": "{{ 'lots' }}",
+        "compose_stack_minimum_free": "some",
+        "stack_drain": "soon",
+    }
+    run = play(tmp_path, "--extra-vars", json.dumps(wrong))
+    for name in wrong:
+        assert f"{name}: " in " ".join(run.stdout.split()), run.stdout + run.stderr
     assert " at one" not in run.stdout
     assert run.returncode != 0
 

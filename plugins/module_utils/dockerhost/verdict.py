@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from ..errors import UserError
@@ -73,10 +74,11 @@ def packages_for(source: str, distribution: str, version: str) -> list[str]:
 
 def find_problems(host: Host, needs: Needs) -> list[str]:
     """Every reason not to go on, a sentence each; empty when the server will do."""
-    return [*_setting_problems(needs), *_system_problems(host, needs), *_conflicts(host, needs)]
+    return [*setting_problems(needs), *_system_problems(host, needs), *_conflicts(host, needs)]
 
 
-def _setting_problems(needs: Needs) -> list[str]:
+def setting_problems(needs: Mapping[str, Any]) -> list[str]:
+    """What is wrong whatever the server is; `needs` has what `Needs` does, as far as a user sets it."""
     problems = []
     if not _LOG_SIZE.fullmatch(needs["log_max_size"]):
         problems.append(
@@ -120,14 +122,12 @@ def _setting_problems(needs: Needs) -> list[str]:
             ipaddress.ip_network(network, strict=False)
         except ValueError:
             problems.append(f"docker_host_fail2ban_ignore: {network!r} is no address or network, such as 192.0.2.0/24")
-    if needs["locked_out"]:
-        problems.append(f"docker_host_ssh_keys_only: {needs['locked_out']}")
-    problems += [f"docker_host_users: there is no user {name!r} on this server" for name in needs["unknown_users"]]
     return problems
 
 
 def _system_problems(host: Host, needs: Needs) -> list[str]:
-    problems = []
+    problems = [f"docker_host_ssh_keys_only: {needs['locked_out']}"] if needs["locked_out"] else []
+    problems += [f"docker_host_users: there is no user {name!r} on this server" for name in needs["unknown_users"]]
     release = (host["distribution"], host["version"])
     if release not in SUPPORTED:
         known = ", ".join(f"{d.capitalize()} {v}" for d, v in SUPPORTED)

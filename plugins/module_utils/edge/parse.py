@@ -7,27 +7,26 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from typing import Any, cast
-from urllib.parse import quote, unquote, urlsplit
+from functools import partial
+from typing import Any
+from urllib.parse import quote, unquote
 
-from ..errors import UserError, nearest
+from ..errors import Mistakes, UserError, nearest
 from ..sizes import parse_size
 from ..stack import Route, Stack
 from ..stack.model import WILDCARD
 from .headers import CONTENT_SECURITY_POLICY, LONGEST_HEADER
 from .pages import MAINTENANCE
 from .parse_access import networks, parse_access, parse_cache, parse_extra, parse_ports
-from .parse_host import within
+from .parse_certificate import parse_certificate
+from .parse_host import LONGEST, seconds, within
 from .site import Certificate, Limit, Site, SiteRoute
 from .text import quote as quote_parameter
 
 _RATE = re.compile(r"[1-9]\d{0,5}r/[sm]")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
-# Names of plugins and profiles end up in an argv: no dash in front.
-_WORD = re.compile(r"[a-z0-9][a-z0-9-]*")
 _HTPASSWD = re.compile(r"[^:\s]+:\$[0-9a-z]+\$[^\s:]+")
 _RATE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_LONGEST_TIMEOUT = 7 * 86400
 DEFAULT_RATE = "default"
 
 
@@ -35,73 +34,96 @@ def parse_site(stack: Stack, settings: Mapping[str, Any]) -> Site:
     """One stack's settings.
 
     Raises:
-        UserError: The first mistake found.
+        UserError: All mistakes found, a line each.
     """
-    if not stack.domain:
-        raise UserError("stack_domain is missing: the edge serves a stack under its domain.")
-    if not stack.routes:
-        raise UserError("stack_routes is empty: say which service answers, such as {path: /, service: front}.")
+    mistakes = Mistakes()
+    get = mistakes.attempt
     rates = {DEFAULT_RATE: "20r/s", **(settings.get("rate_limits") or {})}
-    for name, rate in rates.items():
-        if not _RATE_NAME.fullmatch(str(name)):
-            raise UserError(f"nginx_certbot_rate_limits: {name!r} is no name of letters, digits, dashes, underscores.")
-        _check_rate(rate, f"nginx_certbot_rate_limits.{name}")
+    mistakes.note(lambda: _check_rates(rates))
     csp = settings.get("csp")
-    routes = _routes(stack, rates)
+    routes: tuple[SiteRoute, ...] = get(lambda: _routes(stack, rates), ())
     taken = (settings.get("http_port", 80), settings.get("https_port", 443))
+    users: tuple[str, ...] = get(lambda: _htpasswd(settings.get("users") or []), ())
     site = Site(
         name=stack.name,
         domains=stack.domains,
         routes=routes,
-        certificate=_certificate(settings.get("certificate") or {}),
-        headers=_headers(settings.get("security_headers") or {}),
-        csp=_literal(CONTENT_SECURITY_POLICY if csp is None else csp, "nginx_certbot_csp"),
+        certificate=get(lambda: parse_certificate(settings.get("certificate") or {}), Certificate(kind="self_signed")),
+        headers=get(lambda: _headers(settings.get("security_headers") or {}), {}),
+        csp=get(lambda: _literal(CONTENT_SECURITY_POLICY if csp is None else csp, "nginx_certbot_csp"), ""),
         csp_mode=settings.get("csp_mode") or "report",
         csp_hash_scripts=bool(settings.get("csp_hash_scripts")),
-        body_bytes=parse_size(settings.get("body_size") or "100MiB", "nginx_certbot_body_size"),
-        basic_auth=_htpasswd(settings.get("basic_auth") or []),
+        body_bytes=get(lambda: parse_size(settings.get("body_size") or "100MiB", "nginx_certbot_body_size"), 0),
+        basic_auth=get(lambda: _htpasswd(settings.get("basic_auth") or []), ()),
         maintenance_page=settings.get("maintenance_page") or MAINTENANCE,
-        retry_after=settings.get("retry_after") or 30,
+        retry_after=get(lambda: seconds(settings, "retry_after", 30), 0),
         redirect_aliases=settings.get("aliases") != "serve",
-        access=parse_access(settings.get("access") or [], _htpasswd(settings.get("users") or []), routes, stack, _path),
-        maintenance_allow=networks(settings.get("maintenance_allow") or [], "nginx_certbot_maintenance_allow"),
-        header_bytes=within(settings, "response_header_size", "64KiB", 4096, 1024**2),
-        stream_seconds=settings.get("stream_timeout") or 3600,
-        cache=parse_cache(settings.get("cache") or {}, _path),
-        extra=parse_extra(settings.get("extra") or ""),
-        ports=parse_ports(settings.get("ports") or [], stack, taken),
+        # Without routes, each rule would be told as well.
+        access=get(lambda: parse_access(settings.get("access") or [], users, routes, stack, _path), ())
+        if routes
+        else (),
+        maintenance_allow=get(
+            lambda: networks(settings.get("maintenance_allow") or [], "nginx_certbot_maintenance_allow"), ()
+        ),
+        header_bytes=get(lambda: within(settings, "response_header_size", "64KiB", 4096, 1024**2), 0),
+        stream_seconds=get(lambda: seconds(settings, "stream_timeout", 3600), 0),
+        cache=get(lambda: parse_cache(settings.get("cache") or {}, _path), None),
+        extra=get(lambda: parse_extra(settings.get("extra") or ""), ""),
+        ports=get(lambda: parse_ports(settings.get("ports") or [], stack, taken), ()),
     )
-    _check_names(site)
+    if not stack.domain:
+        mistakes.append("stack_domain is missing: the edge serves a stack under its domain.")
+    else:
+        mistakes.note(lambda: _check_names(site))
+    mistakes.tell()
     return site
 
 
+def _check_rates(rates: Mapping[Any, Any]) -> None:
+    mistakes = Mistakes()
+    for name, rate in rates.items():
+        if not _RATE_NAME.fullmatch(str(name)):
+            mistakes.append(f"nginx_certbot_rate_limits: {name!r} is no name of letters, digits, dashes, underscores.")
+        mistakes.note(partial(_check_rate, rate, f"nginx_certbot_rate_limits.{name}"))
+    mistakes.tell()
+
+
 def _check_names(site: Site) -> None:
+    mistakes = Mistakes()
     for host in site.hosts:
         if host in site.aliases:
-            raise UserError(f"stack_domain_aliases: {host} is the host of a route; remove it from the aliases.")
+            mistakes.append(f"stack_domain_aliases: {host} is the host of a route; remove it from the aliases.")
     for domain in site.names:
         if site.certificate.kind == "acme" and "." not in domain:
-            raise UserError(f"stack_domain: {domain!r} has no dot; no CA certifies such a name.")
+            mistakes.append(f"stack_domain: {domain!r} has no dot; no CA certifies such a name.")
         if site.certificate.kind == "acme" and domain.startswith(WILDCARD) and not site.certificate.dns_plugin:
-            raise UserError(
+            mistakes.append(
                 f"stack_domain_aliases: {domain} is a wildcard, which a CA certifies by DNS-01 alone: set"
                 " nginx_certbot_dns_plugin, or name each host."
             )
+    mistakes.tell()
 
 
 def _routes(stack: Stack, rates: Mapping[str, str]) -> tuple[SiteRoute, ...]:
-    parsed = tuple(_route(route, index, rates, stack.domain) for index, route in enumerate(stack.routes))
+    if not stack.routes:
+        raise UserError("stack_routes is empty: say which service answers, such as {path: /, service: front}.")
+    mistakes, parsed = Mistakes(), list[SiteRoute]()
     seen: dict[tuple[str, str], int] = {}
-    for index, route in enumerate(parsed):
+    for index, data in enumerate(stack.routes):
+        route = mistakes.attempt(partial(_route, data, index, rates, stack.domain), None)
+        if not route:
+            continue
         first = seen.setdefault((route.host, route.path), index)
         if first != index:
-            raise UserError(f"stack_routes[{index}].path means the same as that of stack_routes[{first}].")
-    return parsed
+            mistakes.append(f"stack_routes[{index}].path means the same as that of stack_routes[{first}].")
+        parsed.append(route)
+    mistakes.tell()
+    return tuple(parsed)
 
 
 def _route(route: Route, index: int, rates: Mapping[str, str], domain: str) -> SiteRoute:
     size = route.body_size
-    if not 0.001 <= route.timeout <= _LONGEST_TIMEOUT:
+    if not 0.001 <= route.timeout <= LONGEST:
         raise UserError(f"stack_routes[{index}].timeout: write a time from 1ms to 7d.")
     return SiteRoute(
         path=_path(route.path, f"stack_routes[{index}].path"),
@@ -157,36 +179,19 @@ def _check_rate(rate: Any, where: str) -> None:
         raise UserError(f"{where}: {rate!r} is no rate; write one such as 10r/s or 30r/m.")
 
 
-def _certificate(settings: Mapping[str, Any]) -> Certificate:
-    known = Certificate.__dataclass_fields__
-    certificate = Certificate(**{k: v for k, v in settings.items() if k in known and v is not None})
-    if certificate.kind != "acme":
-        return certificate
-    if not re.fullmatch(r"[^@\s-][^@\s]*@[^@\s]+\.[^@\s]+", certificate.email):
-        state = f": {certificate.email!r} is no address" if certificate.email else " is missing"
-        raise UserError(f"nginx_certbot_email{state}; the CA writes to it about the account.")
-    url = urlsplit(certificate.directory)
-    if url.scheme != "https" or not url.hostname:
-        raise UserError(
-            f"nginx_certbot_acme_directory: {certificate.directory!r} is no https URL of an ACME directory."
-        )
-    for name in ("profile", "dns_plugin"):
-        value = cast(str, getattr(certificate, name))
-        if value and not _WORD.fullmatch(value):
-            raise UserError(f"nginx_certbot_{name}: {value!r} is no name of lower-case letters and dashes.")
-    bundle = certificate.ca_bundle
-    if bundle and not re.fullmatch(r"/[^:\x00-\x1f]*", bundle):
-        raise UserError(f"nginx_certbot_acme_ca_bundle: {bundle!r} is no full path of a file, without a colon.")
-    return certificate
-
-
 def _headers(headers: Mapping[str, Any]) -> dict[str, str]:
+    mistakes = Mistakes()
     for name in headers:
-        if not _HEADER.fullmatch(name):
-            raise UserError(f"nginx_certbot_security_headers: {name!r} is no name of a header.")
-        if name.lower() == "content-security-policy":
-            raise UserError("nginx_certbot_security_headers: the policy has a setting of its own, nginx_certbot_csp.")
-    return {name: _literal(str(value), f"nginx_certbot_security_headers.{name}") for name, value in headers.items()}
+        if not _HEADER.fullmatch(str(name)):
+            mistakes.append(f"nginx_certbot_security_headers: {name!r} is no name of a header.")
+        if str(name).lower() == "content-security-policy":
+            mistakes.append("nginx_certbot_security_headers: the policy has a setting of its own, nginx_certbot_csp.")
+    read = {
+        str(name): mistakes.attempt(partial(_literal, str(value), f"nginx_certbot_security_headers.{name}"), "")
+        for name, value in headers.items()
+    }
+    mistakes.tell()
+    return read
 
 
 def _literal(value: str, where: str) -> str:

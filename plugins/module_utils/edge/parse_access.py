@@ -7,9 +7,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
-from ..errors import UserError, nearest
+from ..errors import Mistakes, UserError, nearest
 from ..sizes import parse_size
 from ..stack import Stack
 from .extra import check_extra
@@ -28,9 +29,9 @@ def networks(listed: Sequence[Any], where: str) -> tuple[str, ...]:
     """Networks as nginx writes them.
 
     Raises:
-        UserError: One is none.
+        UserError: Those that are none.
     """
-    found = []
+    found, mistakes = [], Mistakes()
     for text in listed:
         try:
             network = str(ipaddress.ip_network(str(text), strict=False))
@@ -38,8 +39,9 @@ def networks(listed: Sequence[Any], where: str) -> tuple[str, ...]:
             network = "%"
         # A zone may hold anything.
         if "%" in network:
-            raise UserError(f"{where}: {text!r} is no address or network such as 203.0.113.0/24.")
+            mistakes.append(f"{where}: {text!r} is no address or network such as 203.0.113.0/24.")
         found.append(network)
+    mistakes.tell()
     return tuple(found)
 
 
@@ -49,20 +51,27 @@ def parse_access(
     """Rules of nginx_certbot_access.
 
     Raises:
-        UserError: The first mistake found.
+        UserError: All mistakes found, a line each.
     """
-    known = {line.partition(":")[0]: line for line in users}
-    parsed = [_rule(rule, f"nginx_certbot_access[{i}]", known, stack, path_of) for i, rule in enumerate(rules)]
-    seen: dict[tuple[str, str], int] = {}
-    hosts = {route.host for route in routes}
-    for index, rule in enumerate(parsed):
-        if rule.host and rule.host not in hosts:
-            raise UserError(f"nginx_certbot_access[{index}].host: no route has the host {rule.host!r}.")
-        if not any(r.host == rule.host and rule.path.startswith(r.path) for r in routes) and rule.path != "/":
-            raise UserError(f"nginx_certbot_access[{index}].path: no route answers {rule.path}.")
-        if seen.setdefault((rule.host, rule.path), index) != index:
-            raise UserError(f"nginx_certbot_access[{index}].path: {rule.path} has a rule already; put both into one.")
+    known, mistakes = {line.partition(":")[0]: line for line in users}, Mistakes()
+    parsed: list[Access] = []
+    for index, data in enumerate(rules):
+        where = f"nginx_certbot_access[{index}]"
+        rule = mistakes.attempt(partial(_rule, data, where, known, stack, path_of), None)
+        if rule:
+            mistakes.note(partial(_check_place, rule, where, routes, parsed))
+            parsed.append(rule)
+    mistakes.tell()
     return tuple(parsed)
+
+
+def _check_place(rule: Access, where: str, routes: Sequence[SiteRoute], before: Sequence[Access]) -> None:
+    if rule.host and not any(route.host == rule.host for route in routes):
+        raise UserError(f"{where}.host: no route has the host {rule.host!r}.")
+    if not any(r.host == rule.host and rule.path.startswith(r.path) for r in routes) and rule.path != "/":
+        raise UserError(f"{where}.path: no route answers {rule.path}.")
+    if any((other.host, other.path) == (rule.host, rule.path) for other in before):
+        raise UserError(f"{where}.path: {rule.path} has a rule already; put both into one.")
 
 
 def _rule(rule: Any, where: str, users: Mapping[str, str], stack: Stack, path_of: PathOf) -> Access:
@@ -103,27 +112,34 @@ def parse_ports(listed: Sequence[Any], stack: Stack, taken: Sequence[int]) -> tu
     """Routes of nginx_certbot_ports.
 
     Raises:
-        UserError: The first mistake found.
+        UserError: All mistakes found, a line each.
     """
     ports: list[PortRoute] = []
+    mistakes = Mistakes()
     for index, data in enumerate(listed):
         where = f"nginx_certbot_ports[{index}]"
-        _keys(data, where, ("port", "service", "target", "protocol", "tls", "allow"))
-        port, protocol, tls = data.get("port"), data.get("protocol") or "tcp", bool(data.get("tls"))
-        if protocol not in ("tcp", "udp"):
-            raise UserError(f"{where}.protocol: {protocol!r} is neither tcp nor udp.")
-        if protocol == "udp" and tls:
-            raise UserError(f"{where}.tls: nginx speaks TLS over tcp alone.")
-        service = _web_service(data.get("service"), f"{where}.service", stack)
-        port = _port(port, f"{where}.port")
-        if protocol == "tcp" and port in taken:
-            raise UserError(f"{where}.port: {port} is the edge's own.")
-        if any((p.port, p.protocol) == (port, protocol) for p in ports):
-            raise UserError(f"{where}.port: {port} is routed twice.")
-        target = _port(data.get("target") or port, f"{where}.target")
-        allow = networks(data.get("allow") or [], f"{where}.allow")
-        ports.append(PortRoute(port, service, target, cast(Protocol, protocol), tls, allow))
+        port = mistakes.attempt(partial(_port_route, data, where, stack, taken), None)
+        if port and any((p.port, p.protocol) == (port.port, port.protocol) for p in ports):
+            mistakes.append(f"{where}.port: {port.port} is routed twice.")
+        ports += [port] if port else []
+    mistakes.tell()
     return tuple(ports)
+
+
+def _port_route(data: Any, where: str, stack: Stack, taken: Sequence[int]) -> PortRoute:
+    _keys(data, where, ("port", "service", "target", "protocol", "tls", "allow"))
+    protocol, tls = data.get("protocol") or "tcp", bool(data.get("tls"))
+    if protocol not in ("tcp", "udp"):
+        raise UserError(f"{where}.protocol: {protocol!r} is neither tcp nor udp.")
+    if protocol == "udp" and tls:
+        raise UserError(f"{where}.tls: nginx speaks TLS over tcp alone.")
+    service = _web_service(data.get("service"), f"{where}.service", stack)
+    port = _port(data.get("port"), f"{where}.port")
+    if protocol == "tcp" and port in taken:
+        raise UserError(f"{where}.port: {port} is the edge's own.")
+    target = _port(data.get("target") or port, f"{where}.target")
+    allow = networks(data.get("allow") or [], f"{where}.allow")
+    return PortRoute(port, service, target, cast(Protocol, protocol), tls, allow)
 
 
 def _port(value: Any, where: str) -> int:

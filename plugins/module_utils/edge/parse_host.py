@@ -9,10 +9,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import UserError
+from ..errors import Mistakes, UserError
 from ..sizes import parse_size
 from .model import Edge
 
+# A week, in seconds.
+LONGEST = 7 * 86400
 # What ends up in a file of Compose, or in an argv.
 _IMAGE = (r"[A-Za-z0-9][A-Za-z0-9._/:@-]*", "reference of an image, such as registry.example.com/nginx:1.30")
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
@@ -28,30 +30,34 @@ def parse_edge(settings: Mapping[str, Any]) -> Edge:
     """The settings that all stacks on a host share.
 
     Raises:
-        UserError: The first mistake found.
+        UserError: All mistakes found, a line each.
     """
+    mistakes = Mistakes()
     for network in settings.get("trusted_proxies") or []:
         if not _plain(network, ipaddress.ip_network):
-            raise UserError(f"nginx_certbot_trusted_proxies: {network!r} is no address or network such as 10.0.0.0/8.")
+            mistakes.append(f"nginx_certbot_trusted_proxies: {network!r} is no address or network such as 10.0.0.0/8.")
     for address in settings.get("publish") or []:
         if not _plain(address, ipaddress.ip_address):
-            raise UserError(f"nginx_certbot_publish: {address!r} is no address of this host, or one with a zone.")
+            mistakes.append(f"nginx_certbot_publish: {address!r} is no address of this host, or one with a zone.")
     lead = settings.get("lead") or ""
     if lead and not _plain(lead, ipaddress.ip_address) and not re.fullmatch(_NAME, lead):
-        raise UserError(f"nginx_certbot_lead: {lead!r} is neither an address nor a name of a node.")
+        mistakes.append(f"nginx_certbot_lead: {lead!r} is neither an address nor a name of a node.")
     for name, (pattern, what) in _FORMS.items():
         value = settings.get(name)
         if value is not None and not re.fullmatch(pattern, str(value)):
-            raise UserError(f"nginx_certbot_{name}: {value!r} is no {what}.")
+            mistakes.append(f"nginx_certbot_{name}: {value!r} is no {what}.")
     for name in ("http_port", "https_port"):
         if not 1 <= settings.get(name, 80) <= 65535:
-            raise UserError(f"nginx_certbot_{name}: {settings[name]!r} is no port from 1 to 65535.")
+            mistakes.append(f"nginx_certbot_{name}: {settings[name]!r} is no port from 1 to 65535.")
     if settings.get("http_port", 80) == settings.get("https_port", 443):
-        raise UserError("nginx_certbot_https_port is the same as nginx_certbot_http_port; choose two ports.")
+        mistakes.append("nginx_certbot_https_port is the same as nginx_certbot_http_port; choose two ports.")
     values: dict[str, Any] = {
-        "request_header_bytes": within(settings, "request_header_size", "16KiB", 1024, 1024**2),
-        "shutdown_seconds": settings.get("shutdown_timeout") or 300,
+        "request_header_bytes": mistakes.attempt(
+            lambda: within(settings, "request_header_size", "16KiB", 1024, 1024**2), 0
+        ),
+        "shutdown_seconds": mistakes.attempt(lambda: seconds(settings, "shutdown_timeout", 300), 0),
     }
+    mistakes.tell()
     for name in Edge.__dataclass_fields__:
         value = settings.get(name)
         if value is not None:
@@ -78,3 +84,14 @@ def within(settings: Mapping[str, Any], name: str, default: str, least: int, mos
     if not least <= size <= most:
         raise UserError(f"nginx_certbot_{name}: write a size from {least} to {most} bytes.")
     return size
+
+
+def seconds(settings: Mapping[str, Any], name: str, default: int) -> int:
+    """
+    Raises:
+        UserError: It is no time from a second to a week.
+    """
+    value = settings.get(name)
+    if value is not None and not 1 <= value <= LONGEST:
+        raise UserError(f"nginx_certbot_{name}: {value!r} is no number of seconds from 1 to {LONGEST}.")
+    return default if value is None else int(value)
