@@ -68,7 +68,7 @@ class Docker(Questions):
             log.chmod(0o600)
             status = self._between_files([*argv, str(context)], _BUILD_TIMEOUT, stdout=stream, stderr=stream)
         if status:
-            raise EngineError(_last_lines(log.read_text(encoding="utf-8", errors="replace")))
+            raise ended_badly(argv, status, log.read_text(encoding="utf-8", errors="replace"))
         return self._present(tag)
 
     def keep(self, image: Image, tag: str) -> None:
@@ -95,10 +95,10 @@ class Docker(Questions):
         return int(said)
 
     def can_ask(self, image: Image) -> bool:
-        argv = ("docker", "run", "--rm", "--network", "none", "--entrypoint", "/bin/sh", image.id, "-c", HAS_A_CLIENT)
-        done = self._run(list(argv), self._timeout)
+        argv = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "/bin/sh", image.id, "-c", HAS_A_CLIENT]
+        done = self._run(argv, self._timeout)
         if done.returncode == _ENGINE_FAILED:
-            raise EngineError(_last_lines(done.stderr))
+            raise ended_badly(argv, done.returncode, done.stderr)
         return not done.returncode
 
     def ensure_network(self, name: str) -> None:
@@ -161,16 +161,17 @@ class Docker(Questions):
             self._docker("rm", "--force", "--volumes", *identifiers)
 
     def logs(self, container: str, lines: int) -> str:
-        done = self._run(["docker", "logs", "--tail", str(lines), container], timeout=60, merge=True)
+        argv = ["docker", "logs", "--tail", str(lines), container]
+        done = self._run(argv, timeout=60, merge=True)
         if done.returncode:
-            raise EngineError(_last_lines(done.stdout) or "docker logs failed")
+            raise ended_badly(argv, done.returncode, done.stdout)
         return done.stdout
 
     def log(self, container: Container, lines: int, since: str) -> str:
         argv = ["docker", "logs", "--timestamps", "--tail", str(lines or "all"), *(["--since", since] if since else [])]
         done = self._run([*argv, container.id], timeout=60, merge=True)
         if done.returncode:
-            raise EngineError(f"{container.name}: {_last_lines(done.stdout) or 'docker logs failed'}")
+            raise EngineError(f"{container.name}: {ended_badly(argv, done.returncode, done.stdout)}")
         return done.stdout
 
     def run_once(
@@ -217,7 +218,7 @@ class Docker(Questions):
     def _checked(self, argv: list[str], timeout: float, colour: str = "", said: str = "") -> str:
         done = self._run(argv, timeout, colour=colour, said=said)
         if done.returncode:
-            raise EngineError(_last_lines(done.stderr or done.stdout))
+            raise ended_badly(argv, done.returncode, done.stderr or done.stdout)
         return done.stdout
 
     def _run(
@@ -245,9 +246,9 @@ class Docker(Questions):
 
     def _moved(self, argv: list[str], **streams: Any) -> None:
         with tempfile.TemporaryFile("w+", errors="replace") as said:
-            if self._between_files(argv, _EXECUTE_TIMEOUT, stderr=said, **streams):
+            if status := self._between_files(argv, _EXECUTE_TIMEOUT, stderr=said, **streams):
                 said.seek(0)
-                raise EngineError(_last_lines(said.read()))
+                raise ended_badly(argv, status, said.read())
 
     def _between_files(self, argv: list[str], timeout: float, **streams: Any) -> int:
         """Run a command that reads and writes files of ours; its exit status."""
@@ -270,5 +271,7 @@ def _platform(platform: str) -> list[str]:
     return ["--platform", platform] if platform else []
 
 
-def _last_lines(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[-_LINES_OF_ERROR:])
+def ended_badly(argv: Sequence[str], status: int, said: str) -> EngineError:
+    """A command that ended badly: its last lines, or where it said nothing that it did."""
+    last = "\n".join(said.strip().splitlines()[-_LINES_OF_ERROR:])
+    return EngineError(last or f"{' '.join(argv[:2])} ended with status {status} and said nothing")

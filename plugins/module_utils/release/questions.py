@@ -29,7 +29,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-def _understood(question: Callable[_P, _T]) -> Callable[_P, _T]:
+def understood(question: Callable[_P, _T]) -> Callable[_P, _T]:
     """An answer of another form than the engine's is trouble with the engine."""
 
     @functools.wraps(question)
@@ -50,12 +50,12 @@ class Questions:
         self._address = os.environ.get("DOCKER_HOST") or SOCKET
         self._api_timeout = timeout
 
-    @_understood
+    @understood
     def start_interval(self) -> bool:
         major, _, minor = str(self._ask("/version")["ApiVersion"]).partition(".")
         return (int(major), int(minor)) >= (1, 44)
 
-    @_understood
+    @understood
     def image(self, reference: str) -> Image | None:
         found = self._find(f"/images/{quote(reference)}/json")
         if found is None:
@@ -71,12 +71,12 @@ class Questions:
             platform="/".join(part for key in ("Os", "Architecture", "Variant") if (part := found.get(key))),
         )
 
-    @_understood
+    @understood
     def free_bytes(self) -> int:
         root = str(self._ask("/info")["DockerRootDir"])
         return shutil.disk_usage(root if Path(root).is_dir() else "/").free
 
-    @_understood
+    @understood
     def papers(self, image: Image) -> dict[str, Any]:
         steps = self._ask(f"/images/{image.id}/history")
         config = self._ask(f"/images/{image.id}/json").get("Config") or {}
@@ -84,7 +84,7 @@ class Questions:
         history = [{"created_by": str(s.get("CreatedBy") or ""), "Size": s.get("Size") or 0} for s in steps[::-1]]
         return {"config": {"Env": [str(entry) for entry in config.get("Env") or []]}, "history": history}
 
-    @_understood
+    @understood
     def counts_files(self) -> bool:
         return not is_containerd(self._ask("/info"))
 
@@ -98,35 +98,35 @@ class Questions:
                 f"what the engine saves of {image.reference} was cut off ({error or type(error).__name__})"
             )
 
-    @_understood
+    @understood
     def has_network(self, name: str) -> bool:
         # The filter takes a part of a name, too.
         named = self._ask("/networks", filters=json.dumps({"name": [name]}))
         return any(network["Name"] == name for network in named)
 
-    @_understood
+    @understood
     def tags(self, pattern: str) -> list[str]:
         found = self._ask("/images/json", filters=json.dumps({"reference": [pattern]}))
         return sorted(tag for image in found for tag in image.get("RepoTags") or [] if fnmatchcase(tag, f"{pattern}:*"))
 
-    @_understood
+    @understood
     def volumes(self, prefix: str) -> list[str]:
         found = self._ask("/volumes", filters=json.dumps({"label": ["deploy.sluice=true"]}))["Volumes"] or []
         return sorted(volume["Name"] for volume in found if volume["Name"].startswith(prefix))
 
-    @_understood
+    @understood
     def volume_path(self, name: str) -> Path | None:
         found = self._find(f"/volumes/{name}")
         return Path(found["Mountpoint"]) if found else None
 
-    @_understood
+    @understood
     def containers(self, project: str) -> list[Container]:
         # One that vanishes between the two questions is as good as gone.
         inspected = [self._find(f"/containers/{c['Id']}/json") for c in self._listed(project)]
         found = [parse_container(c) for c in inspected if c]
         return sorted((c for c in found if c), key=lambda c: c.name)
 
-    @_understood
+    @understood
     def _listed(self, project: str) -> list[dict[str, Any]]:
         wanted = {"label": [f"{PROJECT}={project}"]}
         found = self._ask("/containers/json", all="1", filters=json.dumps(wanted))

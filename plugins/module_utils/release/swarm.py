@@ -21,8 +21,9 @@ from ..docker.containers import PROJECT, SERVICE
 from ..docker.tasks import Task, containers_of, replicas
 from ..errors import EngineError
 from ..stack.swarm import Content, content_of, swarm_form
-from .docker import Docker
+from .docker import Docker, ended_badly
 from .engine import Container, Project
+from .questions import understood
 
 _EDGE_NETWORK = "sluice-edge"
 _SCHEDULED, _ENDED, _POLL = 30.0, 20.0, 0.1
@@ -38,10 +39,12 @@ class Swarm(Docker):
         self._inside: dict[str, str] = {}
         """By network, a namespace of this node from which it is reached."""
 
+    @understood
     def manages(self) -> bool:
         """Whether this node can."""
         return bool((self._ask("/info").get("Swarm") or {}).get("ControlAvailable"))
 
+    @understood
     def ensure_network(self, name: str) -> None:
         found = self._find(f"/networks/{name}")
         if found is None:
@@ -59,6 +62,7 @@ class Swarm(Docker):
                 " first among the managers, or recover the stack from a backup"
             )
 
+    @understood
     def remove_network(self, name: str) -> None:
         for each in (f"{name}_blue", f"{name}_green", name):
             if self.has_network(each):
@@ -67,6 +71,7 @@ class Swarm(Docker):
                 if not self._until(functools.partial(self._succeeds, argv), _ENDED):
                     raise EngineError(f"the network {each} is still in use: docker network inspect {each}")
 
+    @understood
     def up(self, project: Project, services: Sequence[str], anew: bool = False) -> None:
         if not project.colour:
             super().up(project, services, anew)
@@ -92,6 +97,7 @@ class Swarm(Docker):
             raise EngineError(f"the swarm has not begun {', '.join(services)} within {_SCHEDULED:g} s")
         self._forget_contents(stack)
 
+    @understood
     def containers(self, project: str) -> list[Container]:
         services = self._services(project)
         if not services:
@@ -99,6 +105,7 @@ class Swarm(Docker):
         tasks = self._tasks(s["ID"] for s in services)
         return sorted(containers_of(services, tasks, self._reach), key=lambda c: c.name)
 
+    @understood
     def stop(self, project: str, services: Sequence[str] | None = None) -> None:
         chosen = [s for s in self._services(project) if services is None or _name(s) in services]
         if not chosen:
@@ -108,6 +115,7 @@ class Swarm(Docker):
         if not self._rest(chosen):
             raise EngineError(f"{project} does not stop: see docker service ps")
 
+    @understood
     def rest_command(self, project: str, services: Sequence[str]) -> list[str]:
         known = self._services(project)
         if not known:
@@ -115,6 +123,7 @@ class Swarm(Docker):
         found = [s for s in known if _name(s) in services and replicas(s)]
         return _at_rest(found) if found else []
 
+    @understood
     def remove(self, project: str) -> None:
         if services := self._services(project):
             self._docker("service", "rm", *(s["Spec"]["Name"] for s in services))
@@ -122,6 +131,7 @@ class Swarm(Docker):
             self._forget_contents(services[0]["Spec"]["Labels"].get("com.docker.stack.namespace", ""))
         super().remove(project)
 
+    @understood
     def logs(self, container: str, lines: int) -> str:
         task = self._task(container)
         if not task:
@@ -129,19 +139,21 @@ class Swarm(Docker):
         argv = ["docker", "service", "logs", "--raw", "--tail", str(lines), container]
         done = self._run(argv, timeout=60, merge=True) if task["Status"].get("ContainerStatus") else None
         if done and done.returncode:
-            raise EngineError(done.stdout.strip() or "docker service logs failed")
+            raise ended_badly(argv, done.returncode, done.stdout)
         said = done.stdout if done else ""
         return "\n".join(text for text in (said.rstrip("\n"), task["Status"].get("Err", "")) if text)
 
+    @understood
     def log(self, container: Container, lines: int, since: str) -> str:
         if not self._task(container.id):
             return super().log(container, lines, since)
         argv = ["docker", "service", "logs", "--raw", "--timestamps", "--tail", str(lines or "all")]
         done = self._run([*argv, *(["--since", since] if since else []), container.id], timeout=60, merge=True)
         if done.returncode:
-            raise EngineError(f"{container.name}: {done.stdout.strip() or 'docker service logs failed'}")
+            raise EngineError(f"{container.name}: {ended_badly(argv, done.returncode, done.stdout)}")
         return done.stdout
 
+    @understood
     def execute(self, container: str, command: Sequence[str], **streams: Any) -> int:
         task = self._task(container)
         if not task:

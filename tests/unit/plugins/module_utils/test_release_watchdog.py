@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.release import (
     dockerfile,
     repository,
     sources,
+    swarm,
     warm,
 )
 from ansible_collections.sluice.deploy.plugins.module_utils.release import edge as edges
@@ -30,18 +32,25 @@ from ansible_collections.sluice.deploy.plugins.module_utils.release.engine impor
 from ansible_collections.sluice.deploy.plugins.module_utils.release.health import answers
 from ansible_collections.sluice.deploy.plugins.module_utils.release.restic import Repository, Restic
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
+from ansible_collections.sluice.deploy.plugins.module_utils.release.swarm import Swarm
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Build, Health, Service
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.swarm import Content
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import World, description, run_in
+from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.test_release_swarm import EDGE, Fake, service
 
 WAYS = {
     "silence": "exec sleep 5",
     "rubbish": "head -c 9000 /dev/urandom; head -c 9000 /dev/urandom >&2",
     "a cut-off": 'printf "{\\"serving\\": \\"bl"; kill -9 $$',
+    "an end without a word": "exit 1",
 }
 SHORT = 0.3
 LONGEST = 4.0
 IMAGE = Image("sha256:1", "web:1")
 BUILD = Build(context="/app")
+TASK = "t" * 25
+OF_TASK = Container(TASK, "crm_blue-web.1@m1", "web", "running", "", 0, 0, "", "")
+RELEASED = Project("crm-blue", Path("/nonexistent"), "blue")
 
 
 def commands(run: Run, place: Path) -> dict[str, Callable[[], object]]:
@@ -78,6 +87,50 @@ def commands(run: Run, place: Path) -> dict[str, Callable[[], object]]:
     }
 
 
+class Answering(Fake):
+    """A swarm that answers well, and whose commands are run."""
+
+    _docker = Swarm._docker
+
+    def __init__(self) -> None:
+        told = {"NodeID": "n", "ServiceID": "s", "Status": {"ContainerStatus": {"ContainerID": "c"}}}
+        lists: dict[str, Any] = {f"/{name}": [] for name in ("tasks", "nodes", "secrets", "configs")}
+        networks = {"/networks": [{"Name": "crm"}], "/networks/sluice-edge": EDGE}
+        super().__init__({
+            **lists, **networks, "/services": [service()], f"/tasks/{TASK}": told,
+            "/info": {"Swarm": {"NodeID": "n"}}, "/images/web:1/json": {"Id": "sha256:1"},
+        })  # fmt: skip
+        self._timeout = SHORT
+
+
+class Composed(Swarm):
+    """One in which Compose works."""
+
+    def _compose(self, project: Project, *arguments: str) -> str:
+        return json.dumps({"services": {"web": {"image": "web:1", "networks": {}}}})
+
+
+class Deploying(Composed, Answering):
+    """One in which all works up to the swarm's own command."""
+
+
+def commands_of_a_swarm(place: Path) -> dict[str, Callable[[], object]]:
+    """Every command that a release runs in a swarm beside those."""
+    engine = Answering()
+    return {
+        "ensure_network": lambda: engine.ensure_network("crm"),
+        "remove_network": lambda: engine.remove_network("crm"),
+        "config": lambda: engine.up(RELEASED, ["web"]),
+        "stack deploy": lambda: Deploying().up(RELEASED, ["web"]),
+        "secret create": lambda: engine._bring("crm", Content("crm-KEY-1", str(place / "KEY"), True, 0, 0o400)),
+        "stop": lambda: engine.stop("crm-blue"),
+        "remove": lambda: engine.remove("crm-blue"),
+        "logs": lambda: engine.logs(TASK, 9),
+        "log": lambda: engine.log(OF_TASK, 9, ""),
+        "execute": lambda: engine.execute(TASK, ["pg_dump"]),
+    }
+
+
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory of commands before all others, and short patience."""
@@ -91,6 +144,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (archives, "_TIMEOUT"),
         (warm, "_TIMEOUT"),
         (restics, "_LONGEST"),
+        (swarm, "_SCHEDULED"),
+        (swarm, "_ENDED"),
     ):
         monkeypatch.setattr(module, name, SHORT)
     run = subprocess.run
@@ -125,7 +180,8 @@ def test_every_command_ends_as_a_step_s_error_or_an_answer(place: Path, way: str
         (place / name).write_text(f"#!/bin/sh\n{WAYS[way]}\n")
         (place / name).chmod(0o755)
     run = run_in(World(), place / "state", description("1"))
-    for name, call in commands(run, place).items():
+    swarms = {f"{name}, in a swarm": call for name, call in commands_of_a_swarm(place).items()}
+    for name, call in {**commands(run, place), **swarms}.items():
         try:
             ends_as_a_step(run, call)
         except AssertionError as error:
@@ -171,6 +227,25 @@ def listener(tmp_path: Path) -> Iterator[Callable[[int, Any, bytes], None]]:
         one.close()
 
 
+def questions_to_a_swarm() -> dict[str, Callable[[], object]]:
+    """What a release does in a swarm begins with one."""
+    engine = Composed(timeout=SHORT)
+    engine._api_timeout = SHORT
+    return {
+        "manages": engine.manages,
+        "ensure_network": lambda: engine.ensure_network("crm"),
+        "remove_network": lambda: engine.remove_network("crm"),
+        "up": lambda: engine.up(RELEASED, ["web"]),
+        "containers of a release": lambda: engine.containers("crm-blue"),
+        "stop a release": lambda: engine.stop("crm-blue"),
+        "rest_command": lambda: engine.rest_command("crm-blue", ["web"]),
+        "remove a release": lambda: engine.remove("crm-blue"),
+        "logs": lambda: engine.logs(TASK, 9),
+        "log": lambda: engine.log(OF_TASK, 9, ""),
+        "execute": lambda: engine.execute(TASK, ["true"]),
+    }
+
+
 @pytest.mark.parametrize("way", TALK)
 def test_every_question_to_the_engine_ends_as_a_step_s_error_or_an_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listener: Callable[[int, Any, bytes], None], way: str
@@ -197,7 +272,7 @@ def test_every_question_to_the_engine_ends_as_a_step_s_error_or_an_answer(
         "remove": lambda: engine.remove("crm-blue"),
         "wait": lambda: engine.wait(SHORT),
     }
-    for name, call in asked.items():
+    for name, call in {**asked, **questions_to_a_swarm()}.items():
         try:
             ends_as_a_step(run, call)
         except AssertionError as error:
