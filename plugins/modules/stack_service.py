@@ -15,6 +15,7 @@ description:
   - Restarted, the same release starts as the other colour, is judged by its gates, and the edge switches to it.
     A worker or a data service that is named alone is stopped and started where it is.
   - Stopped, the edge answers with its maintenance page and no service of the stack runs, also after a reboot.
+    Scheduled jobs rest with them.
   - The description is that of the release on the server; what O(stack) says beside its name is not released.
 extends_documentation_fragment:
   - sluice.deploy.stack
@@ -32,6 +33,12 @@ options:
       - A web service restarts together with its release, since only so no request is lost.
     type: str
     default: ""
+  data:
+    description:
+      - With O(state=stopped), whether data services stop as well.
+      - Where they run on, a backup that follows holds all that was ever written.
+    type: bool
+    default: true
 attributes:
   check_mode:
     support: full
@@ -101,6 +108,7 @@ def main() -> None:
         **COMMON_OPTIONS,
         "state": {"type": "str", "choices": ["restarted", "stopped", "started"], "required": True},
         "service": {"type": "str", "default": ""},
+        "data": {"type": "bool", "default": True},
     }
     module = AnsibleModule(options, supports_check_mode=True)
     params = module.params
@@ -108,8 +116,10 @@ def main() -> None:
     def action(run: Run) -> dict[str, Any]:
         if params["state"] == "restarted":
             outcome = byhand.restart(run, params["service"], module.check_mode)
+        elif params["state"] == "stopped":
+            outcome = byhand.stop(run, module.check_mode, params["data"])
         else:
-            outcome = (byhand.stop if params["state"] == "stopped" else byhand.start)(run, module.check_mode)
+            outcome = byhand.start(run, module.check_mode)
         return {**vars(outcome), "gates": run.gates}
 
     conduct(module, _OPERATIONS[params["state"]], lambda: Settings(by=params["by"]), action)

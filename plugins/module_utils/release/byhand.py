@@ -54,14 +54,18 @@ def restart(run: Run, service: str = "", check: bool = False) -> Outcome:
     return Outcome(True, target.release, target.colour, actions, current.release)
 
 
-def stop(run: Run, check: bool = False) -> Outcome:
-    """The edge answers with its maintenance page, and no service of the stack runs, data services included.
+def stop(run: Run, check: bool = False, data: bool = True) -> Outcome:
+    """The edge answers with its maintenance page, and no service of the stack runs.
+
+    Args:
+        check: Only say what would be done.
+        data: Whether data services stop as well. Where they run on, nothing of the stack writes to them any more.
 
     Raises:
         StepError: Nothing serves, or a step failed; running it again goes on.
     """
     current, then, actions = _begin(run, check)
-    projects = [run.project(current).name, run.data_project.name]
+    projects = [run.project(current).name, *([run.data_project.name] if data else [])]
     running = [c for project in projects for c in run.engine.containers(project) if c.running]
     if not running:
         return Outcome(bool(actions), current.release, current.colour, actions, current.release)

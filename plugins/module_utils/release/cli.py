@@ -56,6 +56,9 @@ def _under_the_lock(told: dict[str, Any], operation: str) -> dict[str, Any]:
     )
     # A release that takes longer has its reasons: the timer's next try is a day away.
     with locked(state.lock_file, operation, max(told["lock_wait"], _TRY_AGAIN)) as descriptor:
+        # Nothing is written meanwhile, and the stack may have moved to a server whose backups are the newer ones.
+        if operation == "backup" and (since := state.resting()):
+            return {"at_rest_since": since, "told": "the stack is at rest, and its last backup stays the newest"}
         current = state.serving().current
         edge = NoEdge(current.colour if current else None)
         engine = engine_of(stack, (descriptor,))

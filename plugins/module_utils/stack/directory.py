@@ -138,6 +138,11 @@ class StackState:
         """Oldest first; lines that a crash cut off are left out."""
         return _lines(self._records)
 
+    def resting(self) -> str:
+        """When somebody put the stack to rest; empty where nobody did, or it was woken or released since."""
+        done = [record for record in self.records() if record.get("outcome") == "succeeded"]
+        return str(done[-1].get("at", "")) if done and done[-1].get("operation") == "stop" else ""
+
     def backup_records(self) -> list[dict[str, Any]]:
         """As `records`."""
         return _lines(self._backups)

@@ -105,6 +105,18 @@ def test_stopped_and_started_again(tmp_path: Path) -> None:
     assert operations == ["release", "stop", "start"]
 
 
+def test_data_services_run_on_where_a_last_backup_is_to_come(tmp_path: Path) -> None:
+    world = released(tmp_path, "1")
+    assert byhand.stop(run_in(world, tmp_path, description("1")), data=False).changed
+    assert (world.edge, running(world)) == (None, {"crm-db"})
+    assert not byhand.stop(run_in(world, tmp_path, description("1")), data=False).changed
+    assert byhand.start(run_in(world, tmp_path, description("1"))).changed
+    assert (world.edge, running(world)) == ("blue", {f"crm-blue-{s}" for s in ALL} | {"crm-db"})
+    byhand.stop(run_in(world, tmp_path, description("1")), data=False)
+    assert byhand.stop(run_in(world, tmp_path, description("1"))).changed
+    assert running(world) == set()
+
+
 def test_killed_at_any_moment_of_a_restart_one_whole_release_serves(tmp_path: Path) -> None:
     for moment in range(1, 60):
         root = tmp_path / str(moment)

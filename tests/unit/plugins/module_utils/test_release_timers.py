@@ -13,6 +13,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils import units
 from ansible_collections.sluice.deploy.plugins.module_utils.application import application
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import timers
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.directory import StackState
 
 SETTINGS = {"stack": {"name": "crm"}, "keeping": {"password": "planted-password-1"}}
 
@@ -59,6 +60,25 @@ def test_the_command_runs_by_itself_and_says_what_is_wrong(tmp_path: Path) -> No
     told = run(str(tmp_path / "settings"), "backup")
     assert told.returncode == 1
     assert told.stderr.startswith("The backup could not begin: stack_services is empty"), told.stderr
+
+
+def test_a_stack_at_rest_makes_no_backup_newer_than_its_last(tmp_path: Path) -> None:
+    (tmp_path / "command").write_bytes(application("release.cli"))
+    stack = {"name": "crm", "services": {"web": {"image": "web:1", "port": 80, "health": {"none": True}}}}
+    keeping = {"keep_local": 2, "keep_local_days": 0}
+    told = {"stack": stack, "root": str(tmp_path), "keeping": keeping, "lock_wait": 0}
+    (tmp_path / "settings").write_text(json.dumps(told))
+    state = StackState(str(tmp_path), "crm")
+    state.directory.mkdir()
+    for operation in ("release", "stop"):
+        state.append_record({"operation": operation, "outcome": "succeeded", "at": "2026-01-02T03:04:05Z"})
+    argv = [sys.executable, "-I", str(tmp_path / "command"), str(tmp_path / "settings"), "backup"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd="/")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["at_rest_since"] == "2026-01-02T03:04:05Z"
+    assert state.backup_records() == []
+    state.append_record({"operation": "start", "outcome": "succeeded"})
+    assert state.resting() == ""
 
 
 def test_always_the_same_bytes() -> None:
