@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import os
@@ -11,7 +10,6 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -32,22 +30,6 @@ def server():
         return done.stdout.strip()
 
     return run
-
-
-@pytest.fixture(scope="session")
-def within():
-    """`within(SECONDS, HOLDS)` waits until HOLDS() is true; until then, what does not answer is no answer."""
-
-    def wait(seconds: float, holds) -> None:
-        deadline = time.monotonic() + seconds
-        while True:
-            with contextlib.suppress(AssertionError, OSError, ValueError):
-                if holds():
-                    return
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
-
-    return wait
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import testinfra
 from conftest import PROJECT, SQL
+from waiting import eventually
 
 testinfra_hosts = ["ssh://debian13"]
 EDGE = {
@@ -75,7 +76,7 @@ def status(on) -> str:
 
 
 @pytest.mark.long
-def test_a_stack_moves_and_nothing_that_was_written_stays_behind(host, play, server, store, sql, within):
+def test_a_stack_moves_and_nothing_that_was_written_stays_behind(host, play, server, store, sql):
     settings = {**EDGE, **store}
     subprocess.run([PROJECT / "demo/images/edge/build", "nginx:forky"], check=True)
     load(PROJECT / "tools/server", "debian13")
@@ -106,4 +107,4 @@ def test_a_stack_moves_and_nothing_that_was_written_stays_behind(host, play, ser
     assert "is at rest" in host.check_output("journalctl --unit sluice-backup-crm.service --lines 5 --no-pager")
     done = play("start", **settings)
     assert done.returncode == 0, done.stdout[-3000:]
-    within(30, lambda: status(host) == "200")
+    eventually(lambda: status(host) == "200", 30)

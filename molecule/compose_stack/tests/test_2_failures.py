@@ -6,6 +6,7 @@ import os
 import signal
 
 import pytest
+from waiting import eventually
 
 testinfra_hosts = ["ssh://debian13"]
 STATE = "/var/lib/sluice/stacks/crm"
@@ -238,7 +239,7 @@ def trouble(host):
 @pytest.mark.long
 @pytest.mark.parametrize("kind", TROUBLES)
 @pytest.mark.parametrize("operation", STEPS)
-def test_trouble_at_step_after_step(within, play, whole, served, standing, trouble, operation, kind):
+def test_trouble_at_step_after_step(play, whole, served, standing, trouble, operation, kind):
     """Each run finds what the one before left, and meets the trouble at a later step; one that may live ends it."""
     if operation == "restore":
         play.well(state="backup")
@@ -254,7 +255,7 @@ def test_trouble_at_step_after_step(within, play, whole, served, standing, troub
         assert "Traceback" not in played.output, f"{step}:\n{played.output}"
         assert kind != "killed" or played.status, f"it outlived {step}:\n{played.output}"
         # Containers that went down with the engine come back; a restore that was cut short has the page.
-        within(30, lambda: served() in (versions if operation != "restore" else (*versions, None)))
+        eventually(lambda: served() in (versions if operation != "restore" else (*versions, None)), 30)
     assert len(missed) < len(STEPS[operation]) / 2, missed
     if operation == "restore":
         play.well(state="restore")

@@ -11,7 +11,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 
 import pytest
@@ -150,22 +149,6 @@ def roots() -> str:
 @pytest.fixture(scope="session")
 def client(address, roots) -> Client:
     return Client(address, roots)
-
-
-def eventually(condition, seconds: float = 15):
-    """What the condition answers, once that is true."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            result = condition()
-        except (OSError, ValueError) as error:
-            result, last = None, error
-        else:
-            last = result
-        if result:
-            return result
-        assert time.monotonic() < deadline, f"not within {seconds:g} s; last: {last!r}"
-        time.sleep(0.1)
 
 
 class Apps:

@@ -10,7 +10,8 @@ import ssl
 import subprocess
 import tempfile
 
-from conftest import SCENARIO, Client, eventually
+from conftest import SCENARIO, Client
+from waiting import eventually
 
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.apply import Pairs
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.certificates import self_signed

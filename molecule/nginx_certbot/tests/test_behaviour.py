@@ -9,7 +9,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import eventually, read_all
+from conftest import read_all
+from waiting import eventually
 
 HEADERS = {
     "strict-transport-security": "max-age=63072000",

@@ -6,7 +6,7 @@ import base64
 import ssl
 
 import pytest
-from conftest import eventually
+from waiting import eventually
 
 BLOG = {"stack_name": "blog", "stack_domain": "blog.test", "stack_domain_aliases": []}
 

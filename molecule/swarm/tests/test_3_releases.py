@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from waiting import eventually
 
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
 EDGES = ("debian13", "third")
@@ -136,7 +137,7 @@ def test_a_node_that_is_lost_costs_no_request_and_the_next_release_goes_on(play,
 
 
 @pytest.mark.long
-def test_an_edge_that_was_lost_serves_the_new_release_when_it_is_back(within, play, load_of, versions, server):
+def test_an_edge_that_was_lost_serves_the_new_release_when_it_is_back(play, load_of, versions, server):
     with load_of(server("ip", "debian13"), SITE) as load:
         subprocess.run(["docker", "kill", server("name", "third")], check=True, capture_output=True)
         try:
@@ -145,20 +146,20 @@ def test_an_edge_that_was_lost_serves_the_new_release_when_it_is_back(within, pl
         finally:
             server("reboot", "third")
     assert not load.lost
-    within(90, lambda: versions() == ["1", "1"])
+    eventually(lambda: versions() == ["1", "1"], 90)
 
 
-def test_what_the_lead_left_behind_is_finished_or_undone(within, play, load_of, versions, server):
+def test_what_the_lead_left_behind_is_finished_or_undone(play, load_of, versions, server):
     release = threading.Thread(target=play, args=("site", "--tags", "compose_stack"), kwargs={"app_version": "2"})
     with load_of(server("ip", "third"), SITE) as load:
         release.start()
-        within(120, lambda: "crm_green-web" in server("ssh", "debian13", "docker service ls --format {{.Name}}"))
+        eventually(lambda: "crm_green-web" in server("ssh", "debian13", "docker service ls --format {{.Name}}"), 120)
         subprocess.run(["docker", "kill", server("name", "debian13")], check=True, capture_output=True)
         release.join()
         # The others agree on a leader, and requests go on.
         assert "Leader" in server("ssh", "third", "docker node ls")
         server("reboot", "debian13")
-        within(90, lambda: "mirrored" in server("ssh", "debian13", "docker node ls"))
+        eventually(lambda: "mirrored" in server("ssh", "debian13", "docker node ls"), 90)
         released(play("site", "--tags", "compose_stack", app_version="2"))
     assert not load.lost
     assert versions() == ["2", "2"]
