@@ -6,10 +6,13 @@ no ACME, no gates, no firewall, no checks. Images are built beforehand; a server
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
+import resource
 import subprocess
+import tempfile
 import time
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
@@ -18,6 +21,9 @@ IMAGES = [f"local/sluice-{name}" for name in ("nginx:forky", "postgres:17", "red
 SSH = [str(SERVER), "ssh", "plain"]
 # Servers of its own, or it would throw away those of `make demo`.
 os.environ["SLUICE_LANE"] = "bench"
+HOST = {"ansible_host": "demo"}
+# How many modules the checks send to a host.
+MODULES = 3
 
 INSTALL = """
 set -e
@@ -82,6 +88,45 @@ def carry_images() -> None:
     run(*SSH, "cat >/srv/compose.yml", input=(PROJECT / "demo/app/compose.yml").read_text())
 
 
+def of_controller(count: int, playbook: object, *flags: str, **options) -> tuple[float, float]:
+    """Seconds of the controller's CPU for each of so many names of the server, and MB of its largest process."""
+    with tempfile.TemporaryDirectory() as directory:
+        names = {f"name{number}": HOST for number in range(count)}
+        inventory = pathlib.Path(directory) / "names.json"
+        inventory.write_text(json.dumps({"compose": {"hosts": names}}))
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        run(
+            "ansible-playbook",
+            playbook,
+            "-i",
+            "inventories/demo",
+            "-i",
+            inventory,
+            "--limit",
+            "name*",
+            *flags,
+            **options,
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds / count, after.ru_maxrss / 1024
+
+
+def many_names(settings: dict) -> None:
+    """The checks over many names beside as many of Ansible's own modules, which do nothing."""
+    # One burst would spoil the other names' looks at the same site.
+    alone = ("--tags", "verify", "--extra-vars", '{"verify_rate_limit": {}, "verify_fail_on": "never"}')
+    with tempfile.NamedTemporaryFile("w", suffix=".yml") as peer:
+        tasks = [{"ansible.builtin.ping": {}}] * MODULES
+        json.dump([{"hosts": "compose", "gather_facts": False, "tasks": tasks}], peer)
+        peer.flush()
+        print(f"{'the controller, for each name':<32}{'CPU':>12}{'peer':>10}{'ratio':>8}{'largest process':>20}")
+        for count in (1, 10, 50):
+            ours, memory = of_controller(count, "playbooks/site.yml", *alone, **settings)
+            theirs, _memory = of_controller(count, peer.name, **settings)
+            print(f"checks of {count:<22}{ours:>10.2f} s{theirs:>8.2f} s{ours / theirs:>8.2f}{memory:>17.0f} MB")
+
+
 def main() -> None:
     run("demo/images/edge/build")
     run("demo/images/build", "1")
@@ -94,6 +139,7 @@ def main() -> None:
         "the whole again": min(timed(*play, **settings) for _ in range(3)),
         "checks alone": min(timed(*play, "--tags", "verify", **settings) for _ in range(3)),
     }
+    many_names(settings)
     # The other must not eat the processor meanwhile.
     run(SERVER, "down", "demo", "pebble")
     begun = time.perf_counter()
