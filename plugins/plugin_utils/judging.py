@@ -49,6 +49,8 @@ def setting_mistakes(variables: Mapping[str, Any], parts: Collection[str], roles
         parts: The roles that are to run.
         roles: Their directory.
     """
+    # A template within a value is filled in when it is looked at, and never in a copy as the validator makes one.
+    variables = {name: _without_none(value) for name, value in variables.items()}
     found = Mistakes()
     stack = _stack(variables, found) if {"nginx_certbot", "compose_stack"} & set(parts) else None
     for part in parts:
@@ -101,6 +103,7 @@ def _typed(given: Mapping[str, Any], options: Mapping[str, Any], part: str, foun
 
 
 def _without_none(value: Any) -> Any:
+    """A copy without keys that say nothing."""
     if isinstance(value, dict):
         return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
     return [_without_none(inner) for inner in value] if isinstance(value, list) else value

@@ -136,19 +136,25 @@ def test_every_value_that_cannot_be_is_named_before_a_host_is_touched(tmp_path):
         "nginx_certbot_http_port": 0,
         "nginx_certbot_body_size": "{{ 'lots' }}",
         "compose_stack_minimum_free": "some",
+        "docker_host_registries": {"r:5000": {"ca": "{{ inventory_dir | dirname }}/none.crt"}},
         "stack_drain": "soon",
     }
     run = play(tmp_path, "--extra-vars", json.dumps(wrong))
     for name in wrong:
-        assert f"{name}: " in " ".join(run.stdout.split()), run.stdout + run.stderr
+        assert re.search(rf"{name}(\.r:5000\.ca)?: ", " ".join(run.stdout.split())), run.stdout + run.stderr
     assert " at one" not in run.stdout
     assert run.returncode != 0
 
 
 def test_every_misspelt_setting_is_named_before_a_host_is_touched(tmp_path):
-    wrong = {"docker_host_log_maxsize": "10m", "nginx_certbot_csp_mod": "app", "compose_stack_keep_relases": 3}
+    wrong = {
+        "docker_host_log_maxsize": "10m",
+        "nginx_certbot_csp_mod": "app",
+        "compose_stack_keep_relases": 3,
+        "verify_hedders": [],
+    }
     run = play(tmp_path, "--extra-vars", json.dumps(wrong))
-    for name, meant in zip(wrong, ("log_max_size", "csp_mode", "keep_releases"), strict=True):
+    for name, meant in zip(wrong, ("log_max_size", "csp_mode", "keep_releases", "headers"), strict=True):
         assert re.search(rf"{name} is not a setting \(did you mean '\w+{meant}'", " ".join(run.stdout.split()))
     assert " at one" not in run.stdout
     assert run.returncode != 0
@@ -157,6 +163,12 @@ def test_every_misspelt_setting_is_named_before_a_host_is_touched(tmp_path):
 def test_a_part_by_itself_asks_for_no_other_s_settings(tmp_path):
     run = play(tmp_path, "--tags", "compose_stack", "--extra-vars", json.dumps({"verify_hedders": {}}))
     assert said(run, "compose_stack") == {"one", "two"}
+
+
+def test_of_a_part_that_is_left_out_nothing_is_judged(tmp_path):
+    wrong = {"nginx_certbot_http_port": 0, "docker_host_users_wanted": []}
+    run = play(tmp_path, "--skip-tags", "nginx_certbot,docker_host", "--extra-vars", json.dumps(wrong))
+    assert "compose_stack at one" in run.stdout, run.stdout + run.stderr
 
 
 def said(run: subprocess.CompletedProcess[str], role: str) -> set[str]:
