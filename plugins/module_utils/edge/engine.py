@@ -77,6 +77,7 @@ class EdgeEngine:
 
     def __init__(self, edge: Edge, root: Path, runner: Run = run, resolve: Resolve = addresses_in) -> None:
         self._edge, self._root, self._run, self._resolve = edge, root, runner, resolve
+        self._build: dict[str, Any] = {}
 
     def _docker(self, *argv: str, timeout: float = 120) -> str:
         done = self._run(["docker", *argv], timeout=timeout)
@@ -130,7 +131,9 @@ class EdgeEngine:
             fetch: Pull an image that is not there; else it is taken for a current one.
         """
         cache = self._root / "nginx-build.json"
-        stored = _remembered(cache, str)
+        noted = _remembered(cache, str)
+        # Before the first install, there is no place to note it.
+        stored = noted or self._build
         if running and stored.get("id") == running and "build" in stored:
             return features_of(stored["build"])
         image = self._edge.image
@@ -146,8 +149,9 @@ class EdgeEngine:
             isolated = [*confinement(self._edge), "--network=none", "--entrypoint=nginx"]
             done = self._run(["docker", "run", "--rm", *isolated, image, "-V"])
             stored = {"id": known.stdout.strip(), "build": done.stderr}
-            if self._root.is_dir():
-                write_whole(cache, json.dumps(stored))
+        self._build = stored
+        if stored != noted and self._root.is_dir():
+            write_whole(cache, json.dumps(stored))
         return features_of(stored["build"])
 
     def test(self, generation: str, master: int) -> None:

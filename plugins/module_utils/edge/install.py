@@ -19,6 +19,7 @@ from .host import Host, Planned, with_network
 from .keypairs import Pair, choose, live_pair, present_pair
 from .look import Look
 from .model import Edge, State
+from .nginx_features import check_features
 from .parse import check_beside
 from .renewal import wants_issue
 from .site import Site
@@ -72,6 +73,8 @@ def put(
         if not running:
             host.check_ports(given_up_by)
         state = replace(present, edge=edge).with_secret().with_site(site)
+        # Before anything is made: what is too much for this nginx is refused.
+        check_features(state, engine.features(look.image, fetch=not check))
         planned = [plan for plan in _planned(host, state, site, dns_credentials) if plan.differs()]
         prepared = False if check else host.prepare()
         state = _with_hashes(state, site, former, look)

@@ -1,13 +1,14 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What an nginx can do, by its version and that of its OpenSSL."""
+"""What an nginx can do, by its version, that of its OpenSSL and what was built into it; and what is too much for it."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from ..errors import UserError
+from ..errors import Mistakes, UserError
+from .model import State
 
 Version = tuple[int, int, int]
 
@@ -26,6 +27,11 @@ class Features:
     """OpenSSL 3.5 brings ML-KEM."""
     stream: str = ""
     """The module for TCP and UDP: a file to load, or that it is built in; empty without any."""
+    modules: frozenset[str] | None = None
+    """The optional modules that it was built with; none where it does not tell."""
+
+    def lacks(self, module: str) -> bool:
+        return self.modules is not None and module not in self.modules
 
 
 def features_of(build: str) -> Features:
@@ -48,7 +54,44 @@ def features_of(build: str) -> Features:
         keepalive_min_timeout=version >= (1, 27, 4),
         hybrid_key_exchange=(openssl or (0, 0, 0)) >= (3, 5, 0),
         stream=_stream(build),
+        modules=_modules(build),
     )
+
+
+def check_features(state: State, features: Features) -> None:
+    """The edge's nginx can do what the sites ask for.
+
+    Raises:
+        UserError: What asks for too much, and for what; a line each.
+    """
+    mistakes = Mistakes()
+
+    def want(setting: str, module: str, there: bool) -> None:
+        if not there:
+            mistakes.append(
+                f"{setting}: the nginx of nginx_certbot_image has no module {module}; take one that was built"
+                f" --with-{module}."
+            )
+
+    for module in ("http_ssl_module", "http_v2_module"):
+        want("nginx_certbot_image", module, not features.lacks(module))
+    if state.edge.trusted_proxies:
+        want("nginx_certbot_trusted_proxies", "http_realip_module", not features.lacks("http_realip_module"))
+    for name, site in state.sites.items():
+        if any(rule.forward for rule in site.access):
+            module = "http_auth_request_module"
+            want(f"nginx_certbot_access.forward_auth ({name})", module, not features.lacks(module))
+        if site.ports:
+            want(f"nginx_certbot_ports ({name})", "stream", bool(features.stream))
+        if any(port.tls for port in site.ports):
+            module = "stream_ssl_module"
+            want(f"nginx_certbot_ports.tls ({name})", module, not features.lacks(module))
+    mistakes.tell()
+
+
+def _modules(build: str) -> frozenset[str] | None:
+    told = re.search(r"configure arguments:(.*)", build)
+    return frozenset(re.findall(r"--with-(\w+_module)", told[1])) if told else None
 
 
 def _stream(build: str) -> str:

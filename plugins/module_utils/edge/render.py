@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from . import csp
 from .access import password_files
 from .model import Edge, State
-from .nginx_features import Features
+from .nginx_features import Features, check_features
 from .preview import preview_maps
 from .proxy import proxy_defaults
-from .render_ports import check_ports, load_lines, port_lines
+from .render_ports import load_lines, port_lines
 from .render_site import HTTP_PORT, HTTPS_PORT, page_directory, render_site, zones
 from .text import block, lines
 from .upstreams import render_upstreams
@@ -49,7 +49,7 @@ Addresses = Mapping[str, tuple[str, ...]]
 
 def render(state: State, addresses: Addresses, features: Features) -> dict[str, str]:
     """File name → content, below one directory; key pairs are put beside them as tls/<stack>.{pem,key}."""
-    check_ports(state, features)
+    check_features(state, features)
     serving = [(site, state.serving_of(name)) for name, site in state.sites.items()]
     files = {
         "nginx.conf": _main(state, addresses, features),

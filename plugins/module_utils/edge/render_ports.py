@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..errors import UserError
 from .access import allowed
 from .model import State
 from .nginx_features import Features
@@ -22,20 +21,6 @@ _NOWHERE = "127.0.0.1:9"
 def inner_port(port: int) -> int:
     """Where nginx listens inside its container, for a port of the host."""
     return port + 10_000 if port in _TAKEN else port
-
-
-def check_ports(state: State, features: Features) -> None:
-    """The edge's nginx can serve the ports.
-
-    Raises:
-        UserError: It has no module for it.
-    """
-    asking = [name for name, site in state.sites.items() if site.ports]
-    if asking and not features.stream:
-        raise UserError(
-            f"nginx_certbot_ports ({asking[0]}): the nginx of nginx_certbot_image has no stream module; "
-            "take one that was built --with-stream."
-        )
 
 
 def load_lines(state: State, features: Features) -> list[str]:

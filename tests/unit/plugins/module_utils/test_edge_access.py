@@ -144,7 +144,7 @@ def test_ports_are_published_and_served():
     assert "listen 18443;" in text
     assert '"1883:1883/tcp", "8443:18443/tcp"' in compose_file(EDGE, one.ports)
     assert not re.search(r"load_module|^stream", rendered(site())["nginx.conf"], re.M)
-    with pytest.raises(UserError, match="no stream module"):
+    with pytest.raises(UserError, match="no module stream"):
         rendered(one, NEWEST)
     with pytest.raises(UserError, match="port 1883 is taken by stack 'shop'"):
         check_beside(replace(one, name="blog", domains=("blog.test",)), {"shop": one})
