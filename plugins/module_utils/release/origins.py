@@ -55,8 +55,8 @@ class OnDisk:
         return (self.place / f"{volume}.tar.gz").exists()
 
     def unpack(self, run: Run, volume: str, target: Path) -> None:
-        databases = self.place / f"{volume}{SQLITE}.tar.gz"
-        archives.unpack(run, [self.place / f"{volume}.tar.gz", *([databases] if databases.exists() else [])], target)
+        held = [self.place / f"{name}.tar.gz" for name in _layers(volume)]
+        archives.unpack(run, [archive for archive in held if archive.exists()], target)
 
     def drop(self) -> None:
         """It stays."""
@@ -90,7 +90,7 @@ class InRepository:
         target.mkdir(mode=0o700)
         files = self.manifest["files"]
         try:
-            for name in (volume, f"{volume}{SQLITE}"):
+            for name in _layers(volume):
                 if name in files:
                     repository.fetch_directory(self._restic, files[name], target)
         except BaseException:
@@ -102,6 +102,11 @@ class InRepository:
 
     def drop(self) -> None:
         shutil.rmtree(self._room, ignore_errors=True)
+
+
+def _layers(volume: str) -> tuple[str, str]:
+    """A volume's two parts, one over the other: the directories of the second are the app's own, with owner and mode."""
+    return f"{volume}{SQLITE}", volume
 
 
 def choose(run: Run, wanted: str = "", place: str = "any") -> Source:

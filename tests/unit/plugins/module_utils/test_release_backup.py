@@ -6,6 +6,8 @@ import gzip
 import json
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -218,6 +220,26 @@ def test_a_volume_comes_back_and_the_app_serves_again(run: Run) -> None:
     assert all(c.running for c in world.containers.values())
     assert len(list(run.state.backups.iterdir())) == 2, "the state before the restore is dumped as well"
     assert place.exists()
+
+
+def test_directories_around_an_sqlite_database_come_back_as_the_app_s_own(run: Run) -> None:
+    volume = run.engine.volume_path("crm_files")
+    assert volume
+    inner = volume / "var/db"
+    inner.mkdir(parents=True)
+    for directory, mode in ((volume, 0o755), (volume / "var", 0o2770), (inner, 0o751)):
+        os.chown(directory, os.getuid(), 12 if os.getuid() == 0 else os.getgid())
+        directory.chmod(mode)
+    with closing(sqlite3.connect(inner / "app.db")) as app:
+        app.execute("CREATE TABLE t (n int)")
+
+    def ways() -> list[tuple[int, int]]:
+        return [(p.stat().st_mode, p.stat().st_gid) for p in (volume, volume / "var", inner, inner / "app.db")]
+
+    before = ways()
+    backup.back_up(run)
+    restore.restore_from(run)
+    assert ways() == before
 
 
 def test_directories_of_the_server_come_back_each_in_its_place(run: Run, tmp_path: Path) -> None:
