@@ -1,4 +1,5 @@
-"""Answers on port 8000, and writes a row and one that refers to it every 50 ms."""
+"""Answers on port 8000, and writes a row and one that refers to it every 50 ms. Data with a file `refuse` is not to its
+taste."""
 
 import http.server
 import pathlib
@@ -26,7 +27,7 @@ def write() -> None:
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200)
+        self.send_response(503 if pathlib.Path("/data/refuse").exists() else 200)
         self.end_headers()
         self.wfile.write(b"ok")
 

@@ -28,6 +28,23 @@ WRITERS = (
     f"docker exec -i crm-mariadb sh -c '{MARIADB}' <<'E'\nCALL writing();\nE",
     f"docker exec crm-redis timeout {SECONDS} redis-cli -r -1 -i 0.05 INCR written",
 )
+# A second database of a second role, with what a server knows of a database beside what is in it.
+REPORTS = """
+CREATE ROLE reports LOGIN PASSWORD 'planted-reports-password';
+CREATE DATABASE reports OWNER reports;
+REVOKE CONNECT ON DATABASE reports FROM PUBLIC;
+ALTER DATABASE reports SET search_path TO books, public;
+ALTER ROLE crm IN DATABASE reports SET statement_timeout TO '70s';
+\\connect reports
+SET ROLE reports;
+CREATE SCHEMA books;
+CREATE TABLE books.sold (n int);
+INSERT INTO books.sold SELECT generate_series(1, 7);
+"""
+OF_REPORTS = (
+    "SELECT datacl FROM pg_database WHERE datname = 'reports'; SELECT rolname, setconfig FROM pg_db_role_setting s"
+    " JOIN pg_database d ON d.oid = setdatabase LEFT JOIN pg_roles r ON r.oid = setrole WHERE datname = 'reports' ORDER BY 1"
+)
 ASKING = """
 import http.client, sys, time
 lost = asked = 0
@@ -95,6 +112,20 @@ def whole(sql):
         return parents
 
     return check
+
+
+@pytest.fixture(scope="session")
+def reports():
+    """What a server's second database holds, for its own role over the network, and how the server knows it."""
+
+    def told(host, password: str = "planted-reports-password") -> list[str]:
+        ask = (
+            f"docker exec --env PGPASSWORD={password} crm-postgres psql --host crm-postgres --username reports -Atc %s"
+        )
+        count = host.check_output(ask, "SELECT count(*) FROM sold")
+        return [count, *host.check_output("printf '%%s' %s | " + SQL["postgres"], OF_REPORTS).splitlines()]
+
+    return told
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from conftest import STATE
+from conftest import REPORTS, STATE
 
 testinfra_hosts = ["ssh://debian13"]
 PACKS = "find /data/crm/data -type f -size +2k"
@@ -30,7 +30,12 @@ def repository(server):
     return lambda script: subprocess.check_output(["docker", "exec", name, "sh", "-c", script], text=True)
 
 
-def test_a_backup_while_everything_is_written_comes_back_as_a_state_that_existed(host, play, written, whole, sql):
+def test_a_backup_while_everything_is_written_comes_back_as_a_state_that_existed(
+    host, play, written, whole, sql, reports
+):
+    sql("postgres", REPORTS)
+    made_so = reports(host)
+    assert made_so[0] == "7" and len(made_so) == 4, made_so
     host.check_output("sleep 3")
     done = play("backup", "-vvv")
     assert done.returncode == 0, done.stdout[-3000:]
@@ -41,7 +46,7 @@ def test_a_backup_while_everything_is_written_comes_back_as_a_state_that_existed
     before = {kind: whole(kind) for kind in ("postgres", "mariadb", "sqlite")}
     counted = int(host.check_output("docker exec crm-redis redis-cli GET written"))
     host.check_output("docker exec crm-redis redis-cli DEL written")
-    sql("postgres", "DROP TABLE child; CREATE ROLE later")
+    sql("postgres", "DROP TABLE child; CREATE ROLE later; DROP DATABASE reports; DROP ROLE reports")
     sql("mariadb", "DROP TABLE child")
     host.check_output(f"rm -r {STATE}/backups/*")
 
@@ -52,6 +57,9 @@ def test_a_backup_while_everything_is_written_comes_back_as_a_state_that_existed
         assert whole(kind) > 0 or kind == "sqlite"
         assert whole(kind) <= rows or kind == "sqlite", "the app writes on"
     assert 0 < int(host.check_output("docker exec crm-redis redis-cli GET written")) <= counted
+    assert reports(host) == made_so
+    with pytest.raises(AssertionError):
+        reports(host, "another-password")
     # Files were read after the database: what a row speaks of is there.
     volume = host.check_output("docker volume inspect --format '{{.Mountpoint}}' crm_files")
     assert host.check_output(f"stat -c '%u' {volume} {volume}/app.db").split() == ["1000", "1000"]
@@ -91,6 +99,42 @@ def test_a_backup_that_is_killed_leaves_the_last_good_one_and_the_next_is_made(h
     assert records(host)[-1]["trouble"] == "" and records(host)[-1] != good
 
 
+@pytest.mark.long
+def test_data_that_the_app_does_not_work_with_makes_room_again_for_what_it_replaced(host, play, whole, sql):
+    """The app comes up unhealthy on the restored data, and writes to it meanwhile."""
+    volume = host.check_output("docker volume inspect --format '{{.Mountpoint}}' crm_files")
+    host.check_output(f"touch {volume}/refuse; systemctl start sluice-backup-crm.service; rm {volume}/refuse")
+    host.check_output(f"echo later >{volume}/later; docker exec crm-redis redis-cli SET word later")
+    for kind in ("postgres", "mariadb"):
+        sql(kind, "CREATE TABLE later (n int); INSERT INTO later VALUES (1)")
+    rows = {kind: whole(kind) for kind in ("postgres", "mariadb", "sqlite")}
+
+    done = play("restore")
+    assert done.returncode != 0, done.stdout[-3000:]
+    # Ansible breaks its lines.
+    said = " ".join(done.stdout.split())
+    for words in (
+        "The restore failed at step start: service web",
+        "GET / on port 8000 gives status 503",
+        "serves as before.",
+        "The data is what it was before the restore.",
+    ):
+        assert words in said, (words, done.stdout[-3000:])
+    assert host.check_output(f"cat {volume}/later; ls {volume}/refuse 2>&1 || true").startswith("later\nls: cannot")
+    assert host.check_output("docker exec crm-redis redis-cli GET word") == "later"
+    for kind, before in rows.items():
+        assert whole(kind) >= before
+        assert kind == "sqlite" or sql(kind, "SELECT n FROM later; DROP TABLE later").strip() == "1"
+    assert serves(host)
+    assert not host.file(f"{STATE}/restore.json").exists
+    assert host.check_output(f"ls -A {volume}/..").split() == ["_data"]
+    address = host.check_output(
+        "docker inspect --format '{{(index .NetworkSettings.Networks \"crm\").IPAddress}}' crm-blue-web"
+    )
+    assert host.check_output(f"curl --silent --fail http://{address}:8000/") == "ok"
+    host.check_output(f"rm {volume}/later; docker exec crm-redis redis-cli DEL word")
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -126,7 +170,7 @@ def test_a_database_that_refuses_the_dump_is_told(host, play, sql):
     assert serves(host)
 
 
-def test_a_bare_server_comes_back_from_the_repository(host, play, whole, sql):
+def test_a_bare_server_comes_back_from_the_repository(host, play, reports):
     import testinfra
 
     done = play("backup")
@@ -139,6 +183,7 @@ def test_a_bare_server_comes_back_from_the_repository(host, play, whole, sql):
     count = "docker exec crm-postgres psql -U crm -Atc 'SELECT count(*) FROM parent'"
     assert there.check_output(count) == host.check_output(count)
     assert int(there.check_output("docker exec crm-redis redis-cli GET written")) > 0
+    assert reports(there) == reports(host)
     assert serves(there)
     assert made["name"] in done.stdout
     # A server that serves is not overwritten by mistake.

@@ -52,8 +52,16 @@ psql --dbname=template1 --command="SELECT format(
   'CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L;',
   datname, pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype)
   FROM pg_database WHERE datallowconn AND NOT datistemplate"
+psql --dbname=template1 --command="SELECT format(
+  'UPDATE pg_database SET datacl = %L::aclitem[] WHERE datacl IS NULL AND datname = %L;', datacl, datname)
+  FROM pg_database WHERE datallowconn AND NOT datistemplate" --command="SELECT format(
+  'INSERT INTO pg_db_role_setting SELECT oid, %s, %L::text[] FROM pg_database WHERE datname = %L;',
+  coalesce('(SELECT oid FROM pg_roles WHERE rolname = ' || quote_literal(rolname) || ')', '0'), setconfig, datname)
+  FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase LEFT JOIN pg_roles r ON r.oid = setrole"
 """
 )
+# Who may connect to a database, and what is set for it. What is set on the server now stays: a second is refused.
+_AROUND = ("UPDATE pg_database ", "INSERT INTO pg_db_role_setting ")
 _DUMP = _SETTINGS + 'exec pg_dump --format=plain --dbname="$db"'
 _KNOWN = (
     _SETTINGS
@@ -197,17 +205,22 @@ class Postgres:
                 _do(access, container, loader, _database(part), "_restored", stdin=opener)
             for part, _ in _databases(parts):
                 _do(access, container, _SWAP, _database(part))
+            self._roles(access, container, parts, around=True)
         except StepError as trouble:
             raise StepError(f"the database cannot be restored: {trouble}")
 
-    def _roles(self, access: Access, container: str, parts: Mapping[str, Opener]) -> None:
-        """Roles and databases that are not there yet; those that are keep their passwords, which are the vault's."""
+    def _roles(self, access: Access, container: str, parts: Mapping[str, Opener], around: bool = False) -> None:
+        """Roles and databases that are not there yet; those that are keep their passwords, which are the vault's.
+
+        Args:
+            around: What is set for databases instead, which may be in the way of loading them.
+        """
         if _ROLES not in parts:
             return
         known = a.ask(access, container, _KNOWN).splitlines()
         starts = tuple(f"{statement}{end}" for statement in known for end in (";", " "))
         lines = a.text_of(parts[_ROLES]).splitlines()
-        wanted = "\n".join(line for line in lines if not line.startswith(starts))
+        wanted = "\n".join(line for line in lines if not line.startswith(starts) and line.startswith(_AROUND) == around)
         _do(access, container, _ROLES_IN, stdin=a.text_stream(wanted + "\n"))
 
 

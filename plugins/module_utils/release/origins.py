@@ -105,7 +105,7 @@ class InRepository:
 
 
 def _layers(volume: str) -> tuple[str, str]:
-    """A volume's two parts, one over the other: the directories of the second are the app's own, with owner and mode."""
+    """The two parts of a volume, the second over the first: owners and modes of directories are those of the second."""
     return f"{volume}{SQLITE}", volume
 
 

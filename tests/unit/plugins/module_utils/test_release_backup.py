@@ -23,6 +23,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.release import (
     streams,
     warm,
 )
+from ansible_collections.sluice.deploy.plugins.module_utils.release.module import failure
 from ansible_collections.sluice.deploy.plugins.module_utils.release.release import release
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Volume
@@ -419,6 +420,31 @@ def test_an_exchange_that_fails_puts_everything_back(run: Run, monkeypatch: pyte
     world: World = run.edge.world  # type: ignore[attr-defined]
     assert world.edge == "blue"
     assert all(c.running for c in world.containers.values())
+
+
+def test_data_that_the_app_does_not_work_with_makes_room_again_for_what_it_replaced(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = run.engine.volume / "upload"  # type: ignore[attr-defined]
+    world: World = run.edge.world  # type: ignore[attr-defined]
+    backup.back_up(run)
+    upload.write_text("after")
+    start = Engine._start_one
+
+    def picky(engine: Engine, project: Any, service: str, described: Any, name: str) -> None:
+        start(engine, project, service, described, name)
+        if service == "web" and upload.read_text() == "before":
+            world.containers[name] = replace(world.containers[name], health="unhealthy")
+
+    monkeypatch.setattr(Engine, "_start_one", picky)
+    with pytest.raises(StepError, match="service web is unhealthy") as caught:
+        restore.restore_from(run)
+    assert upload.read_text() == "after"
+    assert (world.edge, list(upload.parent.parent.iterdir())) == ("blue", [upload.parent])
+    assert {(c.state, c.health) for c in world.containers.values()} == {("running", "healthy")}
+    said = failure(run, caught.value, "restore")
+    assert "serves as before." in said
+    assert "The data is what it was before the restore." in said
 
 
 def test_killed_at_any_moment_of_a_restore_the_next_run_has_all_or_nothing(
