@@ -78,9 +78,10 @@ sanity: venv ## ansible-test sanity and units, docs, build and import of the col
 molecule: venv engine ## roles tried on disposable servers, in lanes; SCENARIO=docker_host for one, long trials and all; LANES=n
 	@tools/molecule $(SCENARIO)
 
-dokploy-conformance: venv engine ## a Dokploy server of yours, DOKPLOY_URL, against the record of one, and the scenario on it; NEW=1 signs its administrator up
+dokploy-conformance: venv engine ## a Dokploy server of yours, DOKPLOY_URL, against the record of one, then each module and the scenario on it; NEW=1 signs its administrator up
 	@[ -n "$$DOKPLOY_URL$(DOKPLOY_URL)" ] && [ -n "$$DOKPLOY_EMAIL" ] && [ -n "$$DOKPLOY_PASSWORD" ] || { echo 'set DOKPLOY_URL, and export DOKPLOY_EMAIL and DOKPLOY_PASSWORD of its administrator; see docs/dokploy.md'; exit 2; }
 	@cd tests && python -m standin_dokploy.pairs $(DOKPLOY_URL) $(if $(NEW),--new)
+	@SLUICE_DOKPLOY=$(DOKPLOY_URL) pytest -n 0 -v -rs tests/unit/plugins/modules/test_dokploy_belongings.py
 	@DOKPLOY_URL=$(DOKPLOY_URL) tools/molecule dokploy_api
 
 bench: venv engine ## timings beside a peer, measured in the same run; SCENARIO=word picks one

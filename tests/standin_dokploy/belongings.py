@@ -66,6 +66,35 @@ class Belongings:
                 compose["customGitSSHKeyId"] = None
         return self._store.tables["ssh_keys"].pop(row["sshKeyId"])
 
+    # Other servers
+
+    def server_of(self, compose: Row, *keys: str) -> Row | None:
+        """The one that a service is on; None is Dokploy's own."""
+        row = self._store.tables["servers"].get(compose["serverId"])
+        return {key: row[key] for key in keys or row} if row else None
+
+    def server_all(self, _values: Row) -> list[Row]:
+        services = list(self._store.composes.values())
+        return [
+            {**row, "totalSum": sum(one["serverId"] == row["serverId"] for one in services)}
+            for row in self._all("servers")
+        ]
+
+    def server_create(self, values: Row) -> Row:
+        row = {
+            "enableDockerCleanup": True, **values, "appName": f"server-{words()}", "buildsConcurrency": 1,
+            "createdAt": now(), "organizationId": self._store.organization, "serverStatus": "active", "command": "",
+            "metricsConfig": {},
+        }  # fmt: skip
+        return self._add("servers", "serverId", row)
+
+    def server_remove(self, values: Row) -> Row:
+        row = self._row("servers", values["serverId"], "Server")
+        if any(compose["serverId"] == row["serverId"] for compose in self._store.composes.values()):
+            raise RefusedError(400, "BAD_REQUEST", "Server has active services, please delete them first")
+        key = {**self._store.tables["ssh_keys"][row["sshKeyId"]], "privateKey": ""}
+        return {**self._store.tables["servers"].pop(row["serverId"]), "deployments": [], "sshKey": key}
+
     # Registries
 
     def _log_in(self, values: Row) -> None:

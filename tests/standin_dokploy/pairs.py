@@ -29,7 +29,7 @@ RECORD = Path(__file__).with_name("pairs.json")
 LONGEST_WAIT = 60
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?")
 _SUFFIX = re.compile(r"(?<=pairs-app-)[a-z0-9]{6}\b")
-_WORDS = re.compile(r"\b(compose|backup|volumeBackup|schedule)-[a-z0-9]+-[a-z0-9-]+-[a-z0-9]{6}\b")
+_WORDS = re.compile(r"\b(compose|backup|volumeBackup|schedule|server)-[a-z0-9]+-[a-z0-9-]+-[a-z0-9]{6}\b")
 _UPTIME = re.compile(r"Up (?:Less than a|About an?|\d+) \w+(?: \(healthy\))?")
 _ROUTER = re.compile(r"(?<=<app>-)\d+(?=-web)")
 
@@ -115,7 +115,7 @@ class Run:
 
     def _plain(self, value: Any, key: str = "") -> Any:
         """An answer without what differs from server to server and from day to day."""
-        if isinstance(value, dict):
+        if isinstance(value, dict) and not _VOLATILE.match(key):
             return {self._text(name): self._plain(item, name) for name, item in sorted(value.items())}
         if isinstance(value, list):
             if key == "issues":

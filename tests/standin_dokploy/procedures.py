@@ -35,6 +35,7 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "organization.all": (),
     "project.all": (),
     "registry.all": (),
+    "server.all": (),
     "schedule.list": ("id", "scheduleType"),
     "sshKey.all": (),
     "volumeBackups.list": ("id", "volumeBackupType"),
@@ -89,6 +90,8 @@ MUTATIONS: dict[str, tuple[str, ...]] = {
     "schedule.create": _JOB,
     "schedule.delete": ("scheduleId",),
     "schedule.update": (*_JOB, "scheduleId"),
+    "server.create": ("name", "description", "ipAddress", "port", "username", "sshKeyId", "serverType"),
+    "server.remove": ("serverId",),
     "settings.assignDomainServer": ("host", "certificateType"),
     "settings.updateBuildsConcurrency": ("buildsConcurrency",),
     "settings.updateDockerCleanup": ("enableDockerCleanup",),
@@ -195,9 +198,9 @@ class Procedures(Belongings):
         composes = [
             {
                 **{key: c[key] for key in ("composeId", "name", "createdAt", "composeStatus", "description")},
-                "serverId": None,
                 "icon": None,
-                "server": None,
+                "serverId": c["serverId"],
+                "server": self.server_of(c, "name", "serverId"),
             }
             for c in store.composes_of(environment["environmentId"])
         ]
@@ -224,6 +227,8 @@ class Procedures(Belongings):
 
     def compose_create(self, values: Row) -> Row:
         self._need(self._store.environments, values["environmentId"], "Environment")
+        if values.get("serverId") and values["serverId"] not in self._store.tables["servers"]:
+            raise RefusedError(401, "UNAUTHORIZED", "You are not authorized to access this server")
         return self._store.make_compose(values)
 
     def compose_one(self, values: Row) -> Row:
@@ -236,7 +241,8 @@ class Procedures(Belongings):
             "deployments": store.deployments_of(compose["composeId"])[::-1],
             "mounts": self.mounts_of(compose["composeId"]),
             "domains": store.domains_of(compose["composeId"]),
-            **dict.fromkeys(("github", "gitlab", "bitbucket", "gitea", "server", "unauthorizedProvider")),
+            **dict.fromkeys(("github", "gitlab", "bitbucket", "gitea", "unauthorizedProvider")),
+            "server": self.server_of(compose),
             "backups": self.backups_of(compose["composeId"]),
             "hasGitProviderAccess": True,
         }

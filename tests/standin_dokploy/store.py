@@ -49,7 +49,7 @@ OTHER_SERVICES = ("applications", "libsql", "mariadb", "mongo", "mysql", "postgr
 # An answer without a body.
 EMPTY = object()
 TABLES = ("ssh_keys", "registries", "destinations", "backups", "volume_backups", "schedules", "notifications",
-          "channels", "mounts")  # fmt: skip
+          "channels", "mounts", "servers")  # fmt: skip
 
 
 def words() -> str:

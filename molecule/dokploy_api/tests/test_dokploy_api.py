@@ -52,18 +52,36 @@ services:
     command: [sleep, infinity]
     stop_grace_period: 1s
 """
+SERVING = """\
+services:
+  web:
+    image: local/sluice-base:trixie
+    pull_policy: never
+    command: [sleep, infinity]
+    stop_grace_period: 1s
+    environment: {GREETING: "${GREETING:-none}"}
+    healthcheck: {test: [CMD, "true"], interval: 1s}
+"""
 VARIABLE = {"dokploy_api_env": {"EXTRA": "1"}}
+# Of a real server's reach; without it, backups are arranged and not made.
+S3 = os.environ.get("DOKPLOY_S3", "")
 BACKUPS = {
     "dokploy_api_destinations": [
-        {"name": "sluice-trial", "endpoint": "https://s3.example.com", "region": "r", "bucket": "crm",
-         "access_key": "a", "secret_key": "synthetic-5e1c77aa-secret"},
+        {"name": "sluice-trial", "endpoint": S3 or "https://s3.example.com", "region": "us-east-1",
+         "bucket": os.environ.get("DOKPLOY_S3_BUCKET", "crm"), "access_key": os.environ.get("DOKPLOY_S3_ACCESS_KEY", "a"),
+         "secret_key": os.environ.get("DOKPLOY_S3_SECRET_KEY", "synthetic-5e1c77aa-secret")},
     ],
     "dokploy_api_backups": [
         {"destination": "sluice-trial", "service": "postgres", "database": "twenty", "username": "twenty"},
         {"destination": "sluice-trial", "volume": "storage"},
     ],
 }  # fmt: skip
-CASES = {"failing": FAILING_BUILD, "crashing": CRASH_LOOP, "leaking": LEAKING_BUILD}
+CASES = {"failing": FAILING_BUILD, "crashing": CRASH_LOOP, "leaking": LEAKING_BUILD, "nowhere": SERVING}
+# Another server that a real Dokploy manages.
+ELSEWHERE = os.environ.get("DOKPLOY_SERVER_ID", "")
+if ELSEWHERE:
+    CASES["elsewhere"] = SERVING
+PLACES = {"nowhere": "a-server-that-is-not", "elsewhere": ELSEWHERE}
 
 
 REPOSITORY = "http://127.0.0.1:8418/cgi-bin/git/app.git"
@@ -149,19 +167,53 @@ def raw(name: str, text: str) -> dict:
         "stack_services": {},
         "dokploy_api_compose_file": text,
         "stack_secrets": {"APP_TOKEN": SECRET},
+        "dokploy_api_server_id": PLACES.get(name, ""),
+    }
+
+
+def project() -> dict:
+    """Settings of a project with a Compose file of its own."""
+    return {
+        "stack_name": "shop",
+        "stack_domain": "shop.example.com",
+        "stack_compose": {"directory": str(WORK / "shop")},
+        "stack_compose_env": {"GREETING": "hello"},
+        "stack_routes": [{"path": "/", "service": "web", "port": 8000}],
+        "stack_hooks": {},
+        "stack_secrets": {},
     }
 
 
 @pytest.fixture(scope="module")
 def cases():
-    """A run of each service that must not pass; at once, since each mostly waits."""
+    """A run of each service that stands for itself; at once, since each mostly waits."""
+    (WORK / "shop").mkdir()
+    (WORK / "shop/compose.yml").write_text(SERVING)
+    settings = {"shop": project(), **{name: raw(name, text) for name, text in CASES.items()}}
     with ThreadPoolExecutor() as pool:
-        return dict(zip(CASES, pool.map(lambda name: play(**raw(name, CASES[name])), CASES), strict=True))
+        return dict(zip(settings, pool.map(lambda one: play(**one), settings.values()), strict=True))
 
 
 def containers(host, name: str) -> list[str]:
     listed = host.check_output(f"docker ps -a --format '{{{{.Names}}}}' --filter name=^{name}-[a-z]{{6}}-")
     return listed.split()
+
+
+@pytest.fixture
+def variable(host, api, service):
+    """`variable(NAME, SERVICE, VARIABLE)`, as the container that serves has it."""
+
+    def of_a_real_server(name: str, of: str, variable: str) -> str:
+        rows = api("docker.getContainersByAppNameMatch", appName=service(name)["appName"], appType="docker-compose")
+        (container,) = (row["containerId"] for row in rows if row["name"].endswith(f"-{of}-1"))
+        environment = api("docker.getConfig", containerId=container)["Config"]["Env"]
+        return dict(line.split("=", 1) for line in environment)[variable]
+
+    def of_the_stand_in(name: str, of: str, variable: str) -> str:
+        (container,) = (one for one in containers(host, name) if one.endswith(f"-{of}-1"))
+        return host.check_output(f"docker exec {container} printenv {variable}")
+
+    return of_a_real_server if REAL else of_the_stand_in
 
 
 def report() -> dict[str, str]:
@@ -210,12 +262,11 @@ def test_a_change_is_deployed_once_and_then_nothing_is_sent(counts):
     assert REAL or counts() == (6, 0)
 
 
-def test_what_served_before_serves_again(host):
+def test_what_served_before_serves_again(variable):
+    assert variable("crm", "front", "RELEASE") == "two"
     run = play(playbook="rollback", tags="all")
     assert run.code == 0 and run.changed == 1
-    if not REAL:
-        (front,) = (name for name in containers(host, "crm") if name.endswith("-front-1"))
-        assert host.check_output(f"docker exec {front} printenv RELEASE") == "one"
+    assert variable("crm", "front", "RELEASE") == "one"
 
 
 def test_backups_are_arranged_once_and_what_was_rolled_back_to_is_not_deployed_again():
@@ -225,6 +276,18 @@ def test_backups_are_arranged_once_and_what_was_rolled_back_to_is_not_deployed_a
     assert "reasons: []" in first.output and BACKUPS["dokploy_api_destinations"][0]["secret_key"] not in first.output
     second = play(**BACKUPS, **VARIABLE)
     assert second.code == 0 and second.changed == 0 and second.requests == (12, 0)
+
+
+@pytest.mark.skipif(not (REAL and S3), reason="DOKPLOY_S3 names no bucket within the reach of a real server")
+def test_backups_reach_their_bucket(api, service):
+    crm = service("crm")
+    (dump,), (archive,) = crm["backups"], api("volumeBackups.list", id=crm["composeId"], volumeBackupType="compose")
+    api("backup.manualBackupCompose", post=True, backupId=dump["backupId"])
+    api("volumeBackups.runManually", post=True, volumeBackupId=archive["volumeBackupId"])
+    for kind, one in {"backup": dump["backupId"], "volumeBackup": archive["volumeBackupId"]}.items():
+        assert [row["status"] for row in api("deployment.allByType", id=one, type=kind)] == ["done"], kind
+    listed = api("backup.listBackupFiles", destinationId=dump["destinationId"], search=f"{crm['appName']}_postgres/")
+    assert any(row["Size"] > 500 for row in listed), listed
 
 
 def test_each_host_goes_its_groups_way_in_one_run(tmp_path):
@@ -256,6 +319,25 @@ def test_a_secret_in_a_build_log_fails_the_gate(cases):
     assert "Value of APP_TOKEN" in run.output and SECRET not in run.output
 
 
+def test_a_project_with_a_compose_file_of_its_own_is_deployed(cases, variable):
+    assert cases["shop"].code == 0 and cases["shop"].changed > 0
+    assert variable("shop", "web", "GREETING") == "hello"
+    again = play(**project())
+    assert again.code == 0 and again.changed == 0 and again.requests == (6, 0)
+
+
+def test_a_server_that_dokploy_does_not_manage_is_named(cases):
+    run = cases["nowhere"]
+    assert run.code == 2 and "server_id a-server-that-is-not is none of the servers" in " ".join(run.output.split())
+
+
+@pytest.mark.skipif(not ELSEWHERE, reason="DOKPLOY_SERVER_ID names no other server")
+def test_another_server_serves(cases, service):
+    assert cases["elsewhere"].code == 0 and service("elsewhere")["serverId"] == ELSEWHERE
+    again = play(**raw("elsewhere", SERVING))
+    assert again.code == 0 and again.changed == 0 and again.requests == (6, 0)
+
+
 def test_a_git_source_is_deployed_at_the_commit_asked_for(behind, host):
     def settings(revision: str) -> dict:
         return {**raw("git", ""), "dokploy_api_git_url": REPOSITORY, "dokploy_api_revision": revision}
@@ -268,9 +350,9 @@ def test_a_git_source_is_deployed_at_the_commit_asked_for(behind, host):
         assert host.check_output(f"docker exec {name} printenv VERSION") == version
 
 
-def test_removed_without_a_trace(host):
-    names = ["crm", *CASES, *([] if REAL else ["git"])]
-    settings = {name: {} if name == "crm" else raw(name, "") for name in names}
+def test_removed_without_a_trace(host, api, services):
+    names = ["crm", "shop", *CASES, *([] if REAL else ["git"])]
+    settings = {name: raw(name, "") for name in names} | {"crm": {}, "shop": project()}
 
     def remove(name: str) -> Run:
         return play(**settings[name], dokploy_api_state="absent", dokploy_api_delete_volumes=True)
@@ -281,3 +363,6 @@ def test_removed_without_a_trace(host):
     for name in [] if REAL else names:
         assert containers(host, name) == []
         assert host.check_output(f"docker volume ls -q --filter name=^{name}-") == ""
+    assert not {*settings} & {*services()}
+    (bucket,) = (row for row in api("destination.all") if row["name"] == "sluice-trial")
+    api("destination.remove", post=True, destinationId=bucket["destinationId"])

@@ -55,7 +55,9 @@ def _page_message(procedure: str, status: int, text: str) -> str:
 
 def _api_error(procedure: str, status: int, data: dict[str, Any], text: str) -> DokployError:
     message = _explain(data) or last_reason("" if data else text) or "no explanation that could be shown here"
-    if status == 401:
+    # Of a key that it does not know the server tells nothing, not even what was asked for.
+    forbidden = status == 403 or bool(status == 401 and _mapping(data.get("data")).get("path"))
+    if status == 401 and not forbidden:
         return DokployError(
             "Dokploy refused api_key (401): either the key is wrong, deleted or belongs to another server, "
             "or it was made with rate limiting on, which locks it after about five calls a day; "
@@ -69,9 +71,9 @@ def _api_error(procedure: str, status: int, data: dict[str, Any], text: str) -> 
             "no proxy between may add cookies or an Origin header",
             status=status,
         )
-    if status == 403:
+    if forbidden:
         return DokployError(
-            f"api_key's owner may not call {procedure} (403: {message}); use a key of the server's owner",
+            f"api_key's owner may not call {procedure} ({status}: {message}); use a key of the server's owner",
             status=status,
         )
     if status == 404 and not _mapping(data.get("data")).get("path") and procedure not in message:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import UserError
+from ..errors import DokployError, UserError
 from .client import Client
 from .containers import containers_query
 from .environment import (
@@ -137,10 +137,24 @@ def _create(client: Client, environment_id: str, name: str, service: Service, ap
         body["appName"] = app_name
     if service.server_id:
         body["serverId"] = service.server_id
-    answer = client.post("compose.create", name=name, environmentId=environment_id, **body)
+    try:
+        answer = client.post("compose.create", name=name, environmentId=environment_id, **body)
+    except DokployError as error:
+        if service.server_id and error.status == 401:
+            raise _no_such_server(client, service.server_id)
+        raise
     if not isinstance(answer, dict) or not answer.get("composeId"):
         raise UserError(f"Dokploy answered that it made the service {name!r}, but gave it no id")
     return str(answer["composeId"])
+
+
+def _no_such_server(client: Client, server_id: str) -> UserError:
+    """Says which there are, since Dokploy's own pages show no ids."""
+    servers = ", ".join(f"{row['serverId']} ({row['name']})" for row in client.get("server.all") or [])
+    return UserError(
+        f"server_id {server_id} is none of the servers that api_key's owner may use, which are: "
+        f"{servers or 'none but Dokploy itself, which needs no server_id'}"
+    )
 
 
 def _configure(client: Client, stored: Mapping[str, Any], service: Service, *, check: bool) -> Change:

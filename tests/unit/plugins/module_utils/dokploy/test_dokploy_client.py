@@ -213,6 +213,12 @@ ZOD = {
         (502, "text/html", PAGE, "status 502"),
         (200, "text/plain", b"surprise", r"failed x.y \(200\): surprise"),
         (401, "application/json", b'{"message":"Unauthorized"}', "wrong, deleted or belongs .* rate limiting on"),
+        (
+            401,
+            "application/json",
+            b'{"message":"not this server","data":{"path":"x.y"}}',
+            r"^api_key's owner may not call x.y \(401: not this server",
+        ),
         (403, "application/json", b'{"message":"no"}', "api_key's owner may not call x.y"),
         (403, "application/json", b'{"code":"MISSING_OR_NULL_ORIGIN"}', r"^Dokploy refused x.y \(403 MISSING_OR_NULL"),
         (500, "application/json", json.dumps({"message": "line one\nDB_URL=x\n"}).encode(), r"\(500\): no explanation"),
