@@ -106,6 +106,29 @@ def play(
     )
 
 
+def test_where_nothing_may_log_in_the_controller_reads_compose_files_or_says_what_it_lacks(tmp_path):
+    host = {"ansible_connection": "ssh", "ansible_host": "192.0.2.1", "dokploy_api_url": "https://192.0.2.1"}
+    project = {"stack_name": "shop", "stack_compose": {"directory": str(tmp_path)}}
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(json.dumps({"dokploy": {"hosts": {"one": {**host, **project}}}}))
+    docker = tmp_path / "bin/docker"
+    docker.parent.mkdir()
+    docker.write_text("#!/bin/sh\necho no compose here >&2; exit 1\n")
+    docker.chmod(0o755)
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "PATH": f"{docker.parent}:{os.environ['PATH']}"}
+    run = subprocess.run(
+        [PLAYBOOK, "-i", inventory, "playbooks/site.yml", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=PROJECT,
+        env=environment,
+    )
+    said = " ".join(run.stdout.split())
+    assert "It is the controller that needs it, since nothing logs in to a Dokploy server" in said, run.stdout
+    assert "UNREACHABLE" not in said and run.returncode != 0
+
+
 @pytest.mark.parametrize("all_sick", [False, True])
 def test_a_failed_check_leaves_no_other_stack_unlooked_at(all_sick, tmp_path):
     run = play(tmp_path, "--tags", "verify", all_sick=all_sick)
