@@ -81,7 +81,7 @@ molecule: venv engine ## roles tried on disposable servers, in lanes; SCENARIO=d
 dokploy-conformance: venv engine ## a Dokploy server of yours, DOKPLOY_URL, against the record of one, then each module and the scenario on it; NEW=1 signs its administrator up
 	@[ -n "$$DOKPLOY_URL$(DOKPLOY_URL)" ] && [ -n "$$DOKPLOY_EMAIL" ] && [ -n "$$DOKPLOY_PASSWORD" ] || { echo 'set DOKPLOY_URL, and export DOKPLOY_EMAIL and DOKPLOY_PASSWORD of its administrator; see docs/dokploy.md'; exit 2; }
 	@cd tests && python -m standin_dokploy.pairs $(DOKPLOY_URL) $(if $(NEW),--new)
-	@SLUICE_DOKPLOY=$(DOKPLOY_URL) pytest -n 0 -v -rs tests/unit/plugins/modules/test_dokploy_belongings.py
+	@SLUICE_DOKPLOY=$(DOKPLOY_URL) pytest -n 0 -vv -rs tests/unit/plugins/modules/test_dokploy_belongings.py
 	@DOKPLOY_URL=$(DOKPLOY_URL) tools/molecule dokploy_api
 
 bench: venv engine ## timings beside a peer, measured in the same run; SCENARIO=word picks one

@@ -52,12 +52,13 @@ services:
     command: [sleep, infinity]
     stop_grace_period: 1s
 """
+# Its log says who answers to its own name, which others have as well.
 SERVING = """\
 services:
-  web:
+  server:
     image: local/sluice-base:trixie
     pull_policy: never
-    command: [sleep, infinity]
+    command: [sh, -c, "while sleep 1; do getent ahostsv4 server; done"]
     stop_grace_period: 1s
     environment: {GREETING: "${GREETING:-none}"}
     healthcheck: {test: [CMD, "true"], interval: 1s}
@@ -76,7 +77,14 @@ BACKUPS = {
         {"destination": "sluice-trial", "volume": "storage"},
     ],
 }  # fmt: skip
-CASES = {"failing": FAILING_BUILD, "crashing": CRASH_LOOP, "leaking": LEAKING_BUILD, "nowhere": SERVING}
+ROUTED = {"dokploy_api_domains": [{"host": "twin.example.com", "service": "server", "port": 8000}]}
+CASES = {
+    "failing": FAILING_BUILD,
+    "crashing": CRASH_LOOP,
+    "leaking": LEAKING_BUILD,
+    "nowhere": SERVING,
+    "twin": SERVING,
+}
 # Another server that a real Dokploy manages.
 ELSEWHERE = os.environ.get("DOKPLOY_SERVER_ID", "")
 if ELSEWHERE:
@@ -168,6 +176,7 @@ def raw(name: str, text: str) -> dict:
         "dokploy_api_compose_file": text,
         "stack_secrets": {"APP_TOKEN": SECRET},
         "dokploy_api_server_id": PLACES.get(name, ""),
+        **(ROUTED if name == "twin" else {}),
     }
 
 
@@ -178,7 +187,7 @@ def project() -> dict:
         "stack_domain": "shop.example.com",
         "stack_compose": {"directory": str(WORK / "shop")},
         "stack_compose_env": {"GREETING": "hello"},
-        "stack_routes": [{"path": "/", "service": "web", "port": 8000}],
+        "stack_routes": [{"path": "/", "service": "server", "port": 8000}],
         "stack_hooks": {},
         "stack_secrets": {},
     }
@@ -321,9 +330,22 @@ def test_a_secret_in_a_build_log_fails_the_gate(cases):
 
 def test_a_project_with_a_compose_file_of_its_own_is_deployed(cases, variable):
     assert cases["shop"].code == 0 and cases["shop"].changed > 0
-    assert variable("shop", "web", "GREETING") == "hello"
+    assert variable("shop", "server", "GREETING") == "hello"
     again = play(**project())
     assert again.code == 0 and again.changed == 0 and again.requests == (6, 0)
+
+
+def test_stacks_beside_each_other_never_answer_for_one_another(cases, api, service, within):
+    def answered(name: str) -> set[str]:
+        rows = api("docker.getContainersByAppNameMatch", appName=service(name)["appName"], appType="docker-compose")
+        (container,) = (row["containerId"] for row in rows if row["state"] == "running")
+        log = api("compose.readLogs", composeId=service(name)["composeId"], containerId=container, tail=10000)
+        return set(re.findall(r"\b\d+\.\d+\.\d+\.\d+(?=\s+STREAM)", log))
+
+    # The demo has a routed server as well.
+    assert cases["twin"].code == 0
+    within(60, lambda: answered("shop") and answered("twin"))
+    assert len(answered("shop")) == len(answered("twin")) == 1 and answered("shop") != answered("twin")
 
 
 def test_a_server_that_dokploy_does_not_manage_is_named(cases):
