@@ -14,7 +14,8 @@ description:
   - Finds the ids of a project, an environment and a Compose service by their names.
   - Checks the server's settings for those that hurt, such as its nightly removal of all unused images.
   - Holds a deployment against its acceptance criteria as far as the API lets one look, which is the containers'
-    health and secrets in the build log and in the containers' logs. The API tells no sizes of images.
+    health, their images' sizes, and secrets in the build log, in the containers' logs and in what the images' variables
+    and labels say.
 extends_documentation_fragment:
   - sluice.deploy.reading
   - sluice.deploy.dokploy
@@ -43,11 +44,19 @@ options:
     description: With V(checks), seconds that containers may take to be healthy.
     type: float
     default: 60
+  max_image_size:
+    description: With V(checks), what a service's image may have at most, unpacked, such as V(500MB). None when empty.
+    type: str
+    default: ""
+  max_image_sizes:
+    description: The same by service, which goes before O(max_image_size). An empty one has no limit.
+    type: dict
+    default: {}
   gather:
     description:
       - What to ask the server for.
-      - V(place), V(settings) and V(version) cost one request each, V(checks) needs V(place) and costs three and one
-        for each container.
+      - V(place), V(settings) and V(version) cost one request each, V(checks) needs V(place) and costs three, and
+        two for each container and one for each image.
     type: list
     elements: str
     choices: [place, settings, version, checks]
@@ -103,7 +112,7 @@ requests: {description: Queries and changes sent., returned: always, type: dict,
 
 from typing import Any
 
-from ..module_utils.dokploy.arguments import PLACE, AnsibleModule, Client, run_module, secret_texts
+from ..module_utils.dokploy.arguments import PLACE, AnsibleModule, Client, run_module, secret_texts, texts
 from ..module_utils.dokploy.checks import check_deployment
 from ..module_utils.dokploy.lookup import find_place, names
 from ..module_utils.dokploy.settings import check_settings
@@ -138,7 +147,13 @@ def act(module: AnsibleModule, client: Client) -> dict[str, Any]:
                 f"project {params['project']!r} to check; gather place as well, and deploy it first"
             )
         result["app_name"], results = check_deployment(
-            client, result["compose_id"], secrets, params["services"], timeout=params["health_timeout"]
+            client,
+            result["compose_id"],
+            secrets,
+            params["services"],
+            timeout=params["health_timeout"],
+            limits=texts("max_image_sizes", params["max_image_sizes"]),
+            most=params["max_image_size"],
         )
         result["results"] += results
     if "version" in gather:
@@ -155,6 +170,8 @@ def main() -> None:
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "services": {"type": "list", "elements": "str", "default": []},
             "health_timeout": {"type": "float", "default": 60},
+            "max_image_size": {"type": "str", "default": ""},
+            "max_image_sizes": {"type": "dict", "default": {}},
             "gather": {
                 "type": "list",
                 "elements": "str",

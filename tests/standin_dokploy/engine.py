@@ -59,6 +59,11 @@ class DockerEngine:
         lines = _output(*argv).splitlines()
         return [dict(zip(("containerId", "name", "state", "status"), line.split("|"), strict=True)) for line in lines]
 
+    def inspect(self, kind: str, name: str) -> Row | None:
+        done = subprocess.run(["docker", kind, "inspect", name], capture_output=True, text=True, check=False)
+        rows: list[Row] = json.loads(done.stdout) if done.returncode == 0 else []
+        return rows[0] if rows else None
+
     def container_log(self, container: str, tail: int) -> str:
         argv = ["docker", "container", "logs", "--timestamps", "--tail", str(tail), container]
         done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)

@@ -24,11 +24,15 @@ class FakeEngine:
         clone_failure: What git prints where it cannot clone.
         environments: The .env of each deployment, as written for Compose.
         logs: Printed by each container.
+        image_size: Of each image.
+        image_variables: In each image.
     """
 
     def __init__(self) -> None:
         self.build_output = ""
         self.logs = ""
+        self.image_size = 1_000_000
+        self.image_variables: list[str] = []
         self.exit_code = 0
         self.states: dict[str, tuple[str, str]] = {}
         self.repository = ""
@@ -84,3 +88,11 @@ class FakeEngine:
 
     def container_log(self, container: str, tail: int) -> str:
         return f"log of {container}\n{self.logs}"
+
+    def inspect(self, kind: str, name: str) -> dict[str, Any] | None:
+        if kind == "image":
+            config = {"Env": self.image_variables, "Labels": None}
+            return {"Size": self.image_size, "Config": config} if name.startswith("sha256:") else None
+        service = name.removeprefix("id")
+        config = {"Image": f"example/{service}", "Labels": {"com.docker.compose.service": service}}
+        return {"Image": f"sha256:{service}", "Config": config}

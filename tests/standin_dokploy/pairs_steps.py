@@ -95,6 +95,20 @@ def read(text: Any) -> Any:
     return yaml.safe_load(text)
 
 
+def of_a_container(told: Any) -> Any:
+    """What matters of all that an engine tells of one."""
+    return {
+        "Image": told["Image"].partition(":")[0],
+        "image": told["Config"]["Image"],
+        "service": told["Config"]["Labels"]["com.docker.compose.service"],
+    }
+
+
+def of_an_image(told: Any) -> Any:
+    """The same of an image."""
+    return {"Size": type(told["Size"]).__name__, "Env": type(told["Config"]["Env"]).__name__}
+
+
 SET_UP = [
     Step("sign up with a short password", UP, {**ADMIN, "password": "short"}, bare=True),
     Step("sign up", UP, ADMIN, bare=True, with_cookie=True),
@@ -198,6 +212,11 @@ STEPS = [
     Step("container's log of a bad id", "GET compose.readLogs", {**OF, "containerId": "x;y"}),
     Step("container's log with a large tail", "GET compose.readLogs",
          {**OF, "containerId": "<container>", "tail": "10001"}),
+    Step("container inspected", "GET docker.getConfig", {"containerId": "<container>"}, pick=of_a_container,
+         keep={"image": "Image"}),
+    Step("unknown container inspected", "GET docker.getConfig", {"containerId": "nowhere"}),
+    Step("image inspected", "GET dockerImage.getImageConfig", {"imageRef": "<image>"}, pick=of_an_image),
+    Step("unknown image inspected", "GET dockerImage.getImageConfig", {"imageRef": "nowhere:1"}),
     Step("service shown", "GET compose.one", OF),
     Step("projects", "GET project.all", pick=ours_in_order),
     Step("stopped", "POST compose.stop", OF),

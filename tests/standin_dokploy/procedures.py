@@ -27,7 +27,9 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "deployment.allByCompose": ("composeId",),
     "deployment.queueList": (),
     "deployment.readLogs": ("deploymentId",),
+    "docker.getConfig": ("containerId",),
     "docker.getContainersByAppNameMatch": ("appName",),
+    "dockerImage.getImageConfig": ("imageRef",),
     "domain.byComposeId": ("composeId",),
     "destination.all": (),
     "environment.one": ("environmentId",),
@@ -338,6 +340,19 @@ class Procedures(Belongings):
 
     def docker_getContainersByAppNameMatch(self, values: Row) -> list[Row]:  # noqa: N802
         return self._deployer.engine.containers(values["appName"])
+
+    def docker_getConfig(self, values: Row) -> Any:  # noqa: N802
+        return self._deployer.engine.inspect("container", values["containerId"]) or EMPTY
+
+    def dockerImage_getImageConfig(self, values: Row) -> Row:  # noqa: N802
+        found = self._deployer.engine.inspect("image", values["imageRef"])
+        if found is None:
+            said = f"Error response from daemon: No such image: {values['imageRef']}\n"
+            raise RefusedError(
+                500, "INTERNAL_SERVER_ERROR",
+                f"Command execution failed: Command failed: docker image inspect {values['imageRef']}\n{said}",
+            )  # fmt: skip
+        return found
 
     # Domains
 

@@ -11,6 +11,7 @@ from ..results import GateResult, gate_result
 from .client import Client
 from .containers import HealthWatch, health_gate
 from .deployment import WHOLE_LOG, newest, watch_containers
+from .images import judge_images, running_images
 from .logscan import known_secrets, scan_logs
 from .services import read_service
 
@@ -21,9 +22,16 @@ _LOGS_ADVICE = (
 
 
 def check_deployment(
-    client: Client, compose_id: str, secrets: Mapping[str, str], services: Iterable[str], *, timeout: float
+    client: Client,
+    compose_id: str,
+    secrets: Mapping[str, str],
+    services: Iterable[str],
+    *,
+    timeout: float,
+    limits: Mapping[str, str],
+    most: str,
 ) -> tuple[str, list[GateResult]]:
-    """Look at containers, at the last deployment's log and at what the containers have logged since.
+    """Look at containers, at their images, at the last deployment's log and at what the containers have logged since.
 
     Args:
         client: Is told the secrets, so that nothing shows them.
@@ -31,6 +39,8 @@ def check_deployment(
         secrets: Its secret values by name; those that its environment calls so are added.
         services: Services that must have a container.
         timeout: Seconds that containers may take to be healthy.
+        limits: Sizes that images may have, by service; an empty one is none.
+        most: The same, of services that `limits` does not name.
 
     Returns:
         The Compose project's name, and a result for each check.
@@ -50,7 +60,8 @@ def check_deployment(
         scan_logs(logs, known, id="dokploy.container_logs", title="The containers' logs hold no secret",
                   advice=_LOGS_ADVICE)[0]
     )  # fmt: skip
-    return str(stored.get("appName")), results
+    images, untold = running_images(client, stored, rows)
+    return str(stored.get("appName")), results + judge_images(images, limits, most, known, untold=untold)
 
 
 def _build_log(client: Client, stored: Mapping[str, Any], secrets: Mapping[str, str]) -> GateResult:

@@ -462,6 +462,7 @@ def test_checks_pass_on_a_sound_deployment_and_change_nothing(dokploy, service):
         "dokploy.containers": "pass",
         "dokploy.build_log": "pass",
         "dokploy.container_logs": "pass",
+        "dokploy.image_secrets": "pass",
     }
     assert not checked["changed"] and dokploy.posts == []
     assert checked["app_name"].startswith("app-")
@@ -471,10 +472,35 @@ def test_checks_find_what_the_server_does_not_say(dokploy, service):
     deploy(dokploy, service)
     dokploy.engine.states["web"] = ("exited", "Exited (1) 2 minutes ago")
     dokploy.engine.logs = f"connecting with {SECRETS['DB_PASSWORD']}\n"
+    dokploy.engine.image_variables = [f"DATABASE={SECRETS['DB_PASSWORD']}"]
     dokploy.standin.store.logs.update(dict.fromkeys(dokploy.standin.store.logs, "RUN echo it's a #1 $ecret\"\n"))
     checked = checks(dokploy)
     assert set(statuses(checked).values()) == {"fail"}
     assert all(value not in dokploy.output for value in SECRETS.values())
+
+
+def test_checks_judge_each_image_by_its_own_limit(dokploy, service):
+    deploy(dokploy, service)
+    dokploy.engine.image_size = 2_000_000
+    dokploy.engine.image_variables = [f"PATH=/bin:{SECRETS['DB_PASSWORD']}"]
+    checked = checks(dokploy, max_image_size="1MB", max_image_sizes={"web": "3MB"})
+    found = statuses(checked)
+    assert (found["dokploy.image_size.web"], found["dokploy.image_size.cache"]) == ("pass", "fail")
+    assert found["dokploy.image_secrets"] == "fail" and SECRETS["DB_PASSWORD"] not in dokploy.output
+    assert checked["requests"]["writes"] == 0
+    unlimited = checks(dokploy, max_image_size="1MB", max_image_sizes={"web": "", "cache": ""})
+    assert not [name for name in statuses(unlimited) if name.startswith("dokploy.image_size")]
+    assert "max_image_size: '1 stone'" in checks(dokploy, max_image_size="1 stone")["msg"]
+
+
+def test_a_server_that_tells_of_no_images_leaves_them_unjudged(dokploy, service, monkeypatch):
+    from ansible_collections.sluice.deploy.tests.standin_dokploy import procedures
+
+    deploy(dokploy, service)
+    monkeypatch.delitem(procedures.QUERIES, "dockerImage.getImageConfig")
+    checked = checks(dokploy, max_image_size="1MB")
+    (images,) = (result for result in checked["results"] if result["id"] == "dokploy.images")
+    assert images["status"] == "skip" and "has no dockerImage.getImageConfig" in images["evidence"][0]
 
 
 def test_checks_of_a_service_that_is_not_there(dokploy, place):
