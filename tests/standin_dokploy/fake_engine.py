@@ -40,6 +40,7 @@ class FakeEngine:
         self.commit = "a" * 40
         self.environments: list[str] = []
         self.projects: dict[str, list[str]] = {}
+        self.images: dict[str, str] = {}
         self.volumes: set[str] = set()
 
     def run(self, argv: list[str], directory: Path, log: Callable[[str], None]) -> int:
@@ -59,6 +60,7 @@ class FakeEngine:
             if self.exit_code == 0:
                 compose = yaml.safe_load((directory / argv[argv.index("-f") + 1]).read_text())
                 self.projects[project] = list(compose["services"])
+                self.images |= {name: service.get("image", name) for name, service in compose["services"].items()}
                 self.volumes.add(project)
             return self.exit_code
         return 0
@@ -94,5 +96,7 @@ class FakeEngine:
             config = {"Env": self.image_variables, "Labels": None}
             return {"Size": self.image_size, "Config": config} if name.startswith("sha256:") else None
         service = name.removeprefix("id")
-        config = {"Image": f"example/{service}", "Labels": {"com.docker.compose.service": service}}
+        if service not in self.images:
+            return None
+        config = {"Image": self.images[service], "Labels": {"com.docker.compose.service": service}}
         return {"Image": f"sha256:{service}", "Config": config}

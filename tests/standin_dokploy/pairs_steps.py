@@ -106,7 +106,7 @@ def of_a_container(told: Any) -> Any:
 
 def of_an_image(told: Any) -> Any:
     """The same of an image."""
-    return {"Size": type(told["Size"]).__name__, "Env": type(told["Config"]["Env"]).__name__}
+    return {name: type(told[name]).__name__ for name in ("Size", "Config")}
 
 
 SET_UP = [
