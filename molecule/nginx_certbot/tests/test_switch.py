@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from conftest import PROJECT
+from conftest import PROJECT, eventually
 
 sys.path.insert(0, str(PROJECT / "tests/bench"))
 from edge_load import Load
@@ -54,6 +54,25 @@ def test_twenty_switches_lose_nothing(apps, client, roots):
     assert load.failures == []
     assert load.answered > 1000
     assert set(load.bodies) == {b"blue", b"green"}
+
+
+def test_of_two_containers_of_a_service_each_is_sent_requests_and_one_may_be_killed(apps, shell, client, roots):
+    apps.switch("blue")
+    apps.start("blue", twin="second")
+    # As a release of `replicas: 2` does it, which starts both before the switch.
+    apps.switch("blue")
+    try:
+        with Load(client.address, "shop.test", roots, rate=100, path="/") as load:
+            eventually(lambda: len(set(load.bodies[-50:])) == 2)
+            shell("docker kill shop-blue-front-second")
+            known = "cat /etc/sluice/edge/conf/current/upstreams.conf"
+            eventually(lambda: shell(known).stdout.partition("shop.front")[2].partition("}")[0].count("server ") == 1)
+            asked = load.answered
+            eventually(lambda: load.answered > asked + 50)
+    finally:
+        apps.stop("blue", twin="second")
+    assert load.failures == []
+    assert set(load.bodies[-50:]) == {b"blue"}
 
 
 def test_ten_certificate_swaps_lose_nothing(shell, client, roots):

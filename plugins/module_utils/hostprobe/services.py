@@ -51,17 +51,32 @@ def _judge(name: str, members: list[Container], service: Mapping[str, Any] | Non
             advice=["see docker ps --all, and deploy again", "a service of another name belongs into verify_services"],
         )
     statuses = [_status(member, max_restarts) for member in members]
+    wanted = _replicas(service)
     worst: Status = "fail" if "fail" in statuses else "warn" if "warn" in statuses else "pass"
     bad = [member for member, status in zip(members, statuses) if status != "pass"]
+    conditions = [told(member) for member in bad or members]
+    advice = [f"docker service logs --tail 50 {m.id}" if m.node else f"docker logs --tail 50 {m.name}" for m in bad]
+    if len(members) < wanted:
+        worst = "fail"
+        conditions.insert(0, f"{len(members)} of {wanted} containers")
+        advice.append("the same release, run again, starts what is missing")
     return gate_result(
         f"container.{name}",
         title,
         worst,
-        measured="; ".join(dict.fromkeys(told(member) for member in bad or members)),
-        limit=_WANTED + (f", at most {max_restarts} restarts" if max_restarts else ", no restarts"),
+        measured="; ".join(dict.fromkeys(conditions)),
+        limit=(f"{wanted} " if wanted > 1 else "")
+        + _WANTED
+        + (f", at most {max_restarts} restarts" if max_restarts else ", no restarts"),
         evidence=[f"{m.name}: {told(m)}, since {m.since}, {m.reference}" for m in members],
-        advice=[f"docker service logs --tail 50 {m.id}" if m.node else f"docker logs --tail 50 {m.name}" for m in bad],
+        advice=advice,
     )
+
+
+def _replicas(service: Mapping[str, Any] | None) -> int:
+    """How many containers a service is described to have; what is no number is for the release to refuse."""
+    told = str((service or {}).get("replicas") or 1)
+    return int(told) if told.isdecimal() else 1
 
 
 def _ended_well(container: Container) -> bool:

@@ -115,6 +115,22 @@ def test_one_sick_replica_fails_its_service():
     assert len(result["evidence"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("replicas", "status", "measured"),
+    [
+        (2, "pass", "running, healthy"),
+        (3, "fail", "2 of 3 containers; running, healthy"),
+        ("3", "fail", "2 of 3 containers; running, healthy"),
+        ("many", "pass", "running, healthy"),
+    ],
+)
+def test_a_container_that_is_gone_is_missed(replicas, status, measured):
+    both = [SERVER, changed(SERVER, name="crm-blue-server-2")]
+    (result,) = judge_services(both, {"server": {"replicas": replicas}}, 0)
+    assert (result["status"], result["measured"]) == (status, measured)
+    assert (result["advice"] == []) == (status == "pass")
+
+
 def test_no_record_is_no_failure():
     assert judge_drift("crm", None, [SERVER], [], None)["status"] == "skip"
 
