@@ -57,10 +57,20 @@ def play_over():
 
 @pytest.fixture
 def run_playbook(tmp_path):
-    """Run one task as a play; answers the finished process. Values travel in a file, never on a command line."""
+    """Run one task as a play; answers the finished process. Values travel in a file, never on a command line. `env` is
+    for the controller, `there` for the server."""
 
-    def run(module: str, options: dict, *flags: str, server: str = "debian13", user: str = "", env: dict | None = None):
-        play = {"hosts": server, "gather_facts": False, "tasks": [{"name": "The module runs", module: options}]}
+    def run(
+        module: str,
+        options: dict,
+        *flags: str,
+        server: str = "debian13",
+        user: str = "",
+        env: dict | None = None,
+        there: dict | None = None,
+    ):
+        task = {"name": "The module runs", module: options, "environment": there or {}}
+        play = {"hosts": server, "gather_facts": False, "tasks": [task]}
         if user:
             play |= {"become": True, "become_user": user}
         playbook = tmp_path / "play.yml"
@@ -81,9 +91,9 @@ def run_playbook(tmp_path):
 def run_module(run_playbook):
     """Run one task as a play; answers the module's result, failed or not."""
 
-    def run(module: str, options: dict, server: str = "debian13", user: str = "") -> dict:
+    def run(module: str, options: dict, server: str = "debian13", user: str = "", there: dict | None = None) -> dict:
         settings = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}
-        done = run_playbook(module, options, server=server, user=user, env=settings)
+        done = run_playbook(module, options, server=server, user=user, env=settings, there=there)
         try:
             return json.loads(done.stdout)["plays"][0]["tasks"][0]["hosts"][server]
         except (ValueError, LookupError):

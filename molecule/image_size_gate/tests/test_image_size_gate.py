@@ -67,6 +67,55 @@ def test_the_containerd_store_gives_the_same_figures(host, gate):
         assert one["largest_files"] == other["largest_files"]
 
 
+@pytest.fixture
+def act(host, run_module):
+    """A module that releases, over the engine with the containerd store; answers its result."""
+
+    def run(module: str, max_size: str = "1GB") -> dict:
+        work = {"image": "local/work:1", "command": ["sleep", "infinity"], "health": {"command": ["true"]}}
+        stack = {"name": "work", "services": {"work": {**work, "max_size": max_size}}}
+        options = {"stack": stack, "root": "/srv/gate/stacks"}
+        return run_module(f"sluice.deploy.{module}", options, there={"DOCKER_HOST": CONTAINERD})
+
+    yield run
+    host.check_output(
+        f"export DOCKER_HOST={CONTAINERD}; docker ps --all --quiet --filter name=work- | xargs --no-run-if-empty docker"
+        " rm --force; rm -rf /srv/gate/stacks"
+    )
+
+
+@pytest.mark.long
+def test_a_release_over_the_containerd_store_is_judged_alike_and_comes_back_when_its_tag_has_moved(host, gate, act):
+    host.check_output(f"docker --host {CONTAINERD} tag local/gate-wasted local/work:1")
+    refused = act("stack_release", max_size="1MB")
+    (told,) = (r for r in refused["gates"] if r["id"] == "image_size.work")
+    wanted = {"name": "work", "image": "local/work:1", "max_size": "1MB"}
+    (judged,) = (
+        r for r in gate(images=[wanted], docker_host=CONTAINERD, fail_on=[])["results"] if r["id"] == "image_size.work"
+    )
+    assert (told["status"], told["measured"], told["limit"]) == ("fail", judged["measured"], judged["limit"]), refused
+    assert told["evidence"] == judged["evidence"]
+    assert not host.check_output(f"docker --host {CONTAINERD} ps --quiet --filter name=work-")
+
+    first = act("stack_release")
+    assert first.get("changed"), first
+    host.check_output(
+        f"cd /srv/gate/build && printf 'FROM local/gate-wasted\\nCOPY below /second\\n' | DOCKER_HOST={CONTAINERD}"
+        " BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker buildx build --quiet --load --tag local/work:1 --file - ."
+    )
+    second = act("stack_release")
+    assert second.get("changed") and second["release"] != first["release"], second
+    host.check_output(f"docker --host {CONTAINERD} exec work-{second['colour']}-work ls /second")
+    host.check_output(
+        f"docker --host {CONTAINERD} rmi local/gate-wasted && docker --host {CONTAINERD} image prune --force"
+    )
+    back = act("stack_rollback")
+    assert back.get("release") == first["release"], back
+    assert host.run(f"docker --host {CONTAINERD} exec work-{back['colour']}-work ls /second").rc == 2
+    # What the other trials look at is there again.
+    host.check_output(f"docker save local/gate-wasted | docker --host {CONTAINERD} load --quiet")
+
+
 def test_waste_is_what_a_plain_sum_over_docker_save_says(host, gate, tmp_path):
     saved = tmp_path / "saved.tar"
     command = ["tools/server", "ssh", "debian13", "docker", "save", "local/gate-wasted"]

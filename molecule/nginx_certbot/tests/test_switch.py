@@ -7,7 +7,8 @@ import sys
 import time
 
 import pytest
-from conftest import PROJECT, eventually
+from conftest import PROJECT
+from waiting import eventually
 
 sys.path.insert(0, str(PROJECT / "tests/bench"))
 from edge_load import Load
@@ -62,13 +63,15 @@ def test_of_two_containers_of_a_service_each_is_sent_requests_and_one_may_be_kil
     # As a release of `replicas: 2` does it, which starts both before the switch.
     apps.switch("blue")
     try:
-        with Load(client.address, "shop.test", roots, rate=100, path="/") as load:
-            eventually(lambda: len(set(load.bodies[-50:])) == 2)
+        with Load(client.address, "shop.test", roots, rate=50, path="/") as load:
+            eventually(lambda: len(set(load.bodies[-50:])) == 2, 60)
             shell("docker kill shop-blue-front-second")
             known = "cat /etc/sluice/edge/conf/current/upstreams.conf"
-            eventually(lambda: shell(known).stdout.partition("shop.front")[2].partition("}")[0].count("server ") == 1)
+            eventually(
+                lambda: shell(known).stdout.partition("shop.front")[2].partition("}")[0].count("server ") == 1, 60
+            )
             asked = load.answered
-            eventually(lambda: load.answered > asked + 50)
+            eventually(lambda: load.answered > asked + 50, 60)
     finally:
         apps.stop("blue", twin="second")
     assert load.failures == []

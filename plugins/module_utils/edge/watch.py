@@ -3,7 +3,7 @@
 """Keeps nginx's upstreams true to where the containers are.
 
 Docker gives a container that starts again another address, perhaps one that was another stack's. So nginx is
-started by this watcher, after a look, and told anew whenever a container joins the network.
+started by this watcher, after a look, and told anew whenever a container joins the network or leaves it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from .swarm import Swarm
 _SETTLE_SECONDS = 0.2
 _RETRY_SECONDS = 5.0
 _ASK_SECONDS = 1.0
+# One that left the network is known by its name no more, and its address would keep requests waiting.
 _EVENTS = ("docker", "events", "--filter=type=container", "--filter=type=network",
-           "--filter=type=node", "--filter=event=start", "--filter=event=connect", "--filter=event=update",
-           "--format={{.Type}}")  # fmt: skip
+           "--filter=type=node", "--filter=event=start", "--filter=event=connect", "--filter=event=disconnect",
+           "--filter=event=update", "--format={{.Type}}")  # fmt: skip
 
 
 def refresh(store: Store) -> bool:
