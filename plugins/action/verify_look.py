@@ -26,7 +26,7 @@ with contextlib.suppress(ImportError):
     import cryptography.x509  # noqa: F401
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
-    "site": {"type": "dict", "required": True, "no_log": True},
+    "site": {"type": "dict", "no_log": True},
     "host": {"type": "dict"},
     "images": {"type": "dict"},
     "logs": {"type": "dict", "no_log": True},
@@ -59,10 +59,10 @@ class ActionModule(ActionBase):
         _, params = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         result.update(changed=False, began=time.time(), host=SKIPPED, images=SKIPPED, logs=SKIPPED)
         with ThreadPoolExecutor(1) as pool:
-            site = pool.submit(look_from_outside, params["site"])
+            site = pool.submit(look_from_outside, params["site"]) if params["site"] is not None else None
             if params["host"] is not None:
                 result.update(self._on_the_host(params, task_vars or {}))
-            result["site"] = site.result()
+            result["site"] = site.result() if site else SKIPPED
         return result
 
     def _on_the_host(self, params: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

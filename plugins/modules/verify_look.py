@@ -25,9 +25,8 @@ attributes:
     support: full
 options:
   site:
-    description: Options of M(sluice.deploy.site_probe).
+    description: Options of M(sluice.deploy.site_probe); nothing is looked at from outside without them.
     type: dict
-    required: true
   host:
     description: Options of M(sluice.deploy.host_probe); the host is left alone without them.
     type: dict

@@ -112,6 +112,9 @@ def _without_none(value: Any) -> Any:
 def _edge(settings: Settings, stack: Stack | None, found: Mistakes) -> None:
     if settings["state"] == "absent":
         return
+    if stack and not (stack.domain or stack.routes):
+        found += _unreached(stack, settings)
+        return
     for name in ("basic_auth", "users"):
         found += user_mistakes(settings[name], f"nginx_certbot_{name}")
         # What a password's hash is does not matter here.
@@ -127,6 +130,19 @@ def _edge(settings: Settings, stack: Stack | None, found: Mistakes) -> None:
         chain, key = (str(settings["own_certificate"].get(part) or "").encode() for part in ("certificate", "key"))
         now = datetime.datetime.now(datetime.timezone.utc)
         found.note(lambda: certificates.check_own(chain, key, site.names, now))
+
+
+def _unreached(stack: Stack, settings: Settings) -> list[str]:
+    """What of a stack without a domain, which has no place on the edge, nobody could reach."""
+    found = [
+        f"stack_services.{service.name}: nobody could reach this web service; give stack_domain and stack_routes, or"
+        " publish its port."
+        for service in stack.web
+        if not service.publish
+    ]
+    if settings["ports"]:
+        found.append("nginx_certbot_ports: the edge serves a stack with a domain; give it one, or publish the ports.")
+    return found
 
 
 def _host(settings: Settings, _stack: Stack | None, found: Mistakes) -> None:

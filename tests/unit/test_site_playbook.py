@@ -146,11 +146,18 @@ def test_a_failed_check_keeps_a_release_from_the_hosts_after_it(tmp_path):
     assert run.returncode != 0
 
 
-def test_a_stack_without_a_domain_is_refused_before_a_host_is_touched(tmp_path):
+def test_a_stack_without_a_domain_is_refused_where_it_has_what_visitors_would_reach(tmp_path):
     run = play(tmp_path, "--extra-vars", "stack_domain=")
-    assert "roles docker_host and compose_stack in a play of your own" in " ".join(run.stdout.split())
+    assert "stack_domain is missing" in " ".join(run.stdout.split()), run.stdout + run.stderr
     assert " at one" not in run.stdout
     assert run.returncode != 0
+
+
+def test_a_stack_that_nobody_visits_has_no_place_on_the_edge_and_is_looked_at_on_its_host(tmp_path):
+    alone = {"stack_domain": "", "stack_routes": [], "stack_services": {"db": {"image": "db:1", "stateful": True}}}
+    run = play(tmp_path, "--limit", "two", "--extra-vars", json.dumps(alone))
+    assert said(run, "docker_host") == said(run, "compose_stack") == said(run, "verify") == {"two"}
+    assert "nginx_certbot at" not in run.stdout and "nginx_certbot, wait, at" not in run.stdout
 
 
 def test_every_value_that_cannot_be_is_named_before_a_host_is_touched(tmp_path):

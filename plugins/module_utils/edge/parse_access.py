@@ -153,7 +153,10 @@ def _web_service(name: Any, where: str, stack: Stack) -> str:
         hint = nearest(str(name), stack.services) or f"; the services are {', '.join(stack.services)}"
         raise UserError(f"{where}: no service {name!r} in stack_services{hint}.")
     if stack.services[name] not in stack.web:
-        raise UserError(f"{where}: {name!r} is no web service of the release, which alone the edge reaches.")
+        raise UserError(
+            f"{where}: {name!r} is no web service of the release, which alone the edge reaches; other"
+            " services publish their ports themselves."
+        )
     return str(name)
 
 

@@ -107,8 +107,8 @@ def _services(fields: Fields, mistakes: list[str]) -> dict[str, Service]:
         services[str(name)] = fields.attempt(
             partial(parse_service, str(name), value, ports, mistakes), Service(str(name), role="web")
         )
-    if not any(not s.stateful and s.role != "job" for s in services.values()):
-        raise UserError("stack_services: every service is stateful or a job; a release needs one that is neither.")
+    if all(s.role == "job" for s in services.values()):
+        raise UserError("stack_services: every service is a job; a stack needs one that stays.")
     return services
 
 

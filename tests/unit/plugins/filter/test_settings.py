@@ -142,6 +142,14 @@ def test_what_asks_for_the_stack_is_judged_with_it():
     ]
 
 
+def test_a_stack_that_nobody_visits_has_no_use_for_the_edge_s_settings():
+    alone = {"stack_domain": "", "stack_routes": [], "nginx_certbot_email": ""}
+    db = {"image": "db:1", "stateful": True}
+    assert mistakes(**alone, stack_services={"db": db}, stack_secrets={}) == []
+    told = mistakes(**alone, nginx_certbot_ports=[{"port": 1883, "service": "api"}])
+    assert [line.partition(": ")[0] for line in told] == ["stack_services.api", "nginx_certbot_ports"]
+
+
 def test_of_parts_that_do_not_run_nothing_is_told():
     wrong = {"nginx_certbot_body_size": "much", "stack_drain": "soon", "docker_host_source": "there"}
     assert [line.partition(": ")[0] for line in mistakes(["docker_host"], **wrong)] == [

@@ -152,7 +152,7 @@ def test_upstreams_name_stack_colour_and_service() -> None:
         ("name", "CRM", "stack_name: 'CRM' is not a name"),
         ("name", "", "stack_name is missing"),
         ("services", {}, "stack_services is empty"),
-        ("services", {"db": {"image": "a", "stateful": True}}, "every service is stateful"),
+        ("services", {"once": {"image": "a", "role": "job"}}, "every service is a job"),
         ("services.api.image", None, "stack_services.api.image is missing"),
         ("services.api.health", None, "stack_services.api.health is missing"),
         ("services.api.port", None, "stack_services.api.health.path: give the service a port"),
