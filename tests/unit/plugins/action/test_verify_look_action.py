@@ -51,6 +51,11 @@ def test_all_is_looked_at_and_nothing_that_was_sent_comes_back(monkeypatch):
     assert SECRET not in json.dumps(told)
 
 
+def test_a_deployment_that_is_no_site_is_looked_at_on_its_host_alone(monkeypatch):
+    told, ran = look({"host": {"stack": "crm"}}, monkeypatch)
+    assert told["site"] == {"skipped": True} and list(ran) == ["host_probe"]
+
+
 def test_what_is_not_asked_for_is_skipped(monkeypatch):
     told, ran = look({"site": SITE}, monkeypatch)
     assert ran == {} and all(told[part] == {"skipped": True} for part in ("host", "images", "logs"))
