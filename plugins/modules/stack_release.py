@@ -75,6 +75,9 @@ options:
         when requests are led to the release.
     type: str
     default: ""
+notes:
+  - While it runs, a step that takes longer than ten seconds is shown with its time, as the server notes it in
+    C(/run/sluice).
 attributes:
   check_mode:
     support: full

@@ -19,7 +19,7 @@ def run_job(run: Run, project: Project, job: Service, journal: Journal) -> None:
     Raises:
         StepError: It ended with another status than 0, or not in time.
     """
-    with run.step("job"):
+    with run.step("job", job.name):
         begin = run.clock()
         status, output = run.engine.run_once(project, job.name, (), job.timeout)
         # Masked before it is cut: a part of a secret would not be known again.

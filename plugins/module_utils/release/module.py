@@ -8,6 +8,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from ..errors import EdgeError, EngineError, StepError, UserError, sentence
@@ -18,6 +19,7 @@ from ..secretvalues.values import check_secrets
 from ..stack.directory import StackState, read_description
 from ..stack.fields import Fields
 from ..stack.parse import parse_stack
+from . import progress
 from .checks import GATES
 from .edge import CommandEdge, NoEdge
 from .engines import engine_of
@@ -57,14 +59,18 @@ def run_for(params: dict[str, Any], what: str, settings: Settings, check: bool) 
         argv = params["edge_switch"]
         edge = CommandEdge(argv, stack.name) if argv else NoEdge(current.colour if current else None)
         foreign = ForeignProjects(inherit)
-        return Run(stack, params["stack"], secrets, settings, state, engine, edge, foreign=foreign, inherit=inherit)
+        run = Run(stack, params["stack"], secrets, settings, state, engine, edge, foreign=foreign, inherit=inherit)
+        return run if check else replace(run, note_step=progress.note_in(stack.name))
 
     if check:
         yield make(())
         return
     state.create()
     with locked(state.lock_file, what, params["lock_wait"], "compose_stack_lock_wait") as descriptor:
-        yield make((descriptor,))
+        try:
+            yield make((descriptor,))
+        finally:
+            progress.forget(stack.name)
 
 
 def gate_levels(levels: dict[str, Any] | None) -> dict[str, str]:

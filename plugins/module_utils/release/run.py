@@ -66,6 +66,8 @@ class Run:
     seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     foreign: Foreign | None = None
+    note_step: Callable[[str], None] = lambda name: None
+    """Tells whoever waits what the run is at."""
     inherit: tuple[int, ...] = ()
     """Descriptors that commands take along: the lock stays with one that outlives its run."""
 
@@ -82,9 +84,10 @@ class Run:
         return fit_for_terminal(redact(text, self.secrets.values()))
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Times a step, and gives its name to whatever goes wrong in it."""
+    def step(self, name: str, of: str = "") -> Iterator[None]:
+        """Times a step, and gives its name to whatever goes wrong in it; `of` says more for who waits."""
         begin = self.clock()
+        self.note_step(f"{name} {of}".strip())
         try:
             with self.named(name):
                 yield

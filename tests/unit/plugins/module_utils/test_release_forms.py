@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.server
 import threading
 from collections.abc import Iterator
@@ -75,6 +76,26 @@ def test_a_job_runs_once_between_what_it_needs_and_what_needs_it(world: World, t
     assert back.release != first.release
     assert "job migrate" not in world.events
     assert not release(run_in(world, tmp_path, shop("1", **JOBS))).changed
+
+
+def test_whoever_waits_is_told_each_step_and_which_job_runs(world: World, tmp_path: Path) -> None:
+    told: list[str] = []
+    release(dataclasses.replace(run_in(world, tmp_path, shop("1", **JOBS)), note_step=told.append))
+    steps = (
+        "look",
+        "images",
+        "dump",
+        "pre_release",
+        "start",
+        "job migrate",
+        "gates",
+        "switch",
+        "drain",
+        "post_release",
+    )
+    asked = [step for step in steps if step in told]
+    assert asked == sorted(asked, key=told.index)
+    assert {"pre_release", "job migrate", "switch", "drain"} <= set(told)
 
 
 def test_a_job_that_fails_stops_the_release_before_the_switch(world: World, tmp_path: Path) -> None:
