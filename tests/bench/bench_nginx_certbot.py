@@ -157,7 +157,8 @@ def gixy(judges: Judges, source: str) -> int:
 
 def testssl(judges: Judges, port: int) -> str:
     argv = ["testssl", "--quiet", "--color=0", "--add-ca=/roots.pem", "--warnings=batch", f"{DOMAIN}:{port}"]
-    lines = judges.ask(*argv).stdout.splitlines()
+    # It begins some thousand processes, which on a busy machine take their time.
+    lines = judges.ask(*argv, seconds=1800).stdout.splitlines()
     grades = [line.split()[-1] for line in lines if line.strip().startswith(("Overall Grade", "Final Score"))]
     return " ".join(reversed(grades)) or "-"
 

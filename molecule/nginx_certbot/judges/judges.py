@@ -31,7 +31,9 @@ class Judges:
         build()
         self._name, self._address, self._roots = name, address, roots
 
-    def ask(self, *argv: str, folder: pathlib.Path | None = None) -> subprocess.CompletedProcess[str]:
+    def ask(
+        self, *argv: str, folder: pathlib.Path | None = None, seconds: float = 300
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command in the image; `folder` lies at /site there, the root certificates at /roots.pem."""
         mounts = [f"--volume={self._roots}:/roots.pem:ro"] + ([f"--volume={folder}:/site:ro"] if folder else [])
         docker = ["docker", "run", "--rm", "--network=host", f"--add-host={self._name}:{self._address}"]
@@ -42,5 +44,5 @@ class Judges:
             "--env=CLIENT_TIMEOUT=60000",
         ]
         return subprocess.run(
-            [*docker, *mounts, *environment, IMAGE, *argv], capture_output=True, text=True, check=False, timeout=300
+            [*docker, *mounts, *environment, IMAGE, *argv], capture_output=True, text=True, check=False, timeout=seconds
         )
