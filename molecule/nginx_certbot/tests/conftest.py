@@ -157,20 +157,17 @@ class Apps:
     def __init__(self, shell) -> None:
         self.shell = shell
 
-    def start(self, colour: str, stack: str = "shop", twin: str = "") -> None:
-        """The services of a colour; a twin is a second container of each, which says its own name."""
+    def start(self, colour: str, stack: str = "shop") -> None:
         for service, port in (("server", 3000), ("front", 3001)):
             alias = f"{stack}-{colour}-{service}"
-            name = f"{alias}{twin and '-'}{twin}"
             self.shell(
-                f"docker rm -f {name} >/dev/null 2>&1; docker run -d --name {name} --network sluice-edge "
+                f"docker rm -f {alias} >/dev/null 2>&1; docker run -d --name {alias} --network sluice-edge "
                 f"--network-alias {alias} -v /root/app.py:/app.py:ro --entrypoint python3 --stop-timeout 1 "
-                f"local/sluice-certbot:forky /app.py {port} {twin or colour}"
+                f"local/sluice-certbot:forky /app.py {port} {colour}"
             )
 
-    def stop(self, colour: str, stack: str = "shop", twin: str = "") -> None:
-        names = [f"{stack}-{colour}-{service}{twin and '-'}{twin}" for service in ("server", "front")]
-        self.shell(f"docker rm -f {' '.join(names)}")
+    def stop(self, colour: str, stack: str = "shop") -> None:
+        self.shell(f"docker rm -f {stack}-{colour}-server {stack}-{colour}-front")
 
     def switch(self, colour: str | None, stack: str = "shop", check: bool = True, **upstreams):
         ports = {"server": 3000, "front": 3001}

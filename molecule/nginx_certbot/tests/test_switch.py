@@ -57,25 +57,58 @@ def test_twenty_switches_lose_nothing(apps, client, roots):
     assert set(load.bodies) == {b"blue", b"green"}
 
 
-def test_of_two_containers_of_a_service_each_is_sent_requests_and_one_may_be_killed(apps, shell, client, roots):
-    apps.switch("blue")
-    apps.start("blue", twin="second")
-    # As a release of `replicas: 2` does it, which starts both before the switch.
-    apps.switch("blue")
+def app(service: str, port: int, **more) -> dict:
+    """The stub app as a service, each container of which says its own name."""
+    script = f"exec python3 /app.py {port} $(hostname)"
+    return {
+        "image": "local/sluice-certbot:forky",
+        "entrypoint": ["sh", "-c", script],
+        "port": port,
+        "health": {"path": "/"},
+        "volumes": [{"source": "/root/app.py", "path": "/app.py", "read_only": True}],
+        "stop_grace": "1s",
+        **more,
+    }
+
+
+@pytest.fixture
+def replicated(apps, shell, run_module):
+    """The stack released with two containers of its front; answers what a look at the host says of these."""
+    apps.stop("blue")
+    services = {"server": app("server", 3000), "front": app("front", 3001, replicas=2)}
+    routes = [{"path": "/api", "service": "server"}, {"path": "/", "service": "front"}]
+    stack = {"name": "shop", "services": services, "routes": routes, "drain": 0}
+    edge = ["/usr/local/lib/sluice/edge-switch"]
     try:
-        with Load(client.address, "shop.test", roots, rate=50, path="/") as load:
-            eventually(lambda: len(set(load.bodies[-50:])) == 2, 60)
-            shell("docker kill shop-blue-front-second")
-            known = "cat /etc/sluice/edge/conf/current/upstreams.conf"
-            eventually(
-                lambda: shell(known).stdout.partition("shop.front")[2].partition("}")[0].count("server ") == 1, 60
-            )
-            asked = load.answered
-            eventually(lambda: load.answered > asked + 50, 60)
+        done = run_module("sluice.deploy.stack_release", {"stack": stack, "edge_switch": edge})
+        assert done.get("colour") == "blue", done
+
+        def look() -> tuple[str, str]:
+            seen = run_module("sluice.deploy.host_probe", {"stack": "shop", "services": services, "edge_switch": edge})
+            return next((r["status"], r["measured"]) for r in seen["results"] if r["id"] == "container.front")
+
+        yield look
     finally:
-        apps.stop("blue", twin="second")
+        labels = "--filter label=com.docker.compose.project=shop-blue"
+        shell(f"docker rm -f $(docker ps --all --quiet {labels}); rm -rf /var/lib/sluice/stacks/shop")
+        apps.start("blue")
+        apps.switch("blue")
+
+
+def test_of_two_containers_of_a_service_each_is_sent_requests_and_one_may_be_killed(replicated, shell, client, roots):
+    assert replicated() == ("pass", "running, healthy")
+    with Load(client.address, "shop.test", roots, rate=50, path="/") as load:
+        eventually(lambda: len(set(load.bodies[-50:])) == 2, 60)
+        shell("docker kill shop-blue-front-1")
+        known = "cat /etc/sluice/edge/conf/current/upstreams.conf"
+        eventually(lambda: shell(known).stdout.partition("shop.front")[2].partition("}")[0].count("server ") == 1, 60)
+        asked = load.answered
+        eventually(lambda: load.answered > asked + 50, 60)
     assert load.failures == []
-    assert set(load.bodies[-50:]) == {b"blue"}
+    assert len(set(load.bodies[-50:])) == 1
+    assert replicated() == ("fail", "exited (137)")
+    shell("docker rm shop-blue-front-1")
+    assert replicated() == ("fail", "1 of 2 containers; running, healthy")
 
 
 def test_ten_certificate_swaps_lose_nothing(shell, client, roots):
