@@ -31,7 +31,7 @@ def api(server):
         address = f"{url}/api/{procedure}"
         answer = session.post(address, json=values) if post else session.get(address, params=values)
         assert answer.ok, f"{procedure}: {answer.text[:500]}"
-        return answer.json()
+        return answer.json() if answer.content else None
 
     return ask
 

@@ -180,12 +180,12 @@ def raw(name: str, text: str) -> dict:
     }
 
 
-def project() -> dict:
+def project(file: str = "compose.yml") -> dict:
     """Settings of a project with a Compose file of its own."""
     return {
         "stack_name": "shop",
         "stack_domain": "shop.example.com",
-        "stack_compose": {"directory": str(WORK / "shop")},
+        "stack_compose": {"directory": str(WORK / "shop"), "files": [file]},
         "stack_compose_env": {"GREETING": "hello"},
         "stack_routes": [{"path": "/", "service": "server", "port": 8000}],
         "stack_hooks": {},
@@ -198,9 +198,13 @@ def cases():
     """A run of each service that stands for itself; at once, since each mostly waits."""
     (WORK / "shop").mkdir()
     (WORK / "shop/compose.yml").write_text(SERVING)
+    (WORK / "shop/broken.yml").write_text(SERVING.replace("while sleep 1; do getent ahostsv4 server; done", "exit 3"))
     settings = {"shop": project(), **{name: raw(name, text) for name, text in CASES.items()}}
     with ThreadPoolExecutor() as pool:
-        return dict(zip(settings, pool.map(lambda one: play(**one), settings.values()), strict=True))
+        waiting = {name: pool.submit(play, **one) for name, one in settings.items()}
+        waiting["shop"].result()
+        waiting["broken"] = pool.submit(play, **project("broken.yml"))
+        return {name: run.result() for name, run in waiting.items()}
 
 
 def containers(host, name: str) -> list[str]:
@@ -300,8 +304,9 @@ def test_backups_reach_their_bucket(api, service):
     api("volumeBackups.runManually", post=True, volumeBackupId=archive["volumeBackupId"])
     for kind, one in {"backup": dump["backupId"], "volumeBackup": archive["volumeBackupId"]}.items():
         assert [row["status"] for row in api("deployment.allByType", id=one, type=kind)] == ["done"], kind
-    listed = api("backup.listBackupFiles", destinationId=dump["destinationId"], search=f"{crm['appName']}_postgres/")
-    assert any(row["Size"] > 500 for row in listed), listed
+    for place, ending in ((f"{crm['appName']}_postgres/", ".sql.gz"), (f"{crm['appName']}/", ".tar")):
+        listed = api("backup.listBackupFiles", destinationId=dump["destinationId"], search=place)
+        assert [row["Size"] > 1000 for row in listed if row["Name"].endswith(ending)] == [True], listed
 
 
 def test_each_host_goes_its_groups_way_in_one_run(tmp_path):
@@ -335,9 +340,15 @@ def test_a_secret_in_a_build_log_fails_the_gate(cases):
 
 def test_a_project_with_a_compose_file_of_its_own_is_deployed(cases, variable):
     assert cases["shop"].code == 0 and cases["shop"].changed > 0
-    assert variable("shop", "server", "GREETING") == "hello"
+    # Also after a release that died and was taken back.
     again = play(**project())
     assert again.code == 0 and again.changed == 0 and again.requests == (6, 0)
+
+
+def test_after_a_release_that_dies_what_served_serves_again(cases, variable):
+    said = " ".join(cases["broken"].output.split())
+    assert cases["broken"].code == 2 and "What served before was deployed again, and serves." in said
+    assert variable("shop", "server", "GREETING") == "hello"
 
 
 def test_stacks_beside_each_other_never_answer_for_one_another(cases, api, service, within):
