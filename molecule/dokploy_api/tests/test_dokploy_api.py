@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from waiting import eventually
 
 testinfra_hosts = ["ssh://debian13"]
 # In each test, else pytest would run those that need no server last, after the app is removed.
@@ -351,7 +352,7 @@ def test_after_a_release_that_dies_what_served_serves_again(cases, variable):
     assert variable("shop", "server", "GREETING") == "hello"
 
 
-def test_stacks_beside_each_other_never_answer_for_one_another(cases, api, service, within):
+def test_stacks_beside_each_other_never_answer_for_one_another(cases, api, service):
     def answered(name: str) -> set[str]:
         rows = api("docker.getContainersByAppNameMatch", appName=service(name)["appName"], appType="docker-compose")
         (container,) = (row["containerId"] for row in rows if row["state"] == "running")
@@ -360,7 +361,7 @@ def test_stacks_beside_each_other_never_answer_for_one_another(cases, api, servi
 
     # The demo has a routed server as well.
     assert cases["twin"].code == 0
-    within(60, lambda: answered("shop") and answered("twin"))
+    eventually(lambda: answered("shop") and answered("twin"), 60)
     assert len(answered("shop")) == len(answered("twin")) == 1 and answered("shop") != answered("twin")
 
 
