@@ -19,7 +19,7 @@ EDGE = {
 STORES = {
     "sftp": {"compose_stack_backup_repository": "sftp:root@vault:/srv/crm"},
     "s3": {
-        "compose_stack_backup_repository": "s3:http://s3.internal:9000/planted/crm",
+        "compose_stack_backup_repository": "s3:http://s3.internal:9000/kept/crm",
         "compose_stack_backup_environment": {
             "AWS_ACCESS_KEY_ID": "planted-key-id",
             "AWS_SECRET_ACCESS_KEY": "planted-s3-key",
