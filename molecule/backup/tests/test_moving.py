@@ -90,6 +90,11 @@ def test_a_stack_moves_and_nothing_that_was_written_stays_behind(host, play, ser
     assert done.returncode == 0, done.stdout[-3000:]
     load(PROJECT / "tools/server", "mirrored")
 
+    nowhere = {**settings, "compose_stack_backup_repository": "rest:http://127.0.0.1:9/crm"}
+    done = play("recover", limit="debian13,mirrored", recover_from="debian13", **nowhere)
+    assert done.returncode != 0 and "nothing has moved" in done.stdout, done.stdout[-3000:]
+    assert status(host) == "200"
+
     done = play("recover", "-vvv", limit="debian13,mirrored", recover_from="debian13", **settings)
     assert done.returncode == 0, done.stdout[-4000:]
     there = testinfra.get_host("ssh://mirrored", ssh_config=server("config"))
