@@ -21,7 +21,7 @@ IMAGES = [f"local/sluice-{name}" for name in ("nginx:forky", "postgres:17", "red
 SSH = [str(SERVER), "ssh", "plain"]
 # Servers of its own, or it would throw away those of `make demo`.
 os.environ["SLUICE_LANE"] = "bench"
-HOST = {"ansible_host": "demo"}
+HOST = {"ansible_host": "demo", "demo_cache": str(PROJECT / ".cache/bench")}
 # How many modules the checks send to a host.
 MODULES = 3
 
