@@ -26,7 +26,7 @@ CASES = [
 
 def test_no_policy_is_asked_for_where_it_is_left_to_the_app(tmp_path):
     look = yaml.safe_load((ROLE / "tasks" / "look.yml").read_text())[0]
-    headers = look["sluice.deploy.verify_look"]["site"]["headers"]
+    headers = look["vars"]["_verify_site"]["headers"]
     copy = {"content": "{{ asked | to_json }}", "mode": "0600"}
     tasks = [
         {
