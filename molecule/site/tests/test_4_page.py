@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 import pytest
@@ -20,12 +19,9 @@ from ansible_collections.sluice.deploy.tests.unit.plugins.plugin_utils.browser i
 )
 
 
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    done = subprocess.run([PROJECT / "tools/chromium"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(done.stderr.strip())
-    return done.stdout.strip()
+@pytest.fixture
+def chromium(browser) -> str:
+    return browser or pytest.skip("no Chromium is here")
 
 
 @pytest.fixture
