@@ -109,7 +109,11 @@ def test_a_host_that_fails_stops_the_rest_and_those_before_it_go_back(host, site
 
 
 def test_an_unreachable_host_is_found_before_any_is_changed(site, served):
-    done = site("--extra-vars", "app_version=2", hosts={"crm-fourth": {"ansible_host": "nowhere.invalid"}})
+    done = site(
+        "--extra-vars",
+        "app_version=2",
+        hosts={"crm-fourth": {"ansible_host": "nowhere.invalid", "docker_host_registries": {}}},
+    )
     assert done.returncode != 0
     assert "unreachable=1" in recap(done, "crm-fourth")
     assert served() == dict.fromkeys(STACKS, "1")
