@@ -50,7 +50,9 @@ options:
     type: path
     default: ""
   timeout:
-    description: Seconds to wait for each answer to go on; a whole one has three times as long.
+    description:
+      - Seconds to wait for each answer to go on; a whole one has three times as long.
+      - What does not answer in time while much is asked at once is asked once more by itself.
     type: float
     default: 5
   username:

@@ -1,4 +1,5 @@
-"""The main job on a bare server, its re-run and the checks alone, beside what an administrator types.
+"""The main job on a bare server, its re-run and the checks alone, beside what an administrator types, and what the
+checks of many names cost the controller beside modules of Ansible's that do nothing.
 
 The peer gets the same packages and images and starts the same app behind an nginx with a self-signed certificate:
 no ACME, no gates, no firewall, no checks. Images are built beforehand; a server boots outside the clock.
