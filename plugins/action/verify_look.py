@@ -66,22 +66,10 @@ class ActionModule(ActionBase):
         return result
 
     def _on_the_host(self, params: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        def run(module: str, options: Mapping[str, Any]) -> dict[str, Any]:
-            told = self._execute_module(
-                module_name=f"sluice.deploy.{module}", module_args=dict(options), task_vars=task_vars
-            )
-            if told.get("unreachable"):
-                raise AnsibleConnectionFailure(str(told.get("msg", "the host is gone")))
-            # What was sent is no result.
-            told.pop("invocation", None)
-            return dict(told)
-
-        found = {"host": run("host_probe", params["host"])}
-        images, containers = found["host"].get("images") or [], found["host"].get("containers") or []
-        if params["images"] is not None and images:
-            found["images"] = run("image_size_gate", {**params["images"], "images": images})
-        if params["logs"] is not None and containers:
-            own = {"containers": containers, "paths": found["host"].get("build_logs") or []}
-            references = list(dict.fromkeys(image["image"] for image in images))
-            found["logs"] = run("log_secret_scan", {**params["logs"], **own, "images": references})
-        return found
+        asked = {part: params[part] for part in ("host", "images", "logs") if params[part] is not None}
+        told = self._execute_module(module_args=asked, task_vars=task_vars)
+        if told.get("unreachable"):
+            raise AnsibleConnectionFailure(str(told.get("msg", "the host is gone")))
+        if told.get("failed"):
+            return {"host": {"failed": True, "msg": told.get("msg") or "the host did not answer"}}
+        return {part: told[part] for part in asked if part in told}

@@ -75,3 +75,9 @@ def gate_result(
 def worst_status(results: list[GateResult]) -> Status:
     """The gravest status among the results; `skip` for none."""
     return max((r["status"] for r in results), key=SEVERITY.index, default="skip")
+
+
+def conclude(module: Any, told: dict[str, Any]) -> None:
+    """End an Ansible module with what was told, as failed where `failed` says so."""
+    end = module.fail_json if told.pop("failed", False) else module.exit_json
+    end(**told)

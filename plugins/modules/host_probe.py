@@ -111,29 +111,14 @@ build_logs:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.errors import UserError
-from ..module_utils.hostprobe.host import settings_file
-from ..module_utils.hostprobe.look import ARGUMENT_SPEC, Wishes, look
-from ..module_utils.results import worst_status
+from ..module_utils.hostprobe.answer import answer
+from ..module_utils.hostprobe.look import ARGUMENT_SPEC
+from ..module_utils.results import conclude
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    params = dict(module.params)
-    limit = params.pop("max_image_size")
-    try:
-        seen = look(Wishes(**params))
-    except UserError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=False,
-        results=seen.results,
-        status=worst_status(seen.results),
-        images=seen.images(params["services"], limit),
-        containers=[c.id if c.node else c.name for c in seen.containers],
-        build_logs=seen.build_logs,
-        scheduled=settings_file(params["stack"]).exists(),
-    )
+    conclude(module, answer(module.params))
 
 
 if __name__ == "__main__":

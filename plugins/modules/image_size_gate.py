@@ -285,89 +285,28 @@ images:
         largest: {description: "The costliest, with paths and layers.", type: list, elements: dict}
 """
 
-import os
-from pathlib import Path
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
-from ..module_utils.errors import UserError
-from ..module_utils.imagegate.gate import run
-from ..module_utils.imagegate.judge import CHECKS, DEFAULT_FAIL_ON
-from ..module_utils.results import worst_status
-from ..module_utils.secretvalues.terminal import fit_for_terminal
+from ..module_utils.imagegate.answer import ARGUMENT_SPEC, answer
+from ..module_utils.results import conclude
 
-ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
-    "images": {"type": "list", "elements": "raw"},
-    "project": {"type": "str"},
-    "archive": {"type": "path"},
-    "source": {"type": "str", "choices": ["engine", "registry"], "default": "engine"},
-    "platform": {"type": "str", "default": ""},
-    "basis": {"type": "str", "choices": ["unpacked", "compressed"], "default": "unpacked"},
-    "max_size": {"type": "str"},
-    "max_growth": {"type": "str"},
-    "reference": {"type": "str"},
-    "reference_project": {"type": "str"},
-    "max_layers": {"type": "int"},
-    "max_wasted": {"type": "str"},
-    "analysis": {"type": "str", "choices": ["always", "on_fail", "never"], "default": "always"},
-    "fail_on": {"type": "list", "elements": "str", "choices": list(CHECKS), "default": list(DEFAULT_FAIL_ON)},
-    "top": {"type": "int", "default": 10},
-    "docker_host": {
-        "type": "str",
-        "default": "unix:///var/run/docker.sock",
-        "fallback": (env_fallback, ["DOCKER_HOST"]),
-    },
-    "tls": {"type": "bool", "default": False, "fallback": (env_fallback, ["DOCKER_TLS_VERIFY"])},
-    "ca_path": {"type": "path"},
-    "client_cert": {"type": "path"},
-    "client_key": {"type": "path", "no_log": False},
-    "validate_certs": {"type": "bool", "default": True},
-    "timeout": {"type": "int", "default": 60},
-    "registry_host": {"type": "str"},
-    "registry_username": {"type": "str"},
-    "registry_password": {"type": "str", "no_log": True},
-    "registry_plain_http": {"type": "bool", "default": False},
-}
-
-
-def with_certificates(options: dict[str, Any]) -> dict[str, Any]:
-    """The options, with the certificates where the docker command looks for them."""
-    directory = os.environ.get("DOCKER_CERT_PATH")
-    if not (directory and options["tls"]):
-        return options
-    found = {"ca_path": "ca.pem", "client_cert": "cert.pem", "client_key": "key.pem"}
-    return {**options, **{key: options[key] or str(Path(directory) / name) for key, name in found.items()}}
-
-
-def summary(results: list[dict[str, Any]]) -> str:
-    """The failed checks in a sentence each, with the advice that helps most."""
-    lines = []
-    for result in results:
-        if result["status"] == "fail":
-            advice = f"; {result['advice'][0]}" if result["advice"] else ""
-            lines.append(f"{result['id']}: {result['measured']}, limit {result['limit']}{advice}")
-    return "\n".join(lines)
+# As the docker command has them.
+FALLBACKS = {"docker_host": "DOCKER_HOST", "tls": "DOCKER_TLS_VERIFY"}
 
 
 def main() -> None:
     """Judge, and fail when a check does that is to fail."""
+    fallbacks = {
+        option: {**ARGUMENT_SPEC[option], "fallback": (env_fallback, [name])} for option, name in FALLBACKS.items()
+    }
     module = AnsibleModule(
-        argument_spec=ARGUMENT_SPEC,
+        argument_spec={**ARGUMENT_SPEC, **fallbacks},
         supports_check_mode=True,
         mutually_exclusive=[("images", "project", "archive"), ("reference", "reference_project")],
         required_one_of=[("images", "project", "archive")],
         required_together=[("client_cert", "client_key")],
     )
-    try:
-        outcome = run(with_certificates(module.params))
-    except UserError as error:
-        module.fail_json(msg=fit_for_terminal(str(error)))
-    status = worst_status(outcome.results)
-    facts = {"status": status, "results": outcome.results, "images": outcome.images}
-    if status == "fail":
-        module.fail_json(msg=fit_for_terminal(summary(outcome.results)), **facts)
-    module.exit_json(changed=False, **facts)
+    conclude(module, answer(module.params))
 
 
 if __name__ == "__main__":

@@ -268,112 +268,20 @@ engine:
   type: str
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.errors import UserError
-from ..module_utils.secretscan import Options, ScanReport, run
-from ..module_utils.secretscan.known import SHORTEST
-from ..module_utils.secretscan.report import gate
-
-_STRINGS = {"type": "list", "elements": "str", "default": []}
-_PATHS = {"type": "list", "elements": "path", "default": []}
-_DICTS = {"type": "list", "elements": "dict", "default": []}
-_TEXTS: dict[str, Any] = {"type": "dict", "default": {}, "no_log": True}
-_EXCUSE = {key: {"type": "str", "required": True} for key in ("fingerprint", "reason", "expires")}
-
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "project": {"type": "str"},
-    "containers": _STRINGS,
-    "labels": _STRINGS,
-    "journal_units": _STRINGS,
-    "images": _STRINGS,
-    "paths": _PATHS,
-    "texts": _TEXTS,
-    "secrets": _TEXTS,
-    "secret_files": {**_PATHS, "no_log": False},
-    "since": {"type": "str"},
-    "until": {"type": "str"},
-    "state_file": {"type": "path"},
-    "fingerprint_key": {"type": "str", "no_log": True},
-    "ignore": {**_DICTS, "options": _EXCUSE},
-    "rules": _DICTS,
-    "disable_rules": _STRINGS,
-    "keywords": {"type": "str", "choices": ["off", "report", "warn", "fail"], "default": "report"},
-    "fail_on": {"type": "str", "choices": ["low", "medium", "high", "never"], "default": "medium"},
-    "enforce": {"type": "bool", "default": True},
-    "max_findings": {"type": "int", "default": 200},
-    "engine": {"type": "str", "choices": ["auto", "libhs", "python"], "default": "auto"},
-    "threads": {"type": "int", "default": 0},
-    "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
-    "gate_id": {"type": "str", "default": "log_secrets"},
-}
-_HIDDEN = ("texts", "secrets", "fingerprint_key")
-_NOT_FOR_THE_SCAN = ("fail_on", "enforce", "max_findings", "gate_id")
+from ..module_utils.results import conclude
+from ..module_utils.secretscan.answer import ARGUMENT_SPEC, answer, hidden
 
 
 def main() -> None:
     """Scan, and say what was found."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    options = _options(module)
-    try:
-        report = run(options)
-    except UserError as error:
-        module.fail_json(msg=str(error))
-    except Exception as error:  # its text and its traceback could hold a piece of a log
-        module.fail_json(msg=f"log_secret_scan: unexpected {type(error).__name__}; this is a defect, please report it")
-    result = _result(report, module.params)
-    failed = result["gate"]["status"] == "fail" and module.params["enforce"]
-    if failed:
-        module.fail_json(msg=_message(report, module.params), **result)
-    module.exit_json(**result)
-
-
-def _options(module: AnsibleModule) -> Options:
-    """The options of the scan; what is secret in them leaves the module's own parameters."""
-    settings = {key: value for key, value in module.params.items() if key not in _NOT_FOR_THE_SCAN}
-    for key in ("texts", "secrets"):
-        settings[key] = {str(name): _text(value) for name, value in (settings[key] or {}).items()}
-    settings = {key: value for key, value in settings.items() if value is not None}
-    for key in _HIDDEN:
-        module.params[key] = f"{len(settings.get(key) or '')} not shown"
-    # Masking every occurrence of a short value, as Ansible would, makes the result unreadable and shows nothing.
-    module.no_log_values = {value for value in module.no_log_values if len(value) >= SHORTEST}
-    return Options(**settings, write=not module.check_mode)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)
-
-
-def _result(report: ScanReport, params: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "gate": gate(report, params["gate_id"], params["fail_on"], params["keywords"]),
-        "findings": [finding.public() for finding in report.findings[: params["max_findings"]]],
-        "findings_total": len(report.findings),
-        "ignored": report.ignored,
-        "uncounted": report.uncounted,
-        "keyword_lines": report.keyword_lines,
-        "keywords": report.keywords,
-        "scanned": report.scanned,
-        "notes": report.notes,
-        "too_short": report.too_short,
-        "bytes_scanned": report.bytes_scanned,
-        "seconds": report.seconds,
-        "engine": report.engine,
-    }
-
-
-def _message(report: ScanReport, params: dict[str, Any]) -> str:
-    if not report.findings:
-        return f"{report.keyword_lines} log lines hold a keyword, and keywords is {params['keywords']}"
-    worst = report.findings[0]
-    return (
-        f"{len(report.findings)} secrets in the logs; the gravest: {worst.title} in {worst.source}. Each is listed"
-        " under findings, without its bytes"
-    )
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    params = dict(module.params)
+    module.no_log_values = hidden(params)
+    for key in ("texts", "secrets", "fingerprint_key"):
+        module.params[key] = f"{len(params[key] or '')} not shown"
+    conclude(module, answer(params, write=not module.check_mode))
 
 
 if __name__ == "__main__":

@@ -82,3 +82,66 @@ began:
   returned: always
   type: float
 """
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ..module_utils.hostprobe import answer as hostprobe
+from ..module_utils.hostprobe.look import ARGUMENT_SPEC as HOST
+from ..module_utils.imagegate import answer as imagegate
+from ..module_utils.secretscan import answer as secretscan
+
+# `site` is the controller's part.
+PARTS = ("host", "images", "logs")
+
+
+def part(spec: Mapping[str, Any], options: Mapping[str, Any], tell: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """What one part tells of options in its own form; what goes wrong in it leaves the others."""
+    checked = ArgumentSpecValidator(dict(spec)).validate(dict(options))
+    if checked.error_messages:
+        return {"failed": True, "msg": "; ".join(checked.error_messages)}
+    try:
+        return dict(tell(checked.validated_parameters))
+    except Exception as error:  # its text may hold what was sent, or a piece of a log
+        return {"failed": True, "msg": f"unexpected {type(error).__name__}; this is a defect, please report it"}
+
+
+def look(params: Mapping[str, Any], write: bool) -> dict[str, Any]:
+    """The answers of the parts that were asked for: the host first, and what was found there by both others at once."""
+    if params["host"] is None:
+        return {}
+    host = part(HOST, params["host"], hostprobe.answer)
+    images, containers = host.get("images") or [], host.get("containers") or []
+    found: dict[str, Any] = {"host": host}
+    with ThreadPoolExecutor(1) as pool:
+        judged = None
+        if params["images"] is not None and images:
+            asked = {**params["images"], "images": images}
+            judged = pool.submit(part, imagegate.ARGUMENT_SPEC, asked, imagegate.answer)
+        if params["logs"] is not None and containers:
+            own = {"containers": containers, "paths": host.get("build_logs") or []}
+            own["images"] = list(dict.fromkeys(image["image"] for image in images))
+            asked = {**params["logs"], **own}
+            found["logs"] = part(secretscan.ARGUMENT_SPEC, asked, lambda given: secretscan.answer(given, write))
+        if judged:
+            found["images"] = judged.result()
+    return found
+
+
+def main() -> None:
+    spec: dict[str, dict[str, Any]] = {name: {"type": "dict", "no_log": True} for name in PARTS}
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    params = dict(module.params)
+    logs, images = params["logs"] or {}, params["images"] or {}
+    # Not all that is asked is a secret, though Ansible's own log must not have it.
+    module.no_log_values = secretscan.hidden(logs) | {images.get("registry_password") or ""} - {""}
+    module.params.clear()
+    module.exit_json(changed=False, **look(params, write=not module.check_mode))
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.sluice.deploy.plugins.module_utils.imagegate.answer import with_certificates
 from ansible_collections.sluice.deploy.plugins.modules import image_size_gate
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.imagegate_samples import docker_archive, tar
 
@@ -72,13 +73,13 @@ def test_wrong_input_is_one_message(run, arguments, says):
 def test_certificates_come_from_where_docker_looks_for_them(monkeypatch):
     monkeypatch.setenv("DOCKER_CERT_PATH", "/certs")
     options = {"tls": True, "ca_path": None, "client_cert": "/own.pem", "client_key": None}
-    found = image_size_gate.with_certificates(options)
+    found = with_certificates(options)
     assert (found["ca_path"], found["client_cert"], found["client_key"]) == (
         "/certs/ca.pem",
         "/own.pem",
         "/certs/key.pem",
     )
-    assert image_size_gate.with_certificates({**options, "tls": False})["ca_path"] is None
+    assert with_certificates({**options, "tls": False})["ca_path"] is None
 
 
 def test_the_documentation_lists_the_options_as_they_are():
