@@ -68,20 +68,22 @@ def adopted(host, address):
     host.check_output("systemctl stop nginx")
     host.check_output(UP)
     host.check_output("docker exec old-db-1 redis-cli set kept yes && echo kept > /srv/old/data/file")
+    before = container(host, "old-db-1")
     rehearsed = play("adopt", "--check")
     assert rehearsed.returncode == 0, rehearsed.stdout
     assert all(container(host, name)["State"]["Running"] for name in RUNNING), "a rehearsal touches nothing"
     with Visitors(address) as visitors:
         played = play("adopt")
     assert played.returncode == 0, played.stdout
-    visitors.told = rehearsed.stdout
+    visitors.told, visitors.database = rehearsed.stdout, before
     return visitors
 
 
 def test_a_rehearsal_says_what_will_happen(adopted):
     told = " ".join(adopted.told.split())
     assert f"Lead {STACKS}/old/binds/data to /srv/old/data" in told
-    assert "Stop beat, db of the project old" in told
+    assert "Take over db of the project old while they run." in told
+    assert "Stop beat of the project old before the stack's own start." in told
     assert "Leave proxy, web of the project old until the release serves" in told
 
 
@@ -93,11 +95,16 @@ def test_visitors_hardly_notice(host, adopted):
 
 
 def test_data_is_where_it_was_and_nothing_runs_twice(host, adopted):
-    assert host.check_output("docker exec old-db redis-cli get kept") == "yes"
+    found = container(host, "old-data.db")
+    assert [found[key] for key in ("Id", "RestartCount")] == [adopted.database[key] for key in ("Id", "RestartCount")]
+    assert found["State"]["StartedAt"] == adopted.database["State"]["StartedAt"], "it was not restarted"
+    assert host.check_output("docker exec old-data.db redis-cli get kept") == "yes"
+    assert host.check_output("docker exec old-blue-web getent hosts db")
     assert host.check_output("docker exec old-blue-web cat /data/file") == "kept"
     names = host.check_output("docker ps --format '{{.Names}}' | grep ^old-").split()
-    assert sorted(names) == ["old-blue-beat", "old-blue-web", "old-db"]
-    assert {container(host, name)["HostConfig"]["RestartPolicy"]["Name"] for name in RUNNING} == {"no"}
+    assert sorted(names) == ["old-blue-beat", "old-blue-web", "old-data.db"]
+    left = [name for name in RUNNING if name != "old-db-1"]
+    assert {container(host, name)["HostConfig"]["RestartPolicy"]["Name"] for name in left} == {"no"}
 
 
 def test_the_way_back(host, adopted):

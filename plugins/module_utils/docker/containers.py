@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,24 @@ class Container:
     def running(self) -> bool:
         return self.state == "running"
 
+    @property
+    def adopted(self) -> bool:
+        """Whether it was taken over while it ran: Compose does not know it as its project's."""
+        return self.name == adopted_name(self.project, self.service)
+
+
+def adopted_name(project: str, service: str) -> str:
+    """How a container is called that becomes a project's while it runs: an engine never changes labels, but names."""
+    return f"{project}.{service}"
+
+
+def belongs(name: str, labels: Mapping[str, str]) -> tuple[str, str]:
+    """The Compose project and the service that a container is of: by its name where it was taken over."""
+    project, _dot, service = name.lstrip("/").partition(".")
+    if service and project.endswith("-data") and PROJECT in labels:
+        return project, service
+    return labels.get(PROJECT, ""), labels.get(SERVICE, "")
+
 
 def parse_container(told: dict[str, Any]) -> Container | None:
     """A container from the engine's answer or `docker inspect`; None for one that `docker compose run` made."""
@@ -59,18 +78,19 @@ def parse_container(told: dict[str, Any]) -> Container | None:
     if labels.get("com.docker.compose.oneoff") == "True":
         return None
     host = told.get("HostConfig") or {}
+    project, service = belongs(told["Name"], labels)
     addresses = [n.get("IPAddress") for n in (networks.get("Networks") or {}).values()]
     return Container(
         id=told["Id"],
         name=told["Name"].lstrip("/"),
-        service=labels.get(SERVICE, ""),
+        service=service,
         state=state["Status"],
         health=(state.get("Health") or {}).get("Status", ""),
         exit_code=state.get("ExitCode", 0),
         restarts=told.get("RestartCount", 0),
         address=next((a for a in addresses if a), ""),
         image=told.get("Image", ""),
-        project=labels.get(PROJECT, ""),
+        project=project,
         reference=config.get("Image", ""),
         since=state.get("StartedAt", "")[:19],
         config_hash=labels.get("com.docker.compose.config-hash", ""),

@@ -2,78 +2,104 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A first release in the place of a project that `docker compose up` started.
 
-Its data services stop before ours start on the same volumes, and ours answer to its other containers meanwhile, so that
-what serves serves on. What was stopped is noted before, and starts again when the release fails. The rest of it is left
-alone: what leads requests to the release stops it.
+Its data services run on, as the stack's, where they are what the stack describes; the others stop before ours start on
+the same volumes, and ours answer to its other containers meanwhile, so that what serves serves on. What is done to them
+is noted before, and undone when the release fails. The rest of it is left alone: what leads requests to the release
+stops it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import StepError
+from ..docker.containers import adopted_name
+from ..errors import EngineError, StepError
 from ..files import write_whole
 from ..stack import Service
 from ..stack.directory import read_state
-from .engine import Foreign, Member
+from ..stack.yamlout import to_yaml
+from . import files
+from .engine import Foreign, Image, Member, Project
+from .files import Rendered
 from .run import Run
 
 _NOTE = "adopted.json"
 _LOST = "what was stopped of the project that is taken over is not known any more"
+Found = Mapping[str, Image]
 
 
-def plan(run: Run) -> list[str]:
-    """What a first release would do of it, a sentence each."""
-    found = _members(run)
-    if not found:
-        return []
+def plan(run: Run, data: Rendered, found: Found) -> tuple[list[str], list[str]]:
+    """What a first release would do of it, a sentence each; and the data services that run on."""
+    members = _members(run)
+    if not members:
+        return [], []
     project = run.settings.adopts
-    told = [f"Lead {place} to {source}, where the project's data lies." for place, source in _links(run, found)]
-    first = [s for s in run.stack.services.values() if s.stateful or s.stops_first]
-    mine = [s.name for s in first if _of(found, [s])]
-    if mine:
-        told.append(f"Stop {', '.join(mine)} of the project {project}; the stack's own start on the same volumes.")
-    rest = sorted({m.service for m in found} - {m.service for m in _of(found, first)})
+    told = [f"Lead {place} to {source}, where the project's data lies." for place, source in _links(run, members)]
+    try:
+        unlike = _unlike(run, members, data, found)
+    except EngineError as error:
+        unlike = {s.name: f"what differs is not known yet: {error}" for s in run.stack.stateful}
+    stay = [s.name for s in run.stack.stateful if _of(members, [s]) and s.name not in unlike]
+    if stay:
+        told.append(f"Take over {', '.join(stay)} of the project {project} while they run.")
+    for service in run.stack.stateful:
+        if service.name in unlike and _of(members, [service]):
+            told.append(
+                f"Stop {service.name} of the project {project}, and start the stack's own on the same volumes:"
+                f" {unlike[service.name]}."
+            )
+    first = [s for s in run.stack.released if s.stops_first and _of(members, [s])]
+    if first:
+        told.append(f"Stop {', '.join(s.name for s in first)} of the project {project} before the stack's own start.")
+    rest = sorted({m.service for m in members} - {m.service for m in _of(members, [*run.stack.stateful, *first])})
     if rest:
         told.append(f"Leave {', '.join(rest)} of the project {project} until the release serves, then stop it.")
-    return told
+    return told, stay
 
 
-def take_over(run: Run) -> None:
-    """Before the stateful services start: those of the project stop, and its directories of data are ours.
+def take_over(run: Run, data: Rendered, found: Found) -> None:
+    """Before the stateful services start: those of the project are ours or stop, as its directories of data are ours.
 
     Raises:
         StepError: A name is taken, or something does not stop.
     """
-    found = _members(run)
-    if not found:
+    members = _members(run)
+    if not members:
         return
     with run.step("adopt"):
         names = {run.stack.container(s, colour) for s in run.stack.services.values() for colour in ("blue", "green")}
-        taken = sorted(names & {member.name for member in found})
+        taken = sorted(names & {member.name for member in members})
         if taken:
             raise StepError(
                 f"the project's containers have names that the stack's would have: {', '.join(taken)}",
                 advice="Give stack_name another value; volumes keep their names.",
             )
-        for place, source in _links(run, found):
+        unlike = _unlike(run, members, data, found)
+        for place, source in _links(run, members):
             Path(place).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             Path(place).symlink_to(source)
-        _stop(run, _of(found, run.stack.stateful))
+        _stop(run, _of(members, [s for s in run.stack.stateful if s.name in unlike]))
+        stay = [(s, m) for s in run.stack.stateful if s.name not in unlike for m in _of(members, [s])]
+        _write(run, [replace(member, stays=True) for _service, member in stay])
+        for service, member in stay:
+            name = adopted_name(run.data_project.name, service.name)
+            aliases = [service.name, *service.aliases, run.stack.container(service)]
+            _foreign(run).adopt(member, name, run.stack.network, aliases)
 
 
 def lend(run: Run) -> None:
     """The new data services answer to what is left of the project."""
-    found = _members(run)
-    networks = sorted({network for member in found for network in member.networks})
-    ours = {c.service: c.id for c in run.engine.containers(run.data_project.name) if c.running}
+    members = _members(run)
+    networks = sorted({network for member in members for network in member.networks})
+    ours = {c.service: c.id for c in run.engine.containers(run.data_project.name) if c.running and not c.adopted}
     with run.step("adopt"):
-        for service in run.stack.stateful if found else ():
-            for network in networks:
+        for service in run.stack.stateful if members else ():
+            for network in networks if service.name in ours else ():
                 _foreign(run).lend(ours[service.name], network, [service.name, *service.aliases])
 
 
@@ -84,16 +110,21 @@ def hand_over(run: Run, services: Sequence[Service]) -> None:
 
 
 def put_back(run: Run) -> bool:
-    """What was stopped runs again, on data that nobody else writes to; whether there was anything.
+    """What was stopped runs again, on data that nobody else writes to, and what was taken over is the project's.
+
+    Tells whether there was anything.
 
     Raises:
         EngineError: It does not start.
     """
     noted = _noted(run)
     if noted:
+        for member in noted:
+            if member.stays:
+                _foreign(run).give_back(member, run.stack.network)
         run.engine.remove(run.data_project.name)
         _foreign(run).revive(noted)
-        run.notes.append(f"{', '.join(sorted(m.service for m in noted))} of the project that was there run again.")
+        run.notes.append(f"{', '.join(sorted(m.service for m in noted))} of the project that was there run as before.")
         _place(run).unlink()
     return bool(noted)
 
@@ -119,6 +150,32 @@ def _of(members: Sequence[Member], services: Sequence[Service]) -> list[Member]:
     return [member for member in members if member.service in names]
 
 
+def _unlike(run: Run, members: Sequence[Member], data: Rendered, found: Found) -> dict[str, str]:
+    """The stateful services that cannot run on as they are, and why.
+
+    Raises:
+        EngineError: Compose makes no container of what is described.
+    """
+    pairs = {s.name: own[0] for s in run.stack.stateful if len(own := _of(members, [s])) == 1}
+    unlike = {s.name: "it has several containers" for s in run.stack.stateful if s.name not in pairs}
+    if not pairs:
+        return unlike
+    if run.engine.containers(run.data_project.name):
+        return unlike | dict.fromkeys(pairs, "the stack has one already")
+    with tempfile.TemporaryDirectory(prefix="sluice-adopt-") as place:
+        project = Project(run.data_project.name, Path(place) / "data")
+        # Neither the stack's own network nor its names of images may be there yet.
+        there = {"networks": {"private": {"name": next(iter(members[0].networks), "bridge"), "external": True}}}
+        text = data.compose
+        for service in run.stack.stateful:
+            image = found[service.name]
+            text = text.replace(files.keep_tag(run, service.name, image), image.id or image.reference)
+        rendered = replace(data, compose=text, override=data.override + to_yaml(there))
+        files.write_project(run, project.directory, rendered, run.stack.stateful, found)
+        differences = _foreign(run).differences(project, pairs, dict(_links(run, members)))
+    return unlike | {name: f"it runs with another {', '.join(keys)}" for name, keys in differences.items() if keys}
+
+
 def _links(run: Run, members: Sequence[Member]) -> list[tuple[str, str]]:
     """Directories of the stack that are to be those of the project's checkout, and where these are."""
     own = f"{run.state.directory}/binds/"
@@ -132,11 +189,16 @@ def _links(run: Run, members: Sequence[Member]) -> list[tuple[str, str]]:
 
 
 def _stop(run: Run, members: Sequence[Member]) -> None:
+    _foreign(run).retire(_write(run, members))
+
+
+def _write(run: Run, members: Sequence[Member]) -> list[Member]:
+    """Those that were not noted yet, and are now."""
     noted = _noted(run)
     fresh = [member for member in members if member not in noted]
     if fresh:
         write_whole(_place(run), _text([*noted, *fresh]))
-        _foreign(run).retire(fresh)
+    return fresh
 
 
 def _text(members: Sequence[Member]) -> str:

@@ -85,6 +85,7 @@ def start(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:
     """
     project, services = run.data_project, run.stack.stateful
     directory, former = project.directory, _former(run)
+    stale = _taken_over(run, data)
     for service in services:
         run.engine.keep(found[service.name], files.keep_tag(run, service.name, found[service.name]))
     noted = notes(project)
@@ -92,6 +93,8 @@ def start(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:
     try:
         files.write_project(run, directory, data, services, found)
         before = restarts(run, project)
+        if stale:
+            run.engine.up(project, stale, anew=True)
         up(run, project, [s.name for s in services], noted)
         wait_healthy(run, project, services, before)
         references = {service.name: found[service.name].reference for service in services}
@@ -101,6 +104,17 @@ def start(run: Run, data: Rendered, found: Mapping[str, Image]) -> None:
         raise
     shutil.rmtree(former)
     carried.forget(directory / carried.DATA, _text(directory))
+
+
+def _taken_over(run: Run, data: Rendered) -> list[str]:
+    """Services in containers that Compose does not know, which are described otherwise than before."""
+    before, then = _text(run.state.data), read_description(run.state.data)
+    adopted = [c.service for c in run.engine.containers(run.data_project.name) if c.adopted]
+    if not then:
+        return []
+    changed = {told.partition(" ")[0] for told in remarks.on_data(before, data.compose, adopted)}
+    secrets = {n for n, digest in data.fingerprints.items() if then["secrets"].get(n) != digest}
+    return [name for name in adopted if name in changed | {n.partition(".")[0] for n in secrets}]
 
 
 def recover(run: Run) -> str:

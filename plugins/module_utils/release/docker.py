@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from ..docker.containers import adopted_name
 from ..errors import EngineError, TooLongError
 from ..stack import Build
 from ..stack.compose_runtime import HAS_A_CLIENT
@@ -127,12 +128,27 @@ class Docker(Questions):
         self._run(["docker", "rm", "--force", "--volumes", name], timeout=60)
 
     def up(self, project: Project, services: Sequence[str], anew: bool = False) -> None:
+        services = self._left_to_compose(project, services, anew)
+        if not services:
+            return
         arguments = ["up", "--detach", "--no-deps", "--no-build", "--pull", "never"]
         # Compose keeps a container whose description is the same, and with it another release's files of secrets.
         directories = (labels.get(_DIRECTORY) for labels in self._labels(project.name, services))
         if anew or any(directory != str(project.directory) for directory in directories):
             arguments.append("--force-recreate")
         self._compose(project, *arguments, *services)
+
+    def _left_to_compose(self, project: Project, services: Sequence[str], anew: bool) -> list[str]:
+        """All but those that run in a container that was taken over, which Compose would start a second time."""
+        names = {adopted_name(project.name, service): service for service in services}
+        adopted = [c["Name"] for c in self._listed(project.name) if c["Name"] in names]
+        if adopted and anew:
+            self._docker("stop", *adopted)
+            # What it kept in a volume without a name is not gone with it.
+            self._docker("rm", *adopted)
+        elif adopted:
+            self._docker("start", *adopted)
+        return [s for s in services if anew or adopted_name(project.name, s) not in adopted]
 
     def _labels(self, project: str, services: Sequence[str]) -> list[dict[str, str]]:
         found = [c["Labels"] for c in self._listed(project)]

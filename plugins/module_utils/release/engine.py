@@ -176,6 +176,8 @@ class Member:
     networks: tuple[str, ...] = ()
     binds: tuple[tuple[str, str], ...] = ()
     """Directories of the server, each with its place in the container."""
+    stays: bool = False
+    """Whether it runs on, as the stack's."""
 
 
 class Foreign(Protocol):
@@ -189,6 +191,21 @@ class Foreign(Protocol):
 
     def revive(self, members: Sequence[Member]) -> None:
         """They run as before."""
+
+    def differences(
+        self, project: Project, members: Mapping[str, Member], places: Mapping[str, str]
+    ) -> dict[str, list[str]]:
+        """In what members, by service, are not what Compose would make of the project's files; nothing of it stays.
+
+        Args:
+            places: Directories of the stack that are to be others of the server.
+        """
+
+    def adopt(self, member: Member, name: str, network: str, names: Sequence[str]) -> None:
+        """It runs on, under a name that makes it the stack's, and answers on the stack's network."""
+
+    def give_back(self, member: Member, network: str) -> None:
+        """It runs on, as its own project's."""
 
     def lend(self, container: str, network: str, names: Sequence[str]) -> None:
         """A container answers on a further network to further names."""

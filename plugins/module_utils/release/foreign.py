@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..docker.containers import belongs
 from ..errors import EngineError
 from .docker import Docker
-from .engine import Member
+from .engine import Member, Project
+from .likeness import differences
 
 
 class ForeignProjects(Docker):
@@ -17,7 +19,8 @@ class ForeignProjects(Docker):
 
     def members(self, project: str) -> list[Member]:
         found = [self._find(f"/containers/{c['Id']}/json") for c in self._listed(project)]
-        return [_member(c) for c in found if c and c["State"]["Running"] and not _once(c)]
+        own = [c for c in found if c and belongs(c["Name"], c["Config"]["Labels"])[0] == project]
+        return [_member(c) for c in own if c["State"]["Running"] and not _once(c)]
 
     def retire(self, members: Sequence[Member]) -> None:
         if members:
@@ -29,6 +32,31 @@ class ForeignProjects(Docker):
         for member in members:
             self._docker("update", "--restart", member.restart, member.id)
             self._docker("start", member.id)
+
+    def differences(
+        self, project: Project, members: Mapping[str, Member], places: Mapping[str, str]
+    ) -> dict[str, list[str]]:
+        try:
+            self._compose(project, "create", "--no-build", "--pull", "never", *members)
+            made = {c.service: self._ask(f"/containers/{c.id}/json") for c in self.containers(project.name)}
+            there = {service: self._ask(f"/containers/{member.id}/json") for service, member in members.items()}
+        finally:
+            self.remove(project.name)
+        return {service: differences(made[service], there[service], places) for service in members}
+
+    def adopt(self, member: Member, name: str, network: str, names: Sequence[str]) -> None:
+        self.lend(member.id, network, names)
+        self._docker("update", "--restart", "unless-stopped", member.id)
+        self._docker("rename", member.id, name)
+
+    def give_back(self, member: Member, network: str) -> None:
+        told = self._find(f"/containers/{member.id}/json")
+        if not told:
+            return
+        if told["Name"].lstrip("/") != member.name:
+            self._docker("rename", member.id, member.name)
+        if network in told["NetworkSettings"]["Networks"] and network not in member.networks:
+            self._docker("network", "disconnect", network, member.id)
 
     def lend(self, container: str, network: str, names: Sequence[str]) -> None:
         aliases = [word for name in names for word in ("--alias", name)]

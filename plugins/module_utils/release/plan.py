@@ -47,14 +47,16 @@ def plan(run: Run) -> Outcome:
         actions += by_hand
     if data_changes and run.data_project.directory.exists():
         actions += changed_by_hand(run, run.data_project, run.stack.stateful)
-    actions += _steps(run, dataservices.changes(run, data) if data_changes else [])
+    adopted, stay = adoption.plan(run, data, taken)
+    changes = dataservices.changes(run, data) if data_changes else []
+    actions += _steps(run, adopted, [told for told in changes if told.partition(" ")[0] not in stay])
     return Outcome(True, "", next_colour(run), actions, diff=files.diff(run, rendered))
 
 
-def _steps(run: Run, data_changes: list[str]) -> list[str]:
+def _steps(run: Run, adopted: list[str], data_changes: list[str]) -> list[str]:
     """What a release does between its images and its end."""
     hook, current = run.stack.pre_release, run.state.serving().current
-    steps = adoption.plan(run)
+    steps = list(adopted)
     if hook and current and run.settings.dump_before_migration:
         steps.append("Dump the databases.")
     if data_changes:

@@ -12,6 +12,7 @@ import functools
 import http.client
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
@@ -20,7 +21,7 @@ from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
 from ..docker.api import SOCKET, DockerApi
-from ..docker.containers import PROJECT, parse_container
+from ..docker.containers import PROJECT, adopted_name, parse_container
 from ..docker.store import is_containerd
 from ..errors import DockerError, EngineError, UserError
 from .engine import Container, Image
@@ -128,9 +129,14 @@ class Questions:
 
     @understood
     def _listed(self, project: str) -> list[dict[str, Any]]:
-        wanted = {"label": [f"{PROJECT}={project}"]}
-        found = self._ask("/containers/json", all="1", filters=json.dumps(wanted))
-        return [{"Id": container["Id"], "Labels": container.get("Labels") or {}} for container in found]
+        wanted = [{"label": [f"{PROJECT}={project}"]}]
+        if project.endswith("-data"):
+            wanted.append({"label": [PROJECT], "name": [f"^/?{re.escape(adopted_name(project, ''))}"]})
+        found = [c for w in wanted for c in self._ask("/containers/json", all="1", filters=json.dumps(w))]
+        return [
+            {"Id": c["Id"], "Name": (c.get("Names") or [""])[0].lstrip("/"), "Labels": c.get("Labels") or {}}
+            for c in found
+        ]
 
     def _find(self, path: str) -> Any:
         """The answer, or `None` when there is no such thing."""

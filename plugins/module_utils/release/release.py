@@ -165,7 +165,7 @@ def _prepare(run: Run, project: Project, data: Rendered, found: Mapping[str, Ima
         run.engine.ensure_network(run.stack.network)
         if run.settings.edge_network:
             run.engine.ensure_network(run.settings.edge_network)
-        adoption.take_over(run)
+        adoption.take_over(run, data, found)
         for service in run.stack.services.values():
             volumes.ensure(run, service)
     if hook and run.settings.dump_before_migration:

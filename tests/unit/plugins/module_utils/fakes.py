@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from ansible_collections.sluice.deploy.plugins.module_utils.docker.containers import adopted_name
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import EdgeError, EngineError
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, Image, Project
 from ansible_collections.sluice.deploy.plugins.module_utils.release.run import Run, Settings
@@ -250,6 +251,11 @@ class FakeEngine:
         text = (project.directory / "compose.yml").read_text(encoding="utf-8")
         described = compose_services(text.replace("${COLOUR}", project.colour))
         for service in services:
+            adopted = self.world.containers.get(adopted_name(project.name, service))
+            if adopted and anew:
+                self.world.effect(f"remove {adopted.name}", lambda c=adopted: self.world.containers.pop(c.name))
+            elif adopted:
+                continue
             self.world.effect(f"up {project.name} {service}", lambda s=service: self._start(project, s, described[s]))
 
     def _start(self, project: Project, service: str, described: dict[str, Any]) -> None:

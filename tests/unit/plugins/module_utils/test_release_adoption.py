@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import release as releases
-from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Member
+from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, Member
 from ansible_collections.sluice.deploy.plugins.module_utils.release.plan import plan
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import Killed, World, description, run_in
 
@@ -18,8 +19,8 @@ from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes imp
 class FakeForeign:
     """A project beside the world, which notes what becomes of it among the world's events."""
 
-    def __init__(self, world: World, members: Sequence[Member]) -> None:
-        self.world, self.running, self.asked = world, list(members), []
+    def __init__(self, world: World, members: Sequence[Member], *same: str) -> None:
+        self.world, self.running, self.asked, self.same = world, list(members), [], same
 
     def members(self, project: str) -> list[Member]:
         self.asked.append(project)
@@ -33,6 +34,26 @@ class FakeForeign:
         for member in members:
             if member not in self.running:
                 self.world.effect(f"revive {member.service}", lambda m=member: self.running.append(m))
+
+    def differences(self, project: Any, members: Mapping[str, Member], places: Any) -> dict[str, list[str]]:
+        assert (project.directory / "compose.yml").exists()
+        return {service: [] if service in self.same else ["image"] for service in members}
+
+    def adopt(self, member: Member, name: str, network: str, names: Sequence[str]) -> None:
+        project, service = name.split(".")
+        ours = Container(
+            f"{project}/{service}", name, service, "running", "healthy", 0, 0, "127.0.0.1", "db:1", project, "db:1"
+        )
+        self.world.effect(
+            f"adopt {name} {network} {','.join(names)}",
+            lambda: (self.world.containers.__setitem__(name, ours), self.running.remove(member)),
+        )
+
+    def give_back(self, member: Member, network: str) -> None:
+        name = f"crm-data.{member.service}"
+        self.world.effect(f"give back {member.service}", lambda: self.world.containers.pop(name, None))
+        if member not in self.running:
+            self.running.append(replace(member, stays=False))
 
     def lend(self, container: str, network: str, names: Sequence[str]) -> None:
         self.world.effect(f"lend {container} {network} {','.join(names)}", lambda: None)
@@ -65,6 +86,39 @@ def test_data_moves_and_the_rest_is_left_until_the_edge_has_switched(tmp_path: P
     assert not (tmp_path / "crm/adopted.json").exists()
 
 
+def test_a_data_service_that_is_what_is_described_runs_on(tmp_path: Path) -> None:
+    world = World()
+    foreign = FakeForeign(world, OLD, "db")
+    rehearsed = plan(adopting(world, tmp_path, foreign)).actions
+    assert "Take over db of the project old while they run." in rehearsed
+    assert not [told for told in rehearsed if "stateful services" in told]
+    releases.release(adopting(world, tmp_path, foreign))
+    assert "adopt crm-data.db crm db,crm-db" in world.events
+    assert not {"retire db", "up crm-data db"} & set(world.events)
+    assert world.containers["crm-data.db"].running
+    seen = len(world.events)
+    world.registry.add("web:2")
+    releases.release(run_in(world, tmp_path, description("2")))
+    assert not [told for told in world.events[seen:] if "crm-data" in told], "a release touches no data service"
+    world.registry.add("db:2")
+    services = {**description("2")["services"], "db": {"image": "db:2", "stateful": True, "health": {"command": ["x"]}}}
+    releases.release(run_in(world, tmp_path, description("2", services=services)))
+    assert "crm-data.db" not in world.containers, "what is described otherwise is made anew"
+    assert world.containers["crm-db"].image.startswith("sluice/crm-db")
+
+
+def test_a_data_service_that_was_taken_over_is_given_back_when_the_release_fails(tmp_path: Path) -> None:
+    world = World()
+    foreign = FakeForeign(world, OLD, "db")
+    run = adopting(world, tmp_path, foreign)
+    world.broken_images = {"web"}
+    with pytest.raises(StepError):
+        releases.release(run)
+    assert {m.service for m in foreign.running} == {m.service for m in OLD}
+    assert not world.containers, "nothing of the stack is left"
+    assert not {"retire db", "remove crm-data/db"} & set(world.events)
+
+
 @pytest.mark.parametrize("broken", ["web", "db"])
 def test_what_was_stopped_runs_again_when_the_release_fails(tmp_path: Path, broken: str) -> None:
     world = World()
@@ -75,7 +129,7 @@ def test_what_was_stopped_runs_again_when_the_release_fails(tmp_path: Path, brok
         releases.release(run)
     assert {m.service for m in foreign.running} == {m.service for m in OLD}
     assert not [c for c in world.containers.values() if c.running], "nobody else writes to the data"
-    assert any("run again" in note for note in run.notes)
+    assert any("run as before" in note for note in run.notes)
 
 
 def test_a_run_that_was_killed_is_put_back_by_the_next(tmp_path: Path) -> None:

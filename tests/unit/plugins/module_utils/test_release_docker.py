@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,9 +44,9 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stub:
     return Stub(tmp_path)
 
 
-def container(service: str, directory: Path) -> dict[str, dict[str, str]]:
+def container(service: str, directory: Path, name: str = "") -> dict[str, Any]:
     prefix = "com.docker.compose"
-    return {"Labels": {f"{prefix}.service": service, f"{prefix}.project.working_dir": str(directory)}}
+    return {"Name": name, "Labels": {f"{prefix}.service": service, f"{prefix}.project.working_dir": str(directory)}}
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,21 @@ def test_up_neither_pulls_nor_builds_nor_starts_what_was_not_named(
         f" --project-directory {tmp_path} --file {tmp_path}/compose.yml --file {tmp_path}/secrets.yml"
         f" up --detach --no-deps --no-build --pull never{recreate} web jobs"
     ]
+
+
+def test_a_container_that_was_taken_over_is_no_business_of_compose(
+    stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = [container("db", tmp_path / "elsewhere", "crm-data.db"), container("cache", tmp_path, "crm-cache")]
+    monkeypatch.setattr(Docker, "_listed", lambda self, name: listed)
+    project = Project("crm-data", tmp_path)
+    Docker().up(project, ["db"])
+    assert stub.calls == ["|start crm-data.db"]
+    Docker().up(project, ["db", "cache"])
+    assert stub.calls[2].endswith(" up --detach --no-deps --no-build --pull never cache")
+    Docker().up(project, ["db"], anew=True)
+    assert [call.split(" ", 1)[0] for call in stub.calls[3:]] == ["|stop", "|rm", "|compose"]
+    assert stub.calls[-1].endswith(" --force-recreate db")
 
 
 def test_a_platform_reaches_pull_and_build(stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
