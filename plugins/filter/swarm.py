@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..module_utils.dockerhost.swarm import lead_of, nodes_of, plan
+from ..module_utils.dockerhost.nodes import lead_of, nodes_of
+from ..module_utils.dockerhost.swarm import plan
 
 
 class FilterModule:

@@ -81,6 +81,10 @@ class TooLongError(EngineError):
         self.output = output
 
 
+class FasterError(EngineError):
+    """Somebody else wrote, changed or removed it first."""
+
+
 class DockerError(SluiceError):
     """The engine said no to a question; the text is its own."""
 

@@ -83,7 +83,9 @@ from ..module_utils.hostprobe.clock import former
 from ..module_utils.lock import locked
 from ..module_utils.release.edge import CommandEdge, NoEdge
 from ..module_utils.release.engines import engine_of_host
+from ..module_utils.release.held import held_by_all
 from ..module_utils.release.remove import Removed, remove
+from ..module_utils.release.swarm import Swarm
 from ..module_utils.release.timers import backup_units, job_files
 from ..module_utils.stack.directory import StackState
 from ..module_utils.stack.model import STACK_NAME
@@ -128,10 +130,18 @@ def _act(module: AnsibleModule) -> Removed:
         raise UserError("This needs root on the server: set become: true.")
     state = StackState(params["root"], name)
     edge = CommandEdge(params["edge_switch"], name) if params["edge_switch"] else NoEdge(None)
-    if module.check_mode or not state.directory.is_dir():
-        return remove(engine_of_host(), edge, state, name, bool(data), module.check_mode)
-    with locked(state.lock_file, "removal", params["lock_wait"], "compose_stack_lock_wait") as descriptor:
-        return remove(engine_of_host((descriptor,)), edge, state, name, bool(data))
+    engine = engine_of_host()
+    if module.check_mode or not (state.directory.is_dir() or isinstance(engine, Swarm)):
+        return remove(engine, edge, state, name, bool(data), module.check_mode)
+    state.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    wait = params["lock_wait"]
+    with locked(state.lock_file, "removal", wait, "compose_stack_lock_wait") as descriptor:
+        engine = engine_of_host((descriptor,))
+        with held_by_all(engine, state, True, "removal", wait, (descriptor,)) as found:
+            done = remove(engine, edge, state, name, bool(data))
+            if found.ledger:
+                found.ledger.clear(data_stays=bool(done.kept))
+            return done
 
 
 if __name__ == "__main__":

@@ -26,14 +26,14 @@ def serving(server):
     return json.loads(server("ssh", LEAD, "cat /etc/sluice/edge/conf/current/state.json"))["serving"][STACK]
 
 
-def visit(address):
+def visit(address, site=SITE):
     """Status line and certificate that a visitor of an edge gets."""
     context = ssl._create_unverified_context()
     with (
         socket.create_connection((address, 443), 10) as plain,
-        context.wrap_socket(plain, server_hostname=SITE) as connection,
+        context.wrap_socket(plain, server_hostname=site) as connection,
     ):
-        connection.sendall(f"GET / HTTP/1.0\r\nHost: {SITE}\r\n\r\n".encode())
+        connection.sendall(f"GET / HTTP/1.0\r\nHost: {site}\r\n\r\n".encode())
         return connection.recv(4096).split(b"\r\n")[0].decode(), connection.getpeercert(binary_form=True)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import pathlib
+import re
 import subprocess
 import threading
 import time
@@ -51,8 +53,8 @@ def versions(server):
     return ask
 
 
-def record(server) -> dict:
-    return json.loads(server("ssh", "debian13", "cat /var/lib/sluice/stacks/crm/serving.json"))
+def record(server, node="debian13") -> dict:
+    return json.loads(server("ssh", node, "cat /var/lib/sluice/stacks/crm/serving.json"))
 
 
 def released(done: subprocess.CompletedProcess) -> None:
@@ -163,6 +165,45 @@ def test_what_the_lead_left_behind_is_finished_or_undone(play, load_of, versions
         released(play("site", "--tags", "compose_stack", app_version="2"))
     assert not load.lost
     assert versions() == ["2", "2"]
+
+
+def phase(server) -> str:
+    """What the swarm has noted of the release that goes on, as another manager sees it."""
+    asked = (
+        "docker config inspect --format '{{json .Spec.Data}}' $(docker config ls -q -f label=deploy.sluice.ledger=crm)"
+    )
+    with contextlib.suppress(AssertionError, subprocess.CalledProcessError, ValueError, KeyError):
+        # Where two are there, the newer one counts.
+        told = [json.loads(base64.b64decode(line.strip('"'))) for line in server("ssh", "third", asked).splitlines()]
+        return str(json.loads(told[-1]["files"]["journal.json"])["phase"])
+    return ""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("step", ["start", "drain", "finish"])
+def test_another_manager_goes_on_where_the_lead_was_lost(play, load_of, versions, server, step):
+    tagged, version = ("site", "--tags", "compose_stack"), "1" if versions()[1] == "2" else "2"
+    release = threading.Thread(target=play, args=tagged, kwargs={"app_version": version, "stack_drain": 4})
+    with load_of(server("ip", "third"), SITE) as load:
+        release.start()
+        eventually(lambda: phase(server) == step, 120)
+        subprocess.run(["docker", "kill", server("name", "debian13")], check=True, capture_output=True)
+        release.join()
+        try:
+            eventually(lambda: "Down" in server("ssh", "third", "docker node ls --filter name=debian13"), 60)
+            done = play(*tagged, "-v", "--limit", "!m1", app_version=version, swarm_lead_node="m3", stack_drain=4)
+            released(done)
+        finally:
+            server("reboot", "debian13")
+    assert not load.lost
+    # A target that the lost node took a task from is led back.
+    assert re.search("An interrupted release of .* was (undone|finished)", done.stdout), done.stdout
+    # The first one, when it is back, knows what was done, and has nothing left to do.
+    eventually(lambda: "mirrored" in server("ssh", "debian13", "docker node ls"), 90)
+    again = play(*tagged, app_version=version, stack_drain=4)
+    released(again)
+    assert record(server) == record(server, "third")
+    assert versions() == [version, version]
 
 
 def test_status_tells_of_all_nodes(play):

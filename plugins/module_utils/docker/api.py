@@ -1,6 +1,6 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The few questions that the scan asks a Docker engine, over its local socket and the standard library."""
+"""What a Docker engine is asked and told over its local socket, with the standard library."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PIECE = 1 << 20
 
 
 class DockerApi:
-    """An engine, asked read-only."""
+    """An engine, asked and, of a swarm's objects, told."""
 
     def __init__(self, host: str, timeout: float = 60) -> None:
         self._host = host
@@ -40,6 +40,17 @@ class DockerApi:
         """
         with self._request(path, names, query) as response:
             return json.loads(response.read())
+
+    def change(self, method: str, path: str, *names: str, body: Any = None, **query: str) -> Any:
+        """Have the engine make, change or remove something, as `get` asks; its answer, None where it says nothing.
+
+        Args:
+            method: POST or DELETE.
+            body: What is sent as JSON.
+        """
+        with self._request(path, names, query, method, body) as response:
+            told = response.read()
+        return json.loads(told) if told else None
 
     def stream(self, path: str, *names: str) -> Iterator[bytes]:
         """An answer in pieces.
@@ -77,7 +88,9 @@ class DockerApi:
                 stream = "stderr" if header[0] == 2 else "stdout"
                 yield stream, response.read(int.from_bytes(header[4:], "big"))
 
-    def _request(self, path: str, names: tuple[str, ...], query: dict[str, str]) -> http.client.HTTPResponse:
+    def _request(
+        self, path: str, names: tuple[str, ...], query: dict[str, str], method: str = "GET", body: Any = None
+    ) -> http.client.HTTPResponse:
         # They take as long to import as ten megabytes to scan: only who asks an engine pays for it.
         import http.client
         import socket
@@ -88,7 +101,12 @@ class DockerApi:
         connection.sock.settimeout(self._timeout)
         try:
             connection.sock.connect(self._host.removeprefix("unix://"))
-            connection.request("GET", f"{path}?{urlencode(query)}" if query else path)
+            connection.request(
+                method,
+                f"{path}?{urlencode(query)}" if query else path,
+                None if body is None else json.dumps(body),
+                {"Content-Type": "application/json"},
+            )
             response = connection.getresponse()
         except PermissionError:
             raise UserError(f"docker_host: no permission to use {self._host}; run the scan with become: true")

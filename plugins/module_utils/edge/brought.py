@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """One certificate for all edges of a swarm: the lead brings it, the others put it in place.
 
-It travels as a secret of the swarm. The job that brings it stays, so that a node that joins later gets it too.
+With it come certbot's files, so that another edge can take the lead's place. It travels as a secret of the swarm. The
+job that brings it stays, so that a node that joins later gets it too.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from functools import partial
 from typing import Any
 
 from ..errors import UserError, troubles_of
+from . import attempts, lineage
 from .apply import apply
 from .certificates import check_pair, facts
 from .engine import EdgeEngine, Run, run
 from .job import Job
+from .keypairs import live_pair
 from .model import Edge
 from .renewal import Say
 from .store import Store
@@ -43,7 +46,10 @@ def bring(store: Store, say: Say, runner: Run = run) -> list[str]:
         # A placeholder each makes for itself, and the user's own comes with the settings.
         if site.certificate.kind == "own" or (site.certificate.kind == "acme" and facts(chain).self_signed):
             continue
-        body = json.dumps({"chain": chain.decode(), "key": key.decode(), "secret": state.secret})
+        acme = lineage.pack(store.root, name) if site.certificate.kind == "acme" else {}
+        issued = attempts.load(store.root, name).issued if acme else {}
+        pair = {"chain": chain.decode(), "key": key.decode(), "secret": state.secret}
+        body = json.dumps({**pair, "acme": acme, "issued": issued})
         troubles += troubles_of(partial(_bring, swarm, name, body, say), f"{name}: not all edges have the certificate")
     return troubles
 
@@ -81,6 +87,7 @@ def receive(store: Store, stack: str, body: str, runner: Run = run) -> dict[str,
     try:
         brought = json.loads(body)
         chain, key, secret = brought["chain"].encode(), brought["key"].encode(), str(brought["secret"])
+        acme, issued = dict(brought.get("acme") or {}), dict(brought.get("issued") or {})
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError("what was brought is no certificate with its key.")
     with store.lock():
@@ -90,6 +97,11 @@ def receive(store: Store, stack: str, body: str, runner: Run = run) -> dict[str,
         missing = [name for name in state.sites[stack].names if not found.covers(name)]
         if missing:
             raise UserError(f"the lead's certificate of {stack} is not for {', '.join(missing)}.")
+        # One that this edge has got from the CA since is the newer one.
+        own = live_pair(store.root, stack)
+        if acme and not (own and facts(own[0]).not_after > found.not_after):
+            lineage.unpack(store.root, stack, acme, state.edge.uid)
+            lineage.note_issued(store.root, stack, issued)
         engine = EdgeEngine(state.edge, store.root, runner)
         applied = apply(store, engine, replace(state, secret=secret or state.secret), {stack: (chain, key)})
         return {"stack": stack, "changed": applied.changed}

@@ -19,7 +19,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from ..errors import EdgeError, StepError, sentence
+from ..errors import EdgeError, EngineError, StepError, sentence
 from ..notices.tell import tell
 from ..results import GateResult
 from ..stack.directory import Deployed, Journal, Serving
@@ -141,7 +141,7 @@ def undo(run: Run, journal: Journal, error: StepError | None = None) -> None:
     outcome = {**outcome, **{k: v for k, v in journal.record.items() if k in ("outcome", "failed_step", "cause")}}
     journal = replace(journal, phase="undo", record={**journal.record, **outcome})
     # A full disk may be what failed; without the note, the next run tells by what runs where to go.
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, EngineError):
         run.state.write_journal(journal)
     try:
         with run.step("undo"):

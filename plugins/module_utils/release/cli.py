@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EngineError, StepError, UserError
-from ..lock import locked
 from ..stack.directory import StackState
 from ..stack.parse import parse_stack
 from .edge import NoEdge
-from .engines import engine_of
+from .held import held
 from .keeping import keeping
 from .operations import OPERATIONS, perform
 from .run import Run, Settings
@@ -55,14 +54,15 @@ def _under_the_lock(told: dict[str, Any], operation: str) -> dict[str, Any]:
         keeping=keeping(wishes, stack),
     )
     # A release that takes longer has its reasons: the timer's next try is a day away.
-    with locked(state.lock_file, operation, max(told["lock_wait"], _TRY_AGAIN)) as descriptor:
+    with held(stack, state, operation, max(told["lock_wait"], _TRY_AGAIN)) as found:
+        if found.elsewhere:
+            raise UserError(found.elsewhere)
         # Nothing is written meanwhile, and the stack may have moved to a server whose backups are the newer ones.
         if operation == "backup" and (since := state.resting()):
             return {"at_rest_since": since, "told": "the stack is at rest, and its last backup stays the newest"}
         current = state.serving().current
         edge = NoEdge(current.colour if current else None)
-        engine = engine_of(stack, (descriptor,))
-        engine.wait(60)
-        run = Run(stack, told["stack"], {}, settings, state, engine, edge, inherit=(descriptor,))
+        found.engine.wait(60)
+        run = Run(stack, told["stack"], {}, settings, state, found.engine, edge, inherit=found.inherit)
         record = perform(run, operation)
     return record | {"finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}

@@ -13,7 +13,6 @@ from typing import Any
 
 from ..errors import EdgeError, EngineError, StepError, UserError, sentence
 from ..files import write_whole
-from ..lock import locked
 from ..notices.tell import tell
 from ..secretvalues.values import check_secrets
 from ..stack.directory import StackState, read_description
@@ -24,10 +23,13 @@ from .checks import GATES
 from .edge import CommandEdge, NoEdge
 from .engines import engine_of
 from .foreign import ForeignProjects
+from .held import Held, held
 from .operations import OPERATIONS
 from .run import LEVELS, Run, Settings
 from .serving import stack_of
 
+# What works on the data itself; a release goes on from what was left behind, and then tells.
+_WITH_DATA = (*OPERATIONS, "restore", "start", "stop")
 _NEXT = "mend the cause, then run the same play again."
 
 COMMON_OPTIONS: dict[str, dict[str, Any]] = {
@@ -53,22 +55,24 @@ def run_for(params: dict[str, Any], what: str, settings: Settings, check: bool) 
         raise UserError("This needs root on the server: set become: true.")
     state = StackState(params["root"], stack.name)
 
-    def make(inherit: tuple[int, ...]) -> Run:
-        engine = engine_of(stack, inherit)
-        current = state.serving().current
+    def make(held: Held) -> Run:
+        engine, inherit, current = held.engine, held.inherit, state.serving().current
         argv = params["edge_switch"]
         edge = CommandEdge(argv, stack.name) if argv else NoEdge(current.colour if current else None)
         foreign = ForeignProjects(inherit)
         run = Run(stack, params["stack"], secrets, settings, state, engine, edge, foreign=foreign, inherit=inherit)
+        run.elsewhere = held.elsewhere
         return run if check else replace(run, note_step=progress.note_in(stack.name))
 
     if check:
-        yield make(())
+        yield make(Held(engine_of(stack)))
         return
     state.create()
-    with locked(state.lock_file, what, params["lock_wait"], "compose_stack_lock_wait") as descriptor:
+    with held(stack, state, what, params["lock_wait"], "compose_stack_lock_wait") as found:
+        if found.elsewhere and what in _WITH_DATA:
+            raise UserError(sentence(found.elsewhere))
         try:
-            yield make((descriptor,))
+            yield make(found)
         finally:
             progress.forget(stack.name)
 

@@ -149,8 +149,14 @@ class Questions:
             raise
 
     def _ask(self, path: str, **query: str) -> Any:
+        return self._spoken(path, lambda api: api.get(path, **query))
+
+    def _change(self, method: str, path: str, body: Any = None, **query: str) -> Any:
+        return self._spoken(path, lambda api: api.change(method, path, body=body, **query))
+
+    def _spoken(self, path: str, speak: Callable[[DockerApi], Any]) -> Any:
         try:
-            return DockerApi(self._address, self._api_timeout).get(path, **query)
+            return speak(DockerApi(self._address, self._api_timeout))
         except DockerError as error:
             raise EngineError(str(error))
         except (UserError, OSError):

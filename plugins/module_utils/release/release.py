@@ -59,6 +59,8 @@ def release(run: Run) -> Outcome:
     """
     actions = [a for a in (_resumed(run),) if a]
     with run.step("look"):
+        if run.elsewhere:
+            raise StepError(run.elsewhere)
         carried.refuse_missing(run.stack)
         already = _serves_already(run, actions)
         if already:

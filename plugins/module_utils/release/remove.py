@@ -94,7 +94,7 @@ def _directory(state: StackState, data: bool, volumes: bool, check: bool, done: 
     gone = [place for place in sorted(state.directory.iterdir()) if place not in {*kept, state.lock_file}]
     if state.data in kept:
         gone += [place for place in sorted(state.data.iterdir()) if place.name not in _OF_THE_DATA]
-    if gone or not kept:
+    if gone:
         done.removed.append(f"files in {state.directory}")
     if check:
         return

@@ -68,6 +68,8 @@ class Run:
     foreign: Foreign | None = None
     note_step: Callable[[str], None] = lambda name: None
     """Tells whoever waits what the run is at."""
+    elsewhere: str = ""
+    """Why the stack's data cannot be used from this node; empty where it can."""
     inherit: tuple[int, ...] = ()
     """Descriptors that commands take along: the lock stays with one that outlives its run."""
 

@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 
 from ..errors import UserError
 from ..files import write_whole
+from .lines import append_line, read_lines
 from .model import Colour
 
 # Images of which is kept whether they can ask.
@@ -80,6 +80,9 @@ class StackState:
         self._records = self.directory / "releases.jsonl"
         self._backups = self.directory / "backups.jsonl"
         self.key = self.directory / "key"
+        self.of_record = (self._serving, self._journal, self._records, self.key)
+        self.on_change: Callable[[], None] = lambda: None
+        """Called once what is on record has changed; what it raises is trouble of whoever changed it."""
 
     def create(self) -> None:
         for directory in (self.directory, self.releases, self.data, self.backups):
@@ -101,15 +104,18 @@ class StackState:
 
     def set_serving(self, serving: Serving) -> None:
         write_whole(self._serving, json.dumps(asdict(serving)) + "\n")
+        self.on_change()
 
     def journal(self) -> Journal | None:
         return self._read(self._journal, _journal)
 
     def write_journal(self, journal: Journal) -> None:
         write_whole(self._journal, json.dumps(asdict(journal)) + "\n")
+        self.on_change()
 
     def clear_journal(self) -> None:
         self._journal.unlink(missing_ok=True)
+        self.on_change()
 
     def known_to_ask(self) -> dict[str, bool]:
         """By image id, whether its containers can send themselves a request; what is lost is found out again."""
@@ -128,15 +134,16 @@ class StackState:
                 write_whole(self._askers, json.dumps(dict(newest)) + "\n")
 
     def append_record(self, record: dict[str, Any]) -> None:
-        _append(self._records, record)
+        append_line(self._records, record)
+        self.on_change()
 
     def append_backup(self, record: dict[str, Any]) -> None:
         """What was done about backups, and what became of it."""
-        _append(self._backups, record)
+        append_line(self._backups, record)
 
     def records(self) -> list[dict[str, Any]]:
         """Oldest first; lines that a crash cut off are left out."""
-        return _lines(self._records)
+        return read_lines(self._records)
 
     def resting(self) -> str:
         """When somebody put the stack to rest; empty where nobody did, or it was woken or released since."""
@@ -145,7 +152,7 @@ class StackState:
 
     def backup_records(self) -> list[dict[str, Any]]:
         """As `records`."""
-        return _lines(self._backups)
+        return read_lines(self._backups)
 
     def fingerprints(self, values: Mapping[str, str]) -> dict[str, str]:
         """Keyed digests: they tell whether secrets changed, and give a guesser nothing to try against."""
@@ -224,28 +231,3 @@ def _journal(value: dict[str, Any]) -> Journal:
 
 def _serving(value: dict[str, Any]) -> Serving:
     return Serving(**{k: Deployed(**v) if v else None for k, v in value.items()})
-
-
-def _append(path: Path, record: dict[str, Any]) -> None:
-    """One line, whole or not at all: a cut-off line of an earlier crash is closed first."""
-    with path.open("a+b") as stream:
-        path.chmod(0o600)
-        if stream.tell():
-            stream.seek(-1, os.SEEK_END)
-            if stream.read(1) != b"\n":
-                stream.write(b"\n")
-        stream.write(json.dumps(record, sort_keys=True).encode() + b"\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
-    return found

@@ -91,6 +91,14 @@ def _mistakes(service: Service) -> Iterator[str]:
             yield f"{where}.publish: a swarm publishes on all addresses of a node; leave {port.address} out."
 
 
+def on_one_node(stack: Stack) -> list[str]:
+    """What of a stack has its data on one node: its data services, and volumes of the engine."""
+    found = [f"service {service.name}" for service in stack.stateful]
+    for service in stack.released:
+        found += [f"volume {stack.volume(v)}" for v in service.volumes if v.named and not (v.driver or v.external)]
+    return list(dict.fromkeys(found))
+
+
 def swarm_form(
     config: Mapping[str, Any],
     project: str,

@@ -4,6 +4,7 @@ import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost import swarm
 from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost.engine import nobody
+from ansible_collections.sluice.deploy.plugins.module_utils.dockerhost.nodes import lead_of, nodes_of
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 
 M = {"role": "manager", "edge": True}
@@ -200,7 +201,7 @@ def test_an_inventory_describes_nodes():
         "w1": {"swarm_edge_nodes": ["m1", "w1"], "swarm_address": "10.0.0.2"},
         "w2": {"swarm_state": "absent"},
     }
-    assert swarm.nodes_of(hosts, ["m1", "w1", "w2"]) == {
+    assert nodes_of(hosts, ["m1", "w1", "w2"]) == {
         "m1": {"edge": True, "role": "manager", "labels": {"disk": "fast"}},
         "w1": {"edge": True, "address": "10.0.0.2"},
         "w2": {"edge": False, "state": "absent"},
@@ -209,14 +210,22 @@ def test_an_inventory_describes_nodes():
 
 def test_the_first_manager_is_the_edge_unless_others_are_named():
     hosts = {"w1": {}, "m1": {"swarm_role": "manager"}, "m2": {"swarm_role": "manager"}}
-    nodes = swarm.nodes_of(hosts, hosts)
+    nodes = nodes_of(hosts, hosts)
     assert [name for name, node in nodes.items() if node["edge"]] == ["m1"]
-    assert swarm.lead_of(nodes) == "m1"
+    assert lead_of(nodes) == "m1"
     # The one that is to leave does not lead.
     hosts["m1"]["swarm_state"] = "absent"
-    assert swarm.lead_of(swarm.nodes_of(hosts, hosts)) == "m2"
+    assert lead_of(nodes_of(hosts, hosts)) == "m2"
+
+
+def test_another_manager_with_an_edge_may_lead():
+    hosts = {name: {"swarm_role": "manager", "swarm_edge_nodes": ["m1", "m3"]} for name in ("m1", "m2", "m3")}
+    nodes = nodes_of(hosts, hosts)
+    assert lead_of(nodes, "m3") == "m3"
+    with pytest.raises(UserError, match="swarm_lead_node: 'm2' is no manager with an edge; those are m1, m3"):
+        lead_of(nodes, "m2")
 
 
 def test_an_edge_that_is_no_node_is_named():
     with pytest.raises(UserError, match="swarm_edge_nodes: w9"):
-        swarm.nodes_of({"m1": {"swarm_edge_nodes": ["w9"]}}, ["m1"])
+        nodes_of({"m1": {"swarm_edge_nodes": ["w9"]}}, ["m1"])

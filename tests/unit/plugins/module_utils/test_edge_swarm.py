@@ -12,13 +12,14 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.sluice.deploy.plugins.module_utils.edge import brought, everywhere, swarm
+from ansible_collections.sluice.deploy.plugins.module_utils.edge import attempts, brought, everywhere, lineage, swarm
 from ansible_collections.sluice.deploy.plugins.module_utils.edge import switch as switching
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.apply import apply
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.certificates import facts, self_signed
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.engine import EdgeEngine
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.inbox import answer_all
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.job import Job
+from ansible_collections.sluice.deploy.plugins.module_utils.edge.renewal import wants_issue
 from ansible_collections.sluice.deploy.plugins.module_utils.edge.store import Store
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import UserError
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.edge_help import EDGE, FakeDocker, site, state
@@ -443,6 +444,42 @@ def test_one_that_is_made_an_edge_later_is_told_by_the_next_run(three, issued, l
     assert everywhere.status(three.stores["m1"], "shop", three)["serving"] == "blue"
     assert everywhere.certificate(three.stores["m1"], "shop", three)["equal"]
     assert not brought.wanting(lead, lead.state().edge, "shop", three)
+
+
+def held_by_certbot(root, stack, pair):
+    """What certbot leaves after it got a certificate."""
+    acme = root / "acme"
+    account = acme / "accounts/ca.test/directory/abc"
+    account.mkdir(parents=True)
+    (account / "private_key.json").write_text('{"kty": "planted"}')
+    for folder in (acme / "archive" / stack, acme / "live" / stack, acme / "renewal"):
+        folder.mkdir(parents=True)
+    (acme / "renewal" / f"{stack}.conf").write_text("account = abc")
+    for part, content in {"cert": pair[0], "chain": b"", "fullchain": pair[0], "privkey": pair[1]}.items():
+        (acme / "archive" / stack / f"{part}3.pem").write_bytes(content)
+        (acme / "live" / stack / f"{part}.pem").symlink_to(f"../../archive/{stack}/{part}3.pem")
+
+
+def test_every_edge_could_take_the_lead_s_place(three, issued, lead):
+    root, other = lead.root, three.stores["w1"].root
+    held_by_certbot(root, "shop", issued)
+    wanted = lead.state().sites["shop"].certificate.issued_as(lead.state().sites["shop"].names)
+    attempts.save(root, "shop", attempts.Attempts(issued=wanted))
+    assert brought.bring(lead, print, three) == []
+    assert lineage.pack(other, "shop") == lineage.pack(root, "shop") != {}
+    assert (other / "acme/live/shop/privkey.pem").read_bytes() == issued[1]
+    # As the lead it would renew what there is, and ask for none.
+    assert not wants_issue(lead.state().sites["shop"], other)
+    before = (other / "acme/live/shop/privkey.pem").lstat().st_mtime_ns
+    brought.bring(lead, print, three)
+    assert (other / "acme/live/shop/privkey.pem").lstat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("place", ["../conf/x", "archive/other/cert1.pem", "renewal/../../x", "live/shop/cert.pem"])
+def test_certbot_s_files_are_put_nowhere_else(tmp_path, place):
+    with pytest.raises(UserError, match="no file of certbot"):
+        lineage.unpack(tmp_path, "shop", {place: "x"}, os.getuid())
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("body", ["{}", "x", json.dumps({"chain": "a", "key": "planted", "secret": ""})])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -123,19 +122,12 @@ def test_a_network_of_the_stack_is_as_the_edges_is() -> None:
     assert argv[:5] == ["network", "create", "--driver", "overlay", "--attachable"]
     assert "--opt=encrypted=" in argv
     assert not [word for word in argv if "vxlanid" in word]
-    assert f"deploy.sluice.lead={socket.gethostname()}" in argv
 
 
-@pytest.mark.parametrize(
-    ("found", "said"),
-    [
-        ({"Driver": "bridge"}, "of this host alone: the stack ran here without a swarm"),
-        ({"Driver": "overlay", "Labels": {"deploy.sluice.lead": "m9"}}, "are on the node m9"),
-    ],
-)
-def test_a_stack_that_is_elsewhere_is_not_begun_anew(found: dict[str, Any], said: str) -> None:
-    with pytest.raises(EngineError, match=said):
-        Fake({"/networks/sluice-edge": EDGE, "/networks/crm": found}).ensure_network("crm")
+def test_a_network_of_one_host_is_not_taken_for_the_swarms() -> None:
+    swarm = Fake({"/networks/sluice-edge": EDGE, "/networks/crm": {"Driver": "bridge"}})
+    with pytest.raises(EngineError, match="of this host alone: the stack ran here without a swarm"):
+        swarm.ensure_network("crm")
 
 
 def test_without_the_edges_network_the_advice_is_to_make_it() -> None:
