@@ -105,8 +105,8 @@ options:
         required: true
   rules:
     description:
-      - Rules of your own, with the keys of the built-in ones in C(plugins/module_utils/secretscan/rules/rules_data.py),
-        all but C(sieve). Needed are C(id), C(title) and C(pattern).
+      - Rules of your own, with the keys of the built-in ones in C(plugins/module_utils/secretscan/rules/rules_data.py).
+        Needed are C(id), C(title) and C(pattern).
     type: list
     elements: dict
     default: []

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from .confirm import Match
 from .logs.records import Record
+from .matches import Match
 from .redact import Redactor
 
 # Different secrets of one severity in one source that are kept apart; beyond that, they are only counted.

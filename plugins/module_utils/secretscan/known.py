@@ -11,6 +11,7 @@ from typing import NamedTuple
 from .forms import Form, forms
 from .judge import is_token
 from .logs import decode
+from .logs.records import Around
 
 # A shorter value stands in every log by chance; masking it would mask everything.
 SHORTEST = 8
@@ -65,20 +66,19 @@ class KnownValues:
                 found.setdefault(form, []).append(number)
         return [Literal(form, tuple(secrets)) for form, secrets in sorted(found.items())]
 
-    def find(self, secret: int, lines: list[str], here: int, literals: Iterable[Literal]) -> str | None:
+    def find(self, secret: int, text: str, around: Around, literals: Iterable[Literal]) -> str | None:
         """The text, freed of as many escapes as it takes, in which the value stands; None for a chance hit.
 
         Args:
             secret: The value's number.
-            lines: What was logged, and before and after it.
-            here: Which of the lines was hit.
+            text: What was logged.
+            around: And before and after it.
             literals: Those of the value that were found there.
         """
         parts = self._parts[secret]
-        text = lines[here]
         if any(part in text for part in parts):
             return text
-        return _find_encoded(parts, lines, here, literals) or _find_escaped(parts, text, literals)
+        return _find_encoded(parts, text, around, literals) or _find_escaped(parts, text, literals)
 
     def value_in(self, secret: int, text: str) -> str:
         """The value or line of it that stands plainly in a text; the whole value if none does."""
@@ -97,7 +97,7 @@ def _find_escaped(parts: list[str], text: str, literals: Iterable[Literal] = ())
     return None
 
 
-def _find_encoded(parts: list[str], lines: list[str], here: int, literals: Iterable[Literal]) -> str | None:
+def _find_encoded(parts: list[str], text: str, around: Around, literals: Iterable[Literal]) -> str | None:
     """The text in which a value stands in base64, base32, hex or a hexadecimal dump, also over several lines."""
     reach = _MOST_ENCODED * max(map(len, parts))
     by_code: dict[str, list[Literal]] = {}
@@ -106,14 +106,15 @@ def _find_encoded(parts: list[str], lines: list[str], here: int, literals: Itera
             by_code.setdefault(literal.form.code, []).append(literal)
     for code, found in by_code.items():
         if code == "dump":
-            if _says(parts, [decode.from_dump(lines)]):
-                return lines[here]
+            if _says(parts, [decode.from_dump([*around.before(), text, *around.after()])]):
+                return text
             continue
-        for plain in decode.texts(lines[here]):
+        for plain in decode.texts(text):
             if any(_says(parts, decode.CODES[code](near)) for near in _around(found, plain, reach)):
                 return plain
-        if len(lines) > 1 and any(_says(parts, decode.CODES[code](text)) for text in decode.joined(lines)):
-            return lines[here]
+        lines = [*around.before(), text, *around.after()]
+        if len(lines) > 1 and any(_says(parts, decode.CODES[code](joined)) for joined in decode.joined(lines)):
+            return text
     return None
 
 

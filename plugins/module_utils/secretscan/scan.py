@@ -11,18 +11,17 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
-from .confirm import Confirmer, Match
+from .confirm import Confirmer
 from .findings import Collector
 from .logs import records
 from .logs.readers import Reader
-from .logs.records import Kind, Record
+from .logs.records import NOTHING_AROUND, Around, Kind, Record
+from .matches import Match
 from .search.blocks import SIZE, Cutter
 from .search.engines import SearchEngine, Searcher
 from .search.hits import HitRecord, hit_records
-from .search.plan import KEYWORD, KNOWN, MAYBE, Plan
+from .search.plan import KEYWORD, KNOWN, Plan
 
-# So many bytes of records that were hit are looked at together: faster than each between two blocks.
-_BATCH = 1 << 18
 # Below this much to read, a second thread costs more than it brings.
 _WORTH_A_THREAD = 8 << 20
 _MOST_THREADS = 4
@@ -99,36 +98,18 @@ class Scanner:
     def _work(self, log: Log, cutter: Cutter, number: int, failures: list[BaseException]) -> None:
         searcher, buffer = self._searchers[number], self._buffers[number]
         try:
-            batch: list[HitRecord] = []
-            size = 0
             while (block := cutter.next(buffer)) is not None and not failures:
                 hits = searcher.search(buffer, block.length)
-                if hits:
-                    found = hit_records(buffer, block, log.kind, hits, self._plan.multiline)
-                    batch += found
-                    size += sum(len(record.raw) for record in found)
+                for hit in hit_records(buffer, block, log.kind, hits, self._plan.multiline):
+                    self._record(log, hit)
                 for seam in block.seams:
                     self._seam(log, seam.text, seam.cut, seam.record, seam.offset, searcher)
-                if size > _BATCH:
-                    self._records(log, batch, searcher)
-                    batch, size = [], 0
-            self._records(log, batch, searcher)
         except BaseException as error:
             failures.append(error)
 
-    def _records(self, log: Log, batch: list[HitRecord], searcher: Searcher) -> None:
-        """Look at records that were hit."""
-        maybe = [hit for hit in batch if MAYBE in hit.numbers]
-        for hit, numbers in zip(maybe, searcher.look_closer([hit.raw for hit in maybe]), strict=True):
-            hit.numbers.remove(MAYBE)
-            hit.numbers.update(numbers)
-        for hit in batch:
-            if hit.numbers:
-                self._record(log, hit)
-
     def _record(self, log: Log, hit: HitRecord) -> None:
         numbers = hit.numbers
-        words = {number for number in numbers if KEYWORD <= number < MAYBE} if self._plan.keywords else set()
+        words = {number for number in numbers if KEYWORD <= number < KNOWN} if self._plan.keywords else set()
         if words and words == numbers and not self._since and not self._until:
             self._count(words)
             return
@@ -138,12 +119,11 @@ class Scanner:
         if words:
             self._count(words)
             numbers -= words
-        before: tuple[str, ...] = ()
-        after: tuple[str, ...] = ()
+        around = NOTHING_AROUND
         # What goes on in the next piece of a line is a seam's.
         if (hit.before or hit.following) and record.complete:
-            before, after = (self._texts(log.kind, raws, record.stream) for raws in (hit.before, hit.following))
-        for match in self._confirmer.confirm(record.text, numbers, before, after):
+            around = Around(log.kind, record.stream, tuple(hit.before), tuple(hit.following))
+        for match in self._confirmer.confirm(record.text, numbers, around):
             stream = record if record.stream else record._replace(stream=log.stream)
             self._collector.add(match, stream, log.source, hit.offset, log.origin)
 
@@ -164,16 +144,8 @@ class Scanner:
     def _search_text(self, text: str, searcher: Searcher) -> list[Match]:
         data = text.encode("utf-8", "replace")
         numbers = {number for _end, number in searcher.search(bytearray(data), len(data))}
-        if any(MAYBE <= number < KNOWN for number in numbers):
-            numbers |= searcher.look_closer([data])[0]
         numbers = {number for number in numbers if not KEYWORD <= number < KNOWN}
         return self._confirmer.confirm(text, numbers) if numbers else []
-
-    @staticmethod
-    def _texts(kind: Kind, raws: list[bytes], stream: str) -> tuple[str, ...]:
-        """What the records of a stream say; another stream's may stand between them."""
-        found = (records.parse(kind, raw) for raw in raws)
-        return tuple(record.text.rstrip("\n") for record in found if record.stream == stream)
 
     def _count(self, words: set[int]) -> None:
         with self._lock:

@@ -34,6 +34,30 @@ class Record(NamedTuple):
     complete: bool = True
 
 
+class Around(NamedTuple):
+    """The records before and after one, as bytes until they are asked for; another stream's may stand between them."""
+
+    kind: Kind
+    stream: str
+    raws_before: tuple[bytes, ...] = ()
+    raws_after: tuple[bytes, ...] = ()
+
+    def before(self) -> tuple[str, ...]:
+        """What those of the same stream before it say."""
+        return self._texts(self.raws_before)
+
+    def after(self) -> tuple[str, ...]:
+        """What those of the same stream after it say."""
+        return self._texts(self.raws_after)
+
+    def _texts(self, raws: tuple[bytes, ...]) -> tuple[str, ...]:
+        found = (parse(self.kind, raw) for raw in raws)
+        return tuple(record.text.rstrip("\n") for record in found if record.stream == self.stream)
+
+
+NOTHING_AROUND = Around("text", "")
+
+
 def parse(kind: Kind, raw: bytes) -> Record:
     """A record from its bytes; never fails, whatever they are."""
     if kind == "json-file":

@@ -26,7 +26,7 @@ import re
 UNBOUNDED = sre_constants.MAXREPEAT
 
 # Changes whenever the same pattern is relaxed in another way.
-VERSION = 3
+VERSION = 4
 
 # A relaxed pattern ends as soon as it fixes this many characters: enough to be rare in a log.
 ENOUGH = 14
@@ -38,9 +38,13 @@ _ESCAPED = {
     "=": r"(?:=|%3[dD]|\\u003[dD])",
     "+": r"(?:\+|%2[bB]|\\u002[bB])",
     "@": r"(?:@|%40|\\u0040)",
-    "&": r"(?:&|%26|&amp;|\\u0026)",
+    "&": r"(?:&|%26|\\u0026)(?:amp;)?",
     "<": r"(?:<|%3[cC]|&lt;|\\u003[cC])",
     ">": r"(?:>|%3[eE]|&gt;|\\u003[eE])",
+    "$": r"(?:\$|%24)",
+    "{": r"(?:\{|%7[bB])",
+    "}": r"(?:\}|%7[dD])",
+    "(": r"(?:\(|%28)",
     "|": r"(?:\||%7[cC]|\\u007[cC])",
     "~": r"(?:~|%7[eE])",
     '"': r"(?:\\*\"|%22|&quot;|&#34;|\\*u0022|\\*u0026(?:quot|#34);)",

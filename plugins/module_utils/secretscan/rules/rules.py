@@ -43,7 +43,6 @@ class _Fields(NamedTuple):
     start: str = _START
     end: str = _END
     anchor: str = ""
-    sieve: str = ""
     multiline: bool = False
     severity: str = "high"
     entropy: float = 2.0
@@ -51,10 +50,6 @@ class _Fields(NamedTuple):
     check: str = ""
     docs: str = ""
     examples: tuple[str, ...] = ()
-
-
-# A sieve that is wrong would hide secrets, and only those of the built-in rules are tested.
-_USER_KEYS = tuple(key for key in _Fields._fields if key != "sieve")
 
 
 class Rule(_Fields):
@@ -146,8 +141,8 @@ def _checked(data: Mapping[str, Any], number: int) -> Rule:
         return UserError(f"rules: rule {name!r} {reason}")
 
     for key in data:
-        if key not in _USER_KEYS:
-            raise refuse(f"has an unknown key {key!r}{nearest(key, _USER_KEYS)}")
+        if key not in _Fields._fields:
+            raise refuse(f"has an unknown key {key!r}{nearest(key, _Fields._fields)}")
     for key in ("id", "title", "pattern"):
         if not isinstance(data.get(key), str) or not data[key].strip():
             raise refuse(f"has no {key}")

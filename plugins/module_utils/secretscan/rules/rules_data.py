@@ -1,7 +1,7 @@
 # Copyright: The sluice.deploy maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a leaked credential looks like: every rule of the scan, as data. Plain Python, because Ansible
-ships only Python to a server; a user's own rules have the same keys but for sieve, in YAML.
+ships only Python to a server; a user's own rules have the same keys, in YAML.
 
 id        stable name, lower case with hyphens
 title     what it is, as its provider calls it
@@ -12,9 +12,6 @@ near      words of which one must stand before the secret, as a name in an assig
           the pattern then takes capitals for small letters
 anchor    what the fast search looks for as it stands, escapes of JSON and URLs included, where the beginning of the
           pattern is too common or varies
-sieve     what a first, quick look searches for as it stands, without escapes, where every text that a match must hold
-          stands in most logs (path, https://); what holds no sieve, and none of those texts with escapes, is not
-          looked at again
 multiline true where the secret goes on in the next records
 severity  high (default), medium, or low for what is merely not meant to be public
 entropy   least Shannon entropy of the secret in bits a character (default 2.0 keeps placeholders out)
@@ -83,7 +80,6 @@ TOKENS: list[dict[str, Any]] = [
         "id": "airtable-pat",
         "title": "Airtable personal access token",
         "pattern": r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}",
-        "sieve": "pat[A-Za-z0-9]{14}",
         "docs": "https://airtable.com/developers/web/guides/personal-access-tokens",
         "examples": ["pat<alnum:14>.<hex:64>"],
     },
@@ -378,7 +374,6 @@ TOKENS: list[dict[str, Any]] = [
         "pattern": r"[0-9]{15,16}(?:\||%7[cC])[A-Za-z0-9_-]{27,40}",
         "entropy": 3.0,
         "anchor": r"(?:[0-9]{8}\||[0-9]{8}%7[cC]|[0-9]{8}\\u007[cC])[\w-]{20}",
-        "sieve": r"[0123456789]\|",
         "docs": "https://developers.facebook.com/docs/facebook-login/guides/access-tokens/",
         "examples": ["<digit:16>|<word:27>"],
     },
@@ -810,7 +805,6 @@ TOKENS: list[dict[str, Any]] = [
         "pattern": r"(?:sk|tk)\.(?:eyJ[\w-]{40,220}\.[\w-]{20,30}|[a-z0-9]{60}\.[a-z0-9]{22})",
         "entropy": 3.0,
         "anchor": r"[st]k\.[\w-]{12}",
-        "sieve": r"[st]k\.[\w-]{12}",
         "docs": "https://docs.mapbox.com/help/getting-started/access-tokens/",
         "examples": ["sk.eyJ<word:80>.<word:22>"],
     },
@@ -821,7 +815,6 @@ TOKENS: list[dict[str, Any]] = [
         "severity": "low",
         "entropy": 3.0,
         "anchor": r"pk\.[\w-]{12}",
-        "sieve": r"pk\.[\w-]{12}",
         "docs": "https://docs.mapbox.com/help/getting-started/access-tokens/",
         "examples": ["pk.eyJ<word:80>.<word:22>"],
     },
@@ -1049,7 +1042,6 @@ TOKENS: list[dict[str, Any]] = [
         "title": "Resend API key",
         "pattern": "re_[A-Za-z0-9]{8}_[A-Za-z0-9]{24}",
         "entropy": 3.5,
-        "sieve": "re_[A-Za-z0-9]{8}_",
         "docs": "https://resend.com/docs/api-reference/introduction",
         "examples": ["re_<alnum:8>_<alnum:24>"],
     },
@@ -1345,8 +1337,7 @@ TOKENS: list[dict[str, Any]] = [
         "pattern": r"s\.(?=[A-Za-z0-9]{0,23}[0-9])(?=[A-Za-z0-9]{0,23}[a-z])[A-Za-z0-9]{24}",
         "entropy": 3.7,
         "start": "(?<![A-Za-z0-9_.)-])",
-        "anchor": r"s\.[A-Za-z0-9]{24}",
-        "sieve": r"s\.[A-Za-z0-9]{24}",
+        "anchor": r"s\.(?:[0-9][A-Za-z0-9]{23}|[A-Za-z]{1,12}[0-9][A-Za-z0-9]{11}|[A-Za-z]{13,23}[0-9])",
         "docs": "https://developer.hashicorp.com/vault/docs/concepts/tokens",
         "examples": ["s.<alnum:23>7"],
     },
@@ -1429,7 +1420,6 @@ TOKENS: list[dict[str, Any]] = [
         "judge": "url",
         "end": "",
         "anchor": rf"(?::(?://|\\/\\/|\\\\/\\\\/)|%3[aA]%2[fF]%2[fF]){USER_AND_PASSWORD}",
-        "sieve": f"://{USER_AND_PASSWORD}",
         "docs": "https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1",
         "examples": ["postgres://app:<alnum:16>@db:5432/app"],
     },
@@ -1565,7 +1555,7 @@ TOKENS: list[dict[str, Any]] = [
         "pattern": r"(?i:password|identified\s{1,3}(?:with\s{1,3}[\w'\"]{1,40}\s{1,3})?(?:by|as|using))(?:\s{1,3}|\s{0,3}\(\s{0,3})'(?P<secret>(?:[^'\s]|''){6,200})'",
         "judge": "password",
         "end": "",
-        "anchor": r"(?i)(?:password[ (+\\%nrtu0-9]{1,16}|identified[^\n]{4,90})(?:'|\\u0027|%27)",
+        "anchor": r"(?i)(?:password[ (+\\%nrtu0-9]{1,16}|identified[^\n]{4,90})(?:'|\\u0027|%27|(?:&|\\u0026)#(?:x27|39);)",
         "docs": "https://www.postgresql.org/docs/current/sql-alterrole.html",
         "examples": [
             "ALTER ROLE app WITH PASSWORD 'Zq9<alnum:12>'",
@@ -1633,7 +1623,7 @@ TOKENS: list[dict[str, Any]] = [
         "entropy": 3.5,
         "start": "",
         "end": "",
-        "anchor": r"""(?:["']kty|kty: ["']|\\u0022kty|%22kty|&#34;kty|&quot;kty)""",
+        "anchor": r"""(?:["']kty|kty(?::|%3[aA])(?: |%20)(?:["'&]|%27|\\u0026)|(?:\\u0022|%22|&#34;|quot;)kty)""",
         "multiline": True,
         "docs": "https://www.rfc-editor.org/rfc/rfc7517",
         "examples": [
@@ -1651,8 +1641,7 @@ TOKENS: list[dict[str, Any]] = [
         "judge": "password",
         "start": "",
         "end": "",
-        "anchor": r"""(?:user|USER)(?:["'\\ ]|%2[027]){1,10}[\w.@:-]{1,60}(?:["'\\ ]|%2[027]){1,10}(?:[>~&%+-]|\\u00|on|off|nopass|reset|all)""",
-        "sieve": r"""(?:user|USER)(?:["'\\ ]|%2[027]){1,10}[\w.@:-]{1,60}(?:["'\\ ]|%2[027]){1,10}(?:[>~&%+-]|\\u00|on|off|nopass|reset|all)""",
+        "anchor": r"""(?:user|USER)(?:["'\\ ]|%2[027]|(?:&|u0026)[\w#]+;)+[\w.@:-]+(?:["'\\ ]|%2[027]|(?:&|u0026)[\w#]+;)+(?:[>~&%+-]|\\u00|on|off|nopass|reset|all)""",
         "docs": "https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/",
         "examples": [
             "user worker on >Zq9<alnum:12> ~jobs:* +@all",
@@ -1667,7 +1656,7 @@ TOKENS: list[dict[str, Any]] = [
         "pattern": r"""(?:[\w.-]{1,64}:(?P<secret>[^\s:/@'"<>{}$]{3,200})@(?:tcp|unix)[46]?\(|jdbc:oracle:thin:[^\s/@]{1,64}/[^\s/@'"<>{}$]{3,200}@)""",
         "judge": "url",
         "end": "",
-        "anchor": r"(?:@(?:tcp|unix)[46]?\(|jdbc:oracle:thin:[\w])",
+        "anchor": r"(?:(?:@|%40)(?:tcp|unix)[46]?(?:\(|%28)|jdbc:oracle:thin:[\w])",
         "docs": "https://github.com/go-sql-driver/mysql#dsn-data-source-name",
         "examples": ["app:Zq9<alnum:12>@tcp(db:3306)/app"],
     },
@@ -1719,7 +1708,7 @@ TOKENS: list[dict[str, Any]] = [
         "title": "User and password on a curl command line",
         "pattern": r"""curl\s(?:[^\n]{0,400}\s)?(?:-u|--user)[ =]{0,2}['"]?[^\s:'"$<{\[]{1,64}:(?P<secret>[^\s'"$<{\[][^\s'"]{2,100})""",
         "judge": "password",
-        "anchor": r"curl\s[^\n]{0,400}(?:-u|--user)",
+        "anchor": r"curl(?:\s|%20)[^\n]{0,400}(?:-u|--user)",
         "end": "",
         "start": "",
         "docs": "https://curl.se/docs/manpage.html#-u",

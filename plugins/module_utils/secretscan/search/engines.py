@@ -23,10 +23,7 @@ class Searcher(Protocol):
     """Searches one block after another, in one thread."""
 
     def search(self, block: bytearray, length: int) -> list[Hit]:
-        """Hits as (end, number), in the order of their ends; from MAYBE on to KNOWN where a closer look is needed."""
-
-    def look_closer(self, texts: list[bytes]) -> list[set[int]]:
-        """The rules that are hit in each of some texts."""
+        """Hits as (end, number), in the order of their ends."""
 
 
 class SearchEngine(Protocol):

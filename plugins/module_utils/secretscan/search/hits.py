@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..logs.records import Kind
 from .blocks import Block, entries
-from .plan import KNOWN, MAYBE, Hit
+from .plan import Hit
 
 # A longer record is looked at through windows: a hit of bounded cost, however long the line.
 _LONGEST_RECORD = 1 << 15
@@ -50,7 +50,7 @@ def hit_records(buffer: bytearray, block: Block, kind: Kind, hits: list[Hit], mu
             start, end, last = bounds.around(place)
             found.append(HitRecord(bytes(buffer[start:end]), block.offset + start, set(), [], []))
         hit = found[-1]
-        hit.numbers.add(MAYBE if MAYBE <= number < KNOWN else number)
+        hit.numbers.add(number)
         if number in multiline and not hit.before and not hit.following:
             hit.before.extend(_before(buffer, start, kind))
             hit.following.extend(_following(buffer, block.length, end, kind))

@@ -14,9 +14,9 @@ from .plan import RUN
 CASELESS = 1
 DOTALL = 2
 MULTILINE = 4
-_MODE_BLOCK = 1
+# Of blocks in one or more pieces. Without the searcher for short texts, which takes most of the time to compile words.
+_MODE_VECTORED = 4
 _SUCCESS = 0
-_STOPPED = -3
 
 _ON_MATCH = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.c_uint, ctypes.c_ulonglong, ctypes.c_ulonglong, ctypes.c_uint, ctypes.c_void_p
@@ -44,7 +44,7 @@ def load() -> ctypes.CDLL | None:
         return None
     library.hs_version.restype = ctypes.c_char_p
     pointer, number = ctypes.c_void_p, ctypes.c_uint
-    library.hs_scan.argtypes = [pointer, pointer, number, number, pointer, _ON_MATCH, pointer]
+    library.hs_scan_vector.argtypes = [*[pointer] * 3, number, number, pointer, _ON_MATCH, pointer]
     try:
         if library.hs_valid_platform() != _SUCCESS:
             return None
@@ -73,7 +73,7 @@ class Database:
         numbers = (ctypes.c_uint * count)(*(p.number for p in patterns))
         handle = ctypes.c_void_p()
         error = ctypes.POINTER(_CompileErrorStruct)()
-        tail = (_MODE_BLOCK, None, ctypes.byref(handle), ctypes.byref(error))
+        tail = (_MODE_VECTORED, None, ctypes.byref(handle), ctypes.byref(error))
         if literal:
             lengths = (ctypes.c_size_t * count)(*(len(p.expression) for p in patterns))
             status = library.hs_compile_lit_multi(expressions, flags, numbers, lengths, count, *tail)
@@ -109,12 +109,9 @@ class Database:
 
 
 class Searcher:
-    """Searches blocks for a database's patterns; one for each thread, as libhs's scratch space demands.
+    """Searches blocks for a database's patterns; one for each thread, as libhs's scratch space demands."""
 
-    With most, a search stops at so many hits.
-    """
-
-    def __init__(self, library: ctypes.CDLL, database: Database, most: int = 0) -> None:
+    def __init__(self, library: ctypes.CDLL, database: Database) -> None:
         self._library = library
         self._database = database
         self._scratch = ctypes.c_void_p()
@@ -123,7 +120,7 @@ class Searcher:
         self._hits: list[tuple[int, int]] = []
         # By number: where the last hit was, and the last one kept.
         self._last: dict[int, tuple[int, int]] = {}
-        hits, append, last = self._hits, self._hits.append, self._last
+        append, last = self._hits.append, self._last
 
         def on_match(number: int, _start: int, end: int, _flags: int, _context: object) -> bool:
             before, kept = last.get(number, (-1, -1))
@@ -132,16 +129,20 @@ class Searcher:
                 return False
             last[number] = (end, end)
             append((end, number))
-            return len(hits) == most
+            return False
 
         self._on_match = _ON_MATCH(on_match)
 
-    def search(self, text: int | bytes, length: int) -> list[tuple[int, int]]:
-        """The hits in a text, or at an address, as (end, number); the list is the next search's as well."""
+    def search(self, address: int, length: int) -> list[tuple[int, int]]:
+        """The hits in the text at an address, as (end, number); the list is the next search's as well."""
         self._hits.clear()
         self._last.clear()
-        status = self._library.hs_scan(self._database.handle, text, length, 0, self._scratch, self._on_match, None)
-        if status not in (_SUCCESS, _STOPPED):
+        piece, size = ctypes.c_void_p(address), ctypes.c_uint(length)
+        status = self._library.hs_scan_vector(
+            *(self._database.handle, ctypes.byref(piece), ctypes.byref(size), 1, 0),
+            *(self._scratch, self._on_match, None),
+        )
+        if status != _SUCCESS:
             raise RuntimeError(f"libhs stopped with status {status}")
         return self._hits
 

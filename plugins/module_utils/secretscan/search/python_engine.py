@@ -122,10 +122,6 @@ class _WordSearcher:
                                 hits.add(match.end(), number)
         return sorted(hits.kept)
 
-    def look_closer(self, texts: list[bytes]) -> list[set[int]]:
-        """Never needed: what search() finds has been looked at closely."""
-        return [set() for _text in texts]
-
     def _places(self, data: bytes, lower: bytes, start: int, end: int) -> Iterator[tuple[_Probe, int]]:
         """Where in a stretch of the block the literals stand."""
         for probe in self._present(data[start:end]):

@@ -163,7 +163,7 @@ def test_what_names_no_secret_is_no_finding(way: str) -> None:
     assert [(finding.source, finding.rule) for finding in report.findings] == []
 
 
-@pytest.mark.parametrize("way", ["libhs at once", "python"])
+@pytest.mark.parametrize("way", WAYS)
 def test_time_grows_with_the_length_of_a_record_and_no_faster(way: str, tmp_path: Path) -> None:
     def seconds(piece: str, size: int) -> float:
         began = time.process_time()

@@ -279,7 +279,7 @@ def test_no_bytes_make_it_fail(data: list[bytes], kind: records.Kind) -> None:
             made = engines.make(plan, engine)
             Scanner(plan, lambda made=made: made, collector).scan(Log("log", kind, BytesReader(log)))
         found.append([(f.title, f.offset, f.count, f.line) for f in collector.results()])
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1]
     assert found[0]
 
 
