@@ -18,7 +18,8 @@ from ..files import write_whole
 from . import attempts
 
 _PARTS = ("cert", "chain", "fullchain", "privkey")
-_WORD = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+# Below accounts/ stand the parts of the CA's address.
+_WORD = r"[^/.\0][^/\0]*"
 
 
 def pack(root: Path, stack: str) -> dict[str, str]:

@@ -158,7 +158,7 @@ class Docker(Questions):
         held = [c.id for c in self.containers(project) if c.running and c.service in services]
         return ["docker", "stop", *held] if held else []
 
-    def stop(self, project: str, services: Sequence[str] | None = None) -> None:
+    def stop(self, project: str, services: Sequence[str] | None = None, wait: bool = True) -> None:
         chosen = [c.id for c in self.containers(project) if services is None or c.service in services]
         if chosen:
             self._docker("stop", *chosen)

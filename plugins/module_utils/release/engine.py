@@ -116,8 +116,12 @@ class Engine(Protocol):
 
     def containers(self, project: str) -> list[Container]: ...
 
-    def stop(self, project: str, services: Sequence[str] | None = None) -> None:
-        """Stop gracefully, keep the containers; all services by default."""
+    def stop(self, project: str, services: Sequence[str] | None = None, wait: bool = True) -> None:
+        """Stop gracefully, keep the containers; all services by default.
+
+        Args:
+            wait: Whether nothing may run any more afterwards; else they may end by themselves, which is sure by then.
+        """
 
     def rest_command(self, project: str, services: Sequence[str]) -> list[str]:
         """The command that stops what runs of these services now; empty where nothing does."""

@@ -89,13 +89,13 @@ class Swarm(SwarmLook):
         self._forget_contents(stack)
 
     @understood
-    def stop(self, project: str, services: Sequence[str] | None = None) -> None:
+    def stop(self, project: str, services: Sequence[str] | None = None, wait: bool = True) -> None:
         chosen = [s for s in self._services(project) if services is None or _name(s) in services]
         if not chosen:
             super().stop(project, services)
             return
         self._docker(*_at_rest(chosen)[1:])
-        if not self._rest(chosen):
+        if wait and not self._rest(chosen):
             raise EngineError(f"{project} does not stop: see docker service ps")
 
     @understood

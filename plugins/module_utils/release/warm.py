@@ -33,12 +33,12 @@ def rest(run: Run, former: Deployed) -> None:
         write_whole(note, shlex.join(stop) + "\n")
         if schedule(f"sluice-cool-{run.stack.name}", seconds, _script(run, note)):
             cold = {c.service for c in run.engine.containers(project)} - warm
-            run.engine.stop(project, sorted(cold))
+            run.engine.stop(project, sorted(cold), wait=False)
             run.notes.append(f"Release {former.release} stays warm for {seconds:g} s.")
             return
         note.unlink()
         run.notes.append("No timer of systemd can be set here, so the former release was not kept warm.")
-    run.engine.stop(project)
+    run.engine.stop(project, wait=False)
 
 
 def holds(run: Run, target: Deployed) -> bool:

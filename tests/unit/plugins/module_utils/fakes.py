@@ -293,7 +293,7 @@ class FakeEngine:
         self.world.question()
         return [c for c in self.world.containers.values() if c.id.startswith(f"{project}/")]
 
-    def stop(self, project: str, services: Sequence[str] | None = None) -> None:
+    def stop(self, project: str, services: Sequence[str] | None = None, wait: bool = True) -> None:
         for container in self.containers(project):
             if services is None or container.service in services:
                 stopped = Container(**{**vars(container), "state": "exited", "health": ""})

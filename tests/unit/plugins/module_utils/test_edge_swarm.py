@@ -449,7 +449,7 @@ def test_one_that_is_made_an_edge_later_is_told_by_the_next_run(three, issued, l
 def held_by_certbot(root, stack, pair):
     """What certbot leaves after it got a certificate."""
     acme = root / "acme"
-    account = acme / "accounts/ca.test/directory/abc"
+    account = acme / "accounts/ca.test:14000/dir~1/abc"
     account.mkdir(parents=True)
     (account / "private_key.json").write_text('{"kty": "planted"}')
     for folder in (acme / "archive" / stack, acme / "live" / stack, acme / "renewal"):
@@ -475,7 +475,10 @@ def test_every_edge_could_take_the_lead_s_place(three, issued, lead):
     assert (other / "acme/live/shop/privkey.pem").lstat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("place", ["../conf/x", "archive/other/cert1.pem", "renewal/../../x", "live/shop/cert.pem"])
+@pytest.mark.parametrize(
+    "place",
+    ["../conf/x", "accounts/../x", "accounts/.x/y", "archive/other/cert1.pem", "renewal/../../x", "live/shop/cert.pem"],
+)
 def test_certbot_s_files_are_put_nowhere_else(tmp_path, place):
     with pytest.raises(UserError, match="no file of certbot"):
         lineage.unpack(tmp_path, "shop", {place: "x"}, os.getuid())

@@ -163,6 +163,19 @@ def test_what_rests_is_told_as_a_command() -> None:
     assert swarm.rest_command("crm-blue", ["web"]) == ["docker", "service", "scale", "--detach", "crm_blue-web=0"]
 
 
+@pytest.mark.parametrize("wait", [True, False])
+def test_who_needs_it_waits_until_tasks_have_ended(wait: bool) -> None:
+    class Ending(Fake):
+        def _rest(self, services: Any) -> bool:
+            self.ran.append(["waited"])
+            return True
+
+    swarm = Ending({"/services": [service()]})
+    swarm.stop("crm-blue", wait=wait)
+    scaled = ["service", "scale", "--detach", "crm_blue-web=0"]
+    assert swarm.ran == [scaled, *([["waited"]] if wait else [])]
+
+
 def test_of_a_large_swarm_only_the_tasks_of_the_release_are_asked_for() -> None:
     asked: list[tuple[str, str]] = []
 
