@@ -11,7 +11,19 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.errors import UserError
-from ..plugin_utils import carry
+from ..plugin_utils import building, carry
+
+BUILDING: dict[str, dict[str, Any]] = {
+    "stack": {"type": "dict"},
+    "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "gates": {"type": "dict", "default": {}},
+    "hadolint": {"type": "str", "default": "hadolint"},
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "images": {"type": "list", "elements": "str", "default": []},
+    "docker_host": {"type": "str"},
+    **BUILDING,
+}
 
 
 class ActionModule(ActionBase):
@@ -21,15 +33,18 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        options = {"images": {"type": "list", "elements": "str", "default": []}, "docker_host": {"type": "str"}}
-        _, given = self.validate_argument_spec(argument_spec=options)
+        _, given = self.validate_argument_spec(argument_spec=OPTIONS)
         try:
-            wanted = [carry.inspect(reference) for reference in dict.fromkeys(given["images"])]
+            references, unbuilt = given["images"], building.built_here(given["stack"]) if given["stack"] else []
+            if unbuilt and not self._task.check_mode:
+                references = [*references, *building.build(**{name: given[name] for name in BUILDING})]
+            wanted = [carry.inspect(reference) for reference in dict.fromkeys(references)]
             there = self._module({"wanted": wanted}, task_vars)
             if there.get("failed"):
                 return {**result, **there}
             lacking: dict[str, int] = there["lacking"]
-            result.update(changed=bool(lacking), carried=sorted(lacking), sent=0)
+            rehearsed = unbuilt if self._task.check_mode else []
+            result.update(changed=bool(lacking or rehearsed), carried=sorted([*lacking, *rehearsed]), sent=0)
             if lacking and not self._task.check_mode:
                 result.update(self._carry(lacking, task_vars))
         except UserError as error:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_images
-short_description: Carry images from the controller's engine to a server, without a registry
+short_description: Build images on the controller, and carry them to a server without a registry
 version_added: 0.2.0
 author:
   - The sluice.deploy maintainers (@sluice)
 description:
+  - Builds what is to be built on the controller.
   - Sends images over the connection that Ansible has, without the layers that the server's engine holds already.
   - An image that is there under its name is not sent again.
   - An engine that does not take a part of an image, such as one with containerd's image store, is sent the whole.
@@ -31,6 +32,25 @@ options:
     type: list
     elements: str
     default: []
+  stack:
+    description:
+      - A stack description. The images of services with O(ignore:build) and V(pull=controller) are built on the
+        controller, by its engine or by the builder that they name, and carried as well.
+      - A Dockerfile or a build's log that does not pass its gate fails before anything is sent. The log is kept under
+        C(~/.cache/sluice/stacks) of whoever runs the play.
+    type: dict
+  secrets:
+    description: The values of the secrets that the stack names; builds get those that they ask for.
+    type: dict
+    default: {}
+  gates:
+    description: The levels of the gates C(dockerfile) and C(log_secrets), V(fail), V(warn) or V(off).
+    type: dict
+    default: {}
+  hadolint:
+    description: Command of hadolint on the controller, where it is installed.
+    type: str
+    default: hadolint
   docker_host:
     description: The socket of the server's engine.
     type: str
@@ -83,6 +103,11 @@ def main() -> None:
         {
             "images": {"type": "list", "elements": "str", "default": []},
             "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
+            # For the action alone, which keeps them.
+            "stack": {"type": "dict"},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "gates": {"type": "dict", "default": {}},
+            "hadolint": {"type": "str", "default": "hadolint"},
             "wanted": {"type": "list", "elements": "dict", "default": []},
             "archive": {"type": "path", "default": ""},
         },

@@ -169,6 +169,33 @@ def test_an_image_of_the_controller_comes_without_a_registry(
     whole(standing.here)
 
 
+def test_an_image_is_built_on_the_controller(host, play, whole, serving, standing, tmp_path, monkeypatch):
+    """By a builder of its own, which keeps its cache beside the engine."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    seed = (PROJECT / ".cache/compose_stack/seed").read_text().strip().split()[0]
+    (tmp_path / ".dockerignore").touch()
+    build = {"context": str(tmp_path), "secrets": {"key": "APP_SECRET"}, "builder": "default"}
+    settings = {
+        "demo_changes": {"front": {"build": build, "image": None, "pull": "controller"}},
+        "demo_version": standing.here,
+    }
+
+    def write(text: str) -> None:
+        (tmp_path / "Dockerfile").write_text(DOCKERFILE.format(length=len(seed) + 2, text=text))
+
+    write("here")
+    assert "on the controller, and carry it" in play.well("--check", **settings).output
+    play.well(**settings)
+    assert host.check_output(f"docker exec crm-{serving()['current']['colour']}-front cat /app/dist/built.txt") == "here"
+    assert seed not in (tmp_path / "cache/sluice/stacks/crm/front.log").read_text()
+    assert "changed=0" in play.well(**settings).output
+    write("$(base64 /run/secrets/key | tee /dev/stderr)")
+    refused = play(**settings)
+    assert refused.status != 0 and "log_secrets.build.front" in refused.output and seed not in refused.output
+    subprocess.run(["docker", "image", "rm", "--force", "sluice/crm-front:build"], check=True, capture_output=True)
+    whole(standing.here)
+
+
 def test_a_build_from_a_git_repository(host, play, whole, serving, standing):
     seed = (PROJECT / ".cache/compose_stack/seed").read_text().strip().split()[0]
     host.check_output("rm -rf /srv/source && git init --quiet --initial-branch main /srv/source")

@@ -28,6 +28,11 @@ def render_stack(stack: Stack) -> str:
                 f"stack_services.{service.name}.files: on a Dokploy server there is no place for them; bring them in"
                 " the image, or under Advanced, Volumes of the service there."
             )
+        if service.build and service.build.builder:
+            raise UserError(
+                f"stack_services.{service.name}.build.builder: a Dokploy server builds with a builder of its own; leave"
+                " this out."
+            )
         if service.pull == "controller":
             raise UserError(
                 f"stack_services.{service.name}.pull: a Dokploy server is not reached by SSH, so nothing of the"

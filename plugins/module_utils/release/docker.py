@@ -58,7 +58,8 @@ class Docker(Questions):
     def build(
         self, build: Build, context: Path, tag: str, secrets: dict[str, Path], log: Path, platform: str = ""
     ) -> Image:
-        argv = ["docker", "buildx", "build", "--load", "--progress", "plain", "--provenance=false", "--tag", tag]
+        argv = ["docker", "buildx", "build", *(["--builder", build.builder] if build.builder else [])]
+        argv += ["--load", "--progress", "plain", "--provenance=false", "--tag", tag]
         argv += ["--file", str(context / build.dockerfile)]
         argv += [*(["--target", build.target] if build.target else []), *_platform(platform)]
         for name, value in build.args.items():

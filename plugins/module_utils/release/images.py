@@ -18,6 +18,7 @@ from .run import Run
 
 # Other names of the same.
 _ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}
+_CARRY = "The role compose_stack carries it; where the module is called alone, call stack_images before."
 _SECRET_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -31,8 +32,10 @@ def resolve(run: Run) -> dict[str, Image]:
     log.unlink(missing_ok=True)
     images: dict[str, Image] = {}
     for service in run.stack.services.values():
-        if service.build:
-            images[service.name] = _built(run, service, service.build, log)
+        if service.built_on_controller:
+            images[service.name] = _carried(run, service)
+        elif service.build:
+            images[service.name] = built(run, service, service.build, log)
         else:
             images[service.name] = _fetched(run, service)
     return images
@@ -40,7 +43,7 @@ def resolve(run: Run) -> dict[str, Image]:
 
 def present(run: Run) -> dict[str, Image | None]:
     """What is on the server already: enough for a plan."""
-    return {s.name: _present(run, s, _build_tag(run, s) if s.build else s.image) for s in run.stack.services.values()}
+    return {s.name: _present(run, s, build_tag(run, s) if s.build else s.image) for s in run.stack.services.values()}
 
 
 def name_on_server(run: Run, service: str, reference: str) -> str:
@@ -77,7 +80,7 @@ def _fetched(run: Run, service: Service) -> Image:
     if service.pull == "controller":
         raise StepError(
             f"{where}: {service.image}{of} was not carried to the server, as pull: controller says it is",
-            advice="The role compose_stack carries it; where the module is called alone, call stack_images before.",
+            advice=_CARRY,
         )
     try:
         return run.engine.pull(service.image, platform)
@@ -88,7 +91,19 @@ def _fetched(run: Run, service: Service) -> Image:
         )
 
 
-def _built(run: Run, service: Service, build: Build, log: Path) -> Image:
+def _carried(run: Run, service: Service) -> Image:
+    """What the controller has built and sent."""
+    found = _present(run, service, build_tag(run, service))
+    if not found:
+        raise StepError(f"stack_services.{service.name}.build: no image was carried to the server", advice=_CARRY)
+    return found
+
+
+def built(run: Run, service: Service, build: Build, log: Path) -> Image:
+    """
+    Raises:
+        StepError: It does not build, or its Dockerfile does not pass.
+    """
     where = f"stack_services.{service.name}.build"
     for name in build.secrets:
         if not _SECRET_ID.fullmatch(name):
@@ -111,7 +126,7 @@ def _built(run: Run, service: Service, build: Build, log: Path) -> Image:
     with directory:
         try:
             secrets = {**paths, **files}
-            return run.engine.build(build, context, _build_tag(run, service), secrets, log, _platform(service))
+            return run.engine.build(build, context, build_tag(run, service), secrets, log, _platform(service))
         except EngineError as error:
             raise StepError(
                 f"the image of service {service.name} does not build",
@@ -131,7 +146,8 @@ def _secret_files(values: dict[str, str]) -> tuple[tempfile.TemporaryDirectory[s
     return directory, files
 
 
-def _build_tag(run: Run, service: Service) -> str:
+def build_tag(run: Run, service: Service) -> str:
+    """What an image is called when it has been built."""
     return f"sluice/{run.stack.name}-{service.name}:build"
 
 

@@ -29,7 +29,8 @@ def plan(run: Run) -> Outcome:
         fast, known = True, {}
     for service in run.stack.services.values():
         if service.build:
-            actions.append(f"Build the image of {service.name}.")
+            where = " on the controller, and carry it" if service.built_on_controller else ""
+            actions.append(f"Build the image of {service.name}{where}.")
         elif service.name not in known or service.pull == "always":
             verb = "Carry" if service.pull == "controller" else "Pull"
             actions.append(f"{verb} {service.image}.")

@@ -145,7 +145,7 @@ def _git(where: str, place: Path, argv: list[str], ssh: str) -> None:
     except subprocess.TimeoutExpired:
         raise StepError(f"{where}: git {argv[0]} did not end within {_GIT_TIMEOUT} s")
     except OSError as error:
-        raise StepError(f"{where}: git does not run: {error}", advice="Install git on the server.")
+        raise StepError(f"{where}: git does not run: {error}", advice="Install git there.")
     if done.returncode:
         raise StepError(
             f"{where}: git {argv[0]} failed: {_reason(done.stderr)}", advice=_advice(where, argv, done.stderr)

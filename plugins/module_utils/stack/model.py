@@ -69,6 +69,11 @@ class Service:
         return words | ({"health": self.health.test or ("CMD", *self.health.command)} if self.health else {})
 
     @property
+    def built_on_controller(self) -> bool:
+        """Whether its image is built where Ansible runs, and carried."""
+        return self.build is not None and self.pull == "controller"
+
+    @property
     def stops_first(self) -> bool:
         """Whether the old one ends before the new one starts."""
         return self.order == "stop_first"

@@ -27,13 +27,14 @@ def parse_build(fields: Fields) -> Build | None:
         "args",
         "secrets",
         "write_dockerignore",
+        "builder",
     )
     build = Fields(fields.raw("build"), fields.path("build"), keys)
     context, git = build.text("context"), build.text("git")
     if not context and not git:
-        raise UserError(f"{build.where} needs context (a directory on the server) or git (a repository's URL).")
+        raise UserError(f"{build.where} needs context (a directory) or git (a repository's URL).")
     if not git and not context.startswith("/"):
-        raise UserError(f"{build.path('context')}: {context!r} must be an absolute path on the server.")
+        raise UserError(f"{build.path('context')}: {context!r} must be an absolute path, on the server or, with pull: controller, here.")
     refuse_address(build.path("git"), git, build.text("ref"))
     if git and (context.startswith("/") or ".." in context.split("/")):
         raise UserError(f"{build.path('context')}: beside git it is a directory inside the repository.")
@@ -51,6 +52,7 @@ def parse_build(fields: Fields) -> Build | None:
         args=parse_variables(build, "args"),
         secrets={str(k): str(v) for k, v in build.mapping("secrets").items()},
         write_dockerignore=build.flag("write_dockerignore"),
+        builder=build.text("builder", "", r"[A-Za-z0-9][\w.-]*", "the name of a builder that docker buildx ls lists"),
     )
 
 

@@ -29,6 +29,8 @@ class Build:
     secrets: dict[str, str] = field(default_factory=dict)
     """BuildKit secret id → name of a stack secret, or absolute path of a file on the server."""
     write_dockerignore: bool = False
+    builder: str = ""
+    """Of `docker buildx` where the image is built; its current one where empty."""
 
 
 @dataclass(frozen=True)

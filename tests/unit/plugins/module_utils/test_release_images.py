@@ -41,7 +41,7 @@ def built(tmp_path: Path, repository: Path, **build: Any) -> Image:
     commit(repository)
     run = run_in(World(), tmp_path / "state", description("1"), levels={"dockerfile": "off"})
     described = Build(**{"git": str(repository), "ref": "main", "context": "app", "dockerfile": "Dockerfile", **build})
-    return images._built(run, Service(name="web", build=described), described, tmp_path / "build.log")
+    return images.built(run, Service(name="web", build=described), described, tmp_path / "build.log")
 
 
 def test_a_repository_is_built_from_its_checkout(tmp_path: Path, repository: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_build_is_for_the_platform_that_the_service_asks_for(tmp_path: Path, r
     run = run_in(World(), tmp_path / "state", description("1"), levels={"dockerfile": "off"})
     build = Build(git=str(repository), ref="main", context="app", dockerfile="Dockerfile")
     service = Service(name="web", build=build, runtime={"platform": "linux/arm64"})
-    assert images._built(run, service, build, tmp_path / "build.log").platform == "linux/arm64"
+    assert images.built(run, service, build, tmp_path / "build.log").platform == "linux/arm64"
 
 
 def fetched(tmp_path: Path, there: str, asked: str, pull: str = "missing") -> list[str]:
