@@ -19,6 +19,7 @@ DOCKERFILE = """\
 FROM local/sluice-demo-front:1 AS build
 USER root
 RUN --mount=type=secret,id=key test "$(wc -c < /run/secrets/key)" = {length} && echo {text} > /app/dist/built.txt
+USER 1000:1000
 FROM local/sluice-demo-front:1
 COPY --from=build /app/dist /app/dist
 USER 1000:1000
@@ -169,31 +170,29 @@ def test_an_image_of_the_controller_comes_without_a_registry(
     whole(standing.here)
 
 
-def test_an_image_is_built_on_the_controller(host, play, whole, serving, standing, tmp_path, monkeypatch):
-    """By a builder of its own, which keeps its cache beside the engine."""
+def test_an_image_is_built_on_the_controller(host, play, whole, serving, standing, run_module, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     seed = (PROJECT / ".cache/compose_stack/seed").read_text().strip().split()[0]
     (tmp_path / ".dockerignore").touch()
     build = {"context": str(tmp_path), "secrets": {"key": "APP_SECRET"}, "builder": "default"}
-    settings = {
-        "demo_changes": {"front": {"build": build, "image": None, "pull": "controller"}},
-        "demo_version": standing.here,
-    }
+    front = {"build": build, "image": None, "pull": "controller"}
 
     def write(text: str) -> None:
         (tmp_path / "Dockerfile").write_text(DOCKERFILE.format(length=len(seed) + 2, text=text))
 
     write("here")
-    assert "on the controller, and carry it" in play.well("--check", **settings).output
-    play.well(**settings)
+    play.well(demo_changes={"front": front}, demo_version=standing.here)
     assert host.check_output(f"docker exec crm-{serving()['current']['colour']}-front cat /app/dist/built.txt") == "here"
     assert seed not in (tmp_path / "cache/sluice/stacks/crm/front.log").read_text()
-    assert "changed=0" in play.well(**settings).output
-    write("$(base64 /run/secrets/key | tee /dev/stderr)")
-    refused = play(**settings)
-    assert refused.status != 0 and "log_secrets.build.front" in refused.output and seed not in refused.output
-    subprocess.run(["docker", "image", "rm", "--force", "sluice/crm-front:build"], check=True, capture_output=True)
     whole(standing.here)
+
+    alone = {"name": "crm", "services": {"front": {"build": build, "pull": "controller", "role": "worker"}}}
+    wanted = {"stack": alone, "secrets": {"APP_SECRET": f"{seed}xx"}}
+    assert run_module("sluice.deploy.stack_images", wanted)["carried"] == []
+    write("$(base64 /run/secrets/key | tee /dev/stderr)")
+    refused = run_module("sluice.deploy.stack_images", wanted)
+    assert refused["failed"] and "log_secrets.build.front" in refused["msg"]
+    subprocess.run(["docker", "image", "rm", "--force", "sluice/crm-front:build"], check=True, capture_output=True)
 
 
 def test_a_build_from_a_git_repository(host, play, whole, serving, standing):
