@@ -4,26 +4,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from ..module_utils.secretvalues.terminal import fit_for_terminal
 from ..module_utils.sizes import format_size
 
-_HEADS = ("host", "stack", "release", "since", "by", "certificate", "backup", "way back")
+_HEADS = ("host", "stack", "release", "since", "by", "certificate", "backup", "verified", "way back")
 _SERVICE_HEADS = ("", "service", "state", "restarts", "cpu", "memory", "since", "image")
 _JOB_HEADS = ("", "job", "schedule", "last run", "outcome", "next run")
 _RECORD_HEADS = ("host", "stack", "when", "what", "release", "by", "commit", "outcome")
 Told = Mapping[str, Any]
 
 
-def overview(hosts: Mapping[str, Told | None], now: datetime | None = None) -> list[str]:
+def overview(hosts: Mapping[str, Told | None], now: datetime | None = None, reports: str = "") -> list[str]:
     """A line for each stack and service of every host.
 
     Args:
         hosts: What the module returned, by host; None or a failure for one that did not answer.
         now: The time that ages are counted from.
+        reports: Where the reports of the last verifications lie, if anywhere.
     """
     now = now or datetime.now(timezone.utc)
     rows: list[Sequence[str] | str] = [_HEADS]
@@ -34,7 +37,7 @@ def overview(hosts: Mapping[str, Told | None], now: datetime | None = None) -> l
         disk = told["disk"]
         rows.append(f"{host}  disk: {format_size(disk['free'])} of {format_size(disk['size'])} free")
         for stack in told["stacks"]:
-            rows.append(_stack(host, stack, now))
+            rows.append(_stack(host, stack, now, reports))
         if not told["stacks"]:
             rows.append(f"{host}  no stack was released here")
     lines = _aligned(rows)
@@ -68,7 +71,7 @@ def _why(told: Told | None) -> str:
     return str(told.get("msg") or "told nothing").splitlines()[0]
 
 
-def _stack(host: str, stack: Told, now: datetime) -> tuple[str, ...]:
+def _stack(host: str, stack: Told, now: datetime, reports: str) -> tuple[str, ...]:
     serving = f"{stack['release']} {stack['colour']}" if stack["release"] else "nothing serves"
     if stack["interrupted"]:
         serving += f", {stack['interrupted']} interrupted"
@@ -86,8 +89,17 @@ def _stack(host: str, stack: Told, now: datetime) -> tuple[str, ...]:
         by or "-",
         certificate,
         backup,
+        _verified(Path(reports) / f"{stack['name']}-{host}.json", now) if reports else "-",
         stack["way_back"] or "-",
     )
+
+
+def _verified(report: Path, now: datetime) -> str:
+    try:
+        told = json.loads(report.read_text(encoding="utf-8"))
+        return f"{_age(told['at'], now)}, {told['status']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "-"
 
 
 def _service(service: Told, now: datetime) -> tuple[str, ...]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
 
 from ansible_collections.sluice.deploy.plugins.plugin_utils.overview import overview, records
 
@@ -52,6 +55,23 @@ def row(lines: list[str], *words: str) -> str:
     return found
 
 
+@pytest.mark.parametrize(
+    ("report", "told"),
+    [
+        ('{"at": "2026-03-10T11:59:30Z", "status": "warn"}', "30s, warn"),
+        ("{", "-"),
+        ("[]", "-"),
+        (None, "-"),
+    ],
+)
+def test_the_last_verification_is_told_by_its_report(tmp_path: Path, report: str | None, told: str) -> None:
+    if report is not None:
+        (tmp_path / "shop-one.json").write_text(report)
+    lines = overview({"one": TOLD}, NOW, str(tmp_path))
+    start = lines[0].index("verified")
+    assert row(lines, "3f9c2a7be01d")[start : lines[0].index("way back")].strip() == told
+
+
 def test_a_stack_and_its_services_have_a_line_each() -> None:
     lines = overview({"one": TOLD}, NOW)
     told = row(lines, "3f9c2a7be01d").split()
@@ -66,6 +86,7 @@ def test_a_stack_and_its_services_have_a_line_each() -> None:
         "52",
         "days",
         "2d",
+        "-",
         "8d01be5f2c77",
     ]
     assert "20.0 GB of 80.0 GB free" in row(lines, "disk")
