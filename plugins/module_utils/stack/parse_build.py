@@ -34,7 +34,7 @@ def parse_build(fields: Fields) -> Build | None:
     if not context and not git:
         raise UserError(f"{build.where} needs context (a directory) or git (a repository's URL).")
     if not git and not context.startswith("/"):
-        raise UserError(f"{build.path('context')}: {context!r} must be an absolute path, on the server or, with pull: controller, here.")
+        raise UserError(f"{build.path('context')}: {context!r} must be an absolute path on the machine that builds.")
     refuse_address(build.path("git"), git, build.text("ref"))
     if git and (context.startswith("/") or ".." in context.split("/")):
         raise UserError(f"{build.path('context')}: beside git it is a directory inside the repository.")
