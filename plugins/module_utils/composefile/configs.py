@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,17 @@ from .findings import Findings
 
 
 def project_files(
-    entries: list[Mapping[str, Any]], declared: Mapping[str, Any], values: Mapping[str, str], findings: Findings
+    entries: list[Mapping[str, Any]],
+    declared: Mapping[str, Any],
+    values: Mapping[str, str],
+    findings: Findings,
+    directory: str,
 ) -> list[dict[str, Any]]:
     """As files of the release.
 
     Args:
         values: What Compose fills in for each variable.
+        directory: The project's own.
     """
     files = []
     for entry in entries:
@@ -36,7 +42,8 @@ def project_files(
         elif "file" in config:
             item["source"] = config["file"]
             if not Path(config["file"]).exists():
-                findings.decide(f"configs.{source}.file", f"{config['file']} is not in the project", "the file")
+                shown = os.path.relpath(config["file"], directory)
+                findings.decide(f"configs.{source}.file", f"{shown} is not in the project", "the file")
         else:
             findings.refuse(f"configs.{source}", "neither file nor content", "one of them")
             continue

@@ -153,7 +153,8 @@ class Reader:
             self.findings.refuse(
                 key,
                 f"the path {os.path.relpath(source, self.tree.directory)} leads out of the project",
-                "an absolute path of the server, or move what it names into the project",
+                "an absolute path of the server, or in stack_compose the directory or repository that holds it as well,"
+                " and path: of the Compose files in it",
             )
             return
         item: dict[str, Any] = {"source": source, "path": mount["target"], "backup": False}

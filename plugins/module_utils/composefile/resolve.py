@@ -20,7 +20,7 @@ from .cli import Compose
 from .findings import Findings
 from .profiles import LeftOut, left_out_of
 from .scan import variables
-from .sources import compose_files, env_profiles, example_of, texts
+from .sources import compose_files, env_profiles, example_of, text_of, texts
 from .variables import Variables, read_variables, stand_in
 
 _NO_ENV_FILE = re.compile(r"env file (\S+) not found")
@@ -175,7 +175,9 @@ class _Work:
     def _without_outside(self, services: Sequence[str]) -> str:
         """A further Compose file by which the env files of other places may be missing."""
         path = self.scratch / "outside.yml"
-        optional = [{"path": str(p), "required": False} for p in self.outside]
+        shown = [os.path.relpath(p, self.given.directory) for p in self.outside]
+        # Compose holds an entry for the same only where it is written the same.
+        optional = [{"path": p, "required": False} for p in (*map(str, self.outside), *shown)]
         write_whole(path, json.dumps({"services": {name: {"env_file": optional} for name in services}}))
         return str(path)
 
@@ -184,11 +186,7 @@ class _Work:
         if path.exists() or path in self.outside:
             raise EngineError(f"env file {path} not found")
         if not path.resolve().is_relative_to(self.given.directory.resolve()):
-            self.findings.decide(
-                f"env_file {path}",
-                "is neither in the project nor on the machine that reads it",
-                f"the file at that place of the server, or env_file: {path.name} in the project",
-            )
+            self._decide_outside(path)
             self.outside.append(path)
             return
         example = example_of(path)
@@ -198,6 +196,21 @@ class _Work:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, example.read_bytes() if example else b"")
         self.made.append(path)
+
+    def _decide_outside(self, path: Path) -> None:
+        shown = os.path.relpath(path, self.given.directory)
+        if any(shown in text_of(self.given.directory / name) for name in self.files):
+            self.findings.decide(
+                f"env_file {shown}",
+                "leads out of the project, and nothing from there is carried",
+                "in stack_compose the directory or repository that holds it as well, and path: of the Compose files in it",
+            )
+        else:
+            self.findings.decide(
+                f"env_file {path}",
+                "is neither in the project nor on the machine that reads it",
+                f"the file at that place of the server, or env_file: {path.name} in the project",
+            )
 
     def clean(self) -> None:
         """What stood in for a file is gone again."""

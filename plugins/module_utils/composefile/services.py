@@ -158,7 +158,7 @@ class ProjectReader:
         mounted = reader.read(list(service.get("volumes") or []))
         configs = self.resolved.get("configs") or {}
         mounted.files += project_files(
-            service.get("configs") or [], configs, self.asked.variables.values, self.findings
+            service.get("configs") or [], configs, self.asked.variables.values, self.findings, self.asked.tree.directory
         )
         return mounted
 

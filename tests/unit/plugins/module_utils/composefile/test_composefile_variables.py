@@ -269,6 +269,21 @@ def test_a_service_that_waits_for_one_of_another_profile_names_it(project: Read)
     ).said("refused")
 
 
+def test_files_that_lie_above_the_project_are_named_as_they_are_written(project: Read) -> None:
+    text = """
+services:
+  a: {image: x, ports: ["80:80"], env_file: ../common.env, configs: [told], volumes: ["../motd:/etc/motd"]}
+configs: {told: {file: ../told}}
+"""
+    read = project(text)
+    assert [f.key for f in read.found("decide")] == ["env_file ../common.env", "configs.told.file"]
+    assert "../told is not in the project" in read.said("decide")
+    assert "env_file ../common.env: leads out of the project" in read.said("decide")
+    assert "path: of the Compose files in it" in read.said("decide")
+    assert "the path ../motd leads out of the project" in read.said("refused")
+    assert "Docker Compose says" not in read.said("refused")
+
+
 def test_an_env_file_of_another_place_is_asked_for_by_its_name(project: Read) -> None:
     text = """
 services:
