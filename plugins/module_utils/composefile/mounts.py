@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from .tables import CONFIG_FILE, CONFIG_TARGET, DATA_PLACES, SOCKETS
 
 Mount = Mapping[str, Any]
 _MARKERS = (".gitkeep", ".gitignore", ".keep", ".empty", ".placeholder", "README.md", ".DS_Store")
+_TO_FILL_IN = re.compile(r"<[^/<>]+>")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Tree:
     """The directory of the server in which data directories of the project lie."""
     contexts: frozenset[str] = frozenset()
     """What images are built from: mounted over itself, it is a developer's machine that is described."""
+    copies: str = ""
+    """Where this and other projects were copied to: what lies there, and not in it, was meant to lie beside it."""
 
     def within(self, path: str) -> bool:
         return path == self.root or path.startswith(f"{self.root}/")
@@ -148,7 +152,7 @@ class Reader:
 
     def _outside(self, mounted: Mounted, mount: Mount, source: str, key: str) -> None:
         """A path of the server itself."""
-        above = os.path.dirname(self.tree.root)
+        above = self.tree.copies or os.path.dirname(self.tree.root)
         if source == above or source.startswith(f"{above}/"):
             self.findings.refuse(
                 key,
@@ -157,6 +161,8 @@ class Reader:
                 " and path: of the Compose files in it",
             )
             return
+        if _TO_FILL_IN.search(source):
+            self.findings.decide(key, f"the path {source} holds a placeholder", "the directory of the server")
         item: dict[str, Any] = {"source": source, "path": mount["target"], "backup": False}
         if mount.get("read_only"):
             item["read_only"] = True

@@ -32,6 +32,8 @@ class Settings:
     """The checkout, which holds that directory."""
     data: str
     """The directory of the server for the project's data directories."""
+    copies: str = ""
+    """The directory in which copies of projects lie, several levels above this one."""
     files: Sequence[str] = ()
     profiles: Sequence[str] = ()
     name: str = ""
@@ -82,6 +84,7 @@ def read(settings: Settings, compose: Compose) -> Read:
         root=str(settings.root),
         directory=str(settings.directory),
         data=settings.data,
+        copies=settings.copies,
         contexts=frozenset(os.path.normpath(c) for c in builds if c),
     )
     asked = Asked(

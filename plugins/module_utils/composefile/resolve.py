@@ -203,7 +203,7 @@ class _Work:
             self.findings.decide(
                 f"env_file {shown}",
                 "leads out of the project, and nothing from there is carried",
-                "in stack_compose the directory or repository that holds it as well, and path: of the Compose files in it",
+                "in stack_compose the directory or repository that holds it as well, and path: of the Compose files",
             )
         else:
             self.findings.decide(

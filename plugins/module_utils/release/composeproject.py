@@ -139,6 +139,7 @@ def _read(params: Mapping[str, Any], told: Fields, place: Path, compose: Compose
             directory=directory,
             root=place,
             data=f"{params['root']}/{params['name']}/binds",
+            copies=str(place.parents[2]),
             files=told.texts("files"),
             profiles=told.texts("profiles"),
             name=told.text("project"),

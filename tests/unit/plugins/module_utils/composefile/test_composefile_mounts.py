@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ansible_collections.sluice.deploy.plugins.module_utils.composefile.findings import Findings
+from ansible_collections.sluice.deploy.plugins.module_utils.composefile.mounts import Reader, Tree
+
 Read = Callable[..., Any]
+
+
+def test_a_path_far_above_the_copy_is_none_of_the_server() -> None:
+    findings = Findings()
+    tree = Tree("/stacks/shop/project/shop", "/stacks/shop/project/shop", "/data", copies="/stacks")
+    mounts = [
+        {"type": "bind", "source": source, "target": f"/at{number}"}
+        for number, source in enumerate(("/stacks/shop/far", "/stacks/further", "/srv/of-the-server"))
+    ]
+    mounted = Reader("web", tree, {}, {}, False, findings).read(mounts)
+    assert [volume["source"] for volume in mounted.volumes] == ["/srv/of-the-server"]
+    assert [f.text.split(" leads")[0] for f in findings.all] == ["the path ../../far", "the path ../../../further"]
 
 
 def test_what_lies_in_the_checkout_is_a_file_of_the_release(project: Read) -> None:

@@ -269,6 +269,11 @@ def test_a_service_that_waits_for_one_of_another_profile_names_it(project: Read)
     ).said("refused")
 
 
+def test_a_path_that_is_still_to_be_filled_in_is_asked_for(project: Read) -> None:
+    read = project('services: {a: {image: x, ports: ["80:80"], volumes: ["/<your-path>/files:/files"]}}')
+    assert "the path /<your-path>/files holds a placeholder" in read.said("decide")
+
+
 def test_files_that_lie_above_the_project_are_named_as_they_are_written(project: Read) -> None:
     text = """
 services:
@@ -279,7 +284,7 @@ configs: {told: {file: ../told}}
     assert [f.key for f in read.found("decide")] == ["env_file ../common.env", "configs.told.file"]
     assert "../told is not in the project" in read.said("decide")
     assert "env_file ../common.env: leads out of the project" in read.said("decide")
-    assert "path: of the Compose files in it" in read.said("decide")
+    assert "path: of the Compose files" in read.said("decide")
     assert "the path ../motd leads out of the project" in read.said("refused")
     assert "Docker Compose says" not in read.said("refused")
 
