@@ -43,6 +43,8 @@ class Container:
     """The network namespace in which its address answers; empty for the host's own."""
     node: str = ""
     """The node that a swarm gave it to as a task; empty for a container of this host."""
+    refusal: str = ""
+    """Why that node did not start it, in its own words."""
     config_hash: str = ""
     """What Compose made of its description; empty for one that Compose did not make."""
     granted: str = ""

@@ -105,4 +105,5 @@ def _container(service: Mapping[str, Any], slot: int, tasks: Sequence[Task], rea
         since=newest.told["Status"]["Timestamp"][:19],
         namespace=namespace,
         node=newest.node,
+        refusal=f"{told.node}: {told.told['Status'].get('Err', '')}" if told.state == "rejected" else "",
     )

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import http.client
-import re
 import socket
 import string
 import time
@@ -17,13 +16,12 @@ from urllib.parse import quote
 from ..errors import EngineError, StepError
 from ..netns import socket_in
 from ..stack import Health, Service
+from .advice import advice
 from .engine import Container, Project
 from .run import LOG_LINES, Run
 
 _POLL = 0.1
 _BODY = 65536
-# How programs say that the kernel refused them something.
-_FORBIDDEN = re.compile(r"operation not permitted|permission denied|\bE(?:PERM|ACCES)\b|cannot mkdir", re.IGNORECASE)
 # A service without a health check counts as up when it has stayed up for so long; one that its description says to
 # have none gets longer, since nothing else tells.
 _SETTLE, _STAYS = 2.0, 5.0
@@ -43,6 +41,8 @@ def trouble(service: Service, container: Container | None, restarts_before: int 
     """What is wrong with a service for good; empty for one that works or may yet."""
     if container is None:
         return f"service {service.name} has no container"
+    if container.refusal:
+        return f"service {service.name} cannot be started on the node {container.refusal}"
     if container.state in ("exited", "dead", "removing"):
         return f"service {service.name} exited with status {container.exit_code}"
     if container.state == "restarting" or container.restarts > restarts_before:
@@ -205,7 +205,7 @@ def _refuse_trouble(run: Run, service: Service, found: Sequence[Container], befo
 
 def _failed(run: Run, service: Service, container: Container | None, cause: str) -> StepError:
     said = _last_words(run, container)
-    return StepError(cause + _last_answer(run, service, container), said, _advice(service, said))
+    return StepError(cause + _last_answer(run, service, container), said, advice(service, container, said))
 
 
 def restarts(run: Run, project: Project) -> dict[str, int]:
@@ -231,17 +231,6 @@ def _last_answer(run: Run, service: Service, container: Container | None) -> str
         return ""
     works, seen = answers(service, health, container, run.stack.host(service))
     return "" if works else f"; GET {health.path} on port {service.port} gives {seen}"
-
-
-def _advice(service: Service, said: str) -> str:
-    """What the app's own words do not tell: that it is short of capabilities."""
-    if "ALL" not in service.cap_drop or not _FORBIDDEN.search(said):
-        return ""
-    return (
-        f"If the image of {service.name} begins as root, as many entry points do that prepare files, give it what"
-        f" stateful services have by default: stack_services.{service.name}.cap_add: [CHOWN, DAC_OVERRIDE, FOWNER,"
-        " SETGID, SETUID], and NET_BIND_SERVICE for a port below 1024. Then run the same play again."
-    )
 
 
 def _last_words(run: Run, container: Container | None) -> str:

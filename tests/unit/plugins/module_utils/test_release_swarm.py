@@ -12,7 +12,9 @@ import pytest
 from ansible_collections.sluice.deploy.plugins.module_utils.docker.tasks import Task, containers_of
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import EngineError
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container
+from ansible_collections.sluice.deploy.plugins.module_utils.release.health import trouble
 from ansible_collections.sluice.deploy.plugins.module_utils.release.swarm import Swarm
+from ansible_collections.sluice.deploy.plugins.module_utils.stack import Service
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.swarm import content_of
 
 EDGE = {"Name": "sluice-edge", "Driver": "overlay", "Options": {"com.docker.network.driver.overlay.vxlanid_list": "4097", "encrypted": ""}}  # fmt: skip
@@ -72,6 +74,14 @@ def test_a_task_whose_check_fails_is_ended_by_the_swarm() -> None:
     assert (found.health, found.restarts) == ("healthy", 1)
     (found,) = seen([ended, task("b", "starting", second=12)], check=False)
     assert (found.health, found.restarts) == ("", 1)
+
+
+def test_a_node_that_cannot_get_the_image_is_told_in_its_own_words() -> None:
+    rejected = task("a", "rejected", desired="shutdown")
+    rejected.told["Status"]["Err"] = "No such image: app@sha256:1"
+    (found,) = seen([rejected, task("b", "preparing", second=12)])
+    cause = trouble(Service(name="web"), found)
+    assert cause == "service web cannot be started on the node m1: No such image: app@sha256:1"
 
 
 def test_a_crash_of_another_time_is_none() -> None:
