@@ -21,10 +21,12 @@ _PLACEHOLDER = re.compile(
     | ^\$ | \$\{ | \$\( | \{\{ | ^%[a-z(] | %\(\w+\)s | ^<
     | change.?me | place.?holder | redacted | \bhidden\b | masked | filtered | sanitized
     | (?:^|[^a-z0-9])(?:your|my|some|the|put|insert|enter)[_-] | (?:^|[^a-z])example(?:[^a-z]|$) | dummy | \btodo\b
-    | abcdefghijkl
+    | abcdefghijkl | \.eyJzdWIiOiIxMjM0NTY3ODkw
     """
 )
-# What the documentation of AWS and of JWT gives as examples.
+# What providers make tokens and keys of.
+_KEY = re.compile(r"[\w.+/=:~!-]+")
+# What the documentation of AWS and of JWT gives as examples; that of JWT also as a token's text, above.
 _PUBLISHED = ("EXAMPLEKEY", "SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c")
 # Whatever that pattern matches holds one of these, and if it is all letters and digits, one of the words: to see
 # that nothing can match takes a tenth of the pattern's time.
@@ -35,7 +37,7 @@ _WORDS = (
 _HINTS = (
     *_WORDS,
     *("***", "•", "#####", "x#", "#x", "...", "<", "[", "{", "$", "%"),
-    *("your", "my_", "my-", "some", "the", "put", "insert", "enter"),
+    *("your", "my_", "my-", "some", "the", "put", "insert", "enter", "eyjzdwiioiixmjm0nty3odkw"),
 )
 # What a text is shows within so many characters.
 _TELLING = 64
@@ -152,6 +154,11 @@ def is_token(text: str) -> bool:
     return has_entropy(text, 2.8 if len(text) < 16 else 3.0)
 
 
+def is_key(text: str) -> bool:
+    """A value under a name that a provider's token or key has: of the characters that those are made of."""
+    return bool(_KEY.fullmatch(text)) and is_token(text)
+
+
 def is_basic(text: str) -> bool:
     """The base64 form of user:password."""
     try:
@@ -189,6 +196,7 @@ def crc32_base62(text: str) -> str:
 JUDGES: dict[str, Callable[[str], bool]] = {
     "password": is_password,
     "token": is_token,
+    "key": is_key,
     "basic": is_basic,
     "url": is_url_password,
     "pem": is_pem,

@@ -24,10 +24,10 @@ _LONGEST_PATTERN = 1000
 _LOOK_AROUND = re.compile(r"\(\?<?[=!]")
 
 # What may stand between a word in a name and the value assigned to it, in code, JSON, YAML, XML, headers and logs.
-# After a comma, a text in quotes is a value only if it is neither key nor column itself.
+# After a dash, a value stands in quotes; after a comma, it does and is neither key nor column itself.
 TAIL = re.compile(
     r"(?i)(?P<rest>[\w.\- ]{0,40}?)[\"'`\])]{0,4}\s{0,4}"
-    r"(?:=>|:{0,3}=|[?.+!]=|:|->|\|\||>|(?:[\"'`]\s{0,3}|(?<=[\"'`])),"
+    r"(?:=>|-(?=\s{1,2}[\"'`])|:{0,3}=|[?.+!]=|:|->|\|\||>|(?:[\"'`]\s{0,3}|(?<=[\"'`])),"
     r"(?=\s{0,3}[\"'`][^\s\"'`]{6,512}[\"'`](?!\s{0,3}[:=.])))"
     r"[\s\"'`(\[{]{0,6}(?:value\s?=\s?[\"']?)?"
 )

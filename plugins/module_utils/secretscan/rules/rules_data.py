@@ -15,7 +15,7 @@ anchor    what the fast search looks for as it stands, escapes of JSON and URLs 
 multiline true where the secret goes on in the next records
 severity  high (default), medium, or low for what is merely not meant to be public
 entropy   least Shannon entropy of the secret in bits a character (default 2.0 keeps placeholders out)
-judge     password, token, basic or url: how a value without a format of its own is told from harmless text; judge.py
+judge     password, token, key, basic or url: how a value without a format of its own is told from harmless text; judge.py
 check     a checksum that the secret carries; judge.py
 docs      where the format is documented
 examples  texts that hold such a secret. No token stands here: <class:n> is replaced by n random characters of a
@@ -1443,6 +1443,17 @@ TOKENS: list[dict[str, Any]] = [
         "examples": ['{"auths":{"r":{"auth":"<basic>"}}}'],
     },
     {
+        "id": "jenkins-secret",
+        "title": "Secret of Jenkins' credentials",
+        "pattern": r"(?i:secret|password|passphrase|privatekey|apitoken)>\{(?:[\w.-]{1,60}\s){0,2}(?P<secret>[^\s<>{}]{8,4000})\s?\}</",
+        "start": "",
+        "end": "",
+        "judge": "key",
+        "anchor": r"(?i)(?:secret|password|passphrase|privatekey|apitoken)(?:>|\\u003e|(?:&|\\u0026)gt;|%3e)(?:\{|%7b)",
+        "docs": "https://www.jenkins.io/doc/developer/security/secrets/",
+        "examples": ["<hudson.util.Secret>{AQAAABAAA<b64:40>}</hudson.util.Secret>"],
+    },
+    {
         "id": "cli-option",
         "title": "Secret as an option on a command line",
         "pattern": r"--[\w-]{0,20}?(?i:passw(?:or)?d|token|secret|apikey|api-key)[\w-]{0,12}\s{1,3}['\"]?(?P<secret>[^\s'\"-][^\s'\"]{7,200})",
@@ -2574,21 +2585,12 @@ ASSIGNMENTS: list[dict[str, Any]] = [
     },
     {
         "id": "secret-assignment",
-        "title": "Secret, token or key in an assignment",
+        "title": "Secret or an application's key in an assignment",
         "near": [
             "secret",
-            "token",
-            "api_key",
-            "api-key",
-            "apikey",
-            "access_key",
-            "access-key",
-            "accesskey",
             "private_key",
             "private-key",
             "privatekey",
-            "auth_key",
-            "authkey",
             "signing_key",
             "encryption_key",
             "master_key",
@@ -2603,6 +2605,26 @@ ASSIGNMENTS: list[dict[str, Any]] = [
         "severity": "high",
         "docs": "https://cwe.mitre.org/data/definitions/532.html",
         "examples": ["APP_SECRET=<alnum:32>"],
+    },
+    {
+        "id": "token-assignment",
+        "title": "Token or API key in an assignment",
+        "near": [
+            "token",
+            "api_key",
+            "api-key",
+            "apikey",
+            "access_key",
+            "access-key",
+            "accesskey",
+            "auth_key",
+            "authkey",
+        ],
+        "pattern": r"[^\s]{8,500}",
+        "judge": "key",
+        "severity": "high",
+        "docs": "https://cwe.mitre.org/data/definitions/532.html",
+        "examples": ["APP_TOKEN=<alnum:32>"],
     },
     {
         "id": "authorization-header",

@@ -16,7 +16,7 @@ _ESCAPES = rf"\\+(?:u00\w\w|[bfnrt])?|\[[0-9;]*m?|%(?:25)*\w\w(?:[0-9;]+m)?|{_EN
 # The rest of the name and what closes it, what assigns, and what opens the value.
 _REST = r"[\w.\- \x80-\xff]*"
 _CLOSE = rf"""(?:["'`\])\s>?!+.:\x1b]|{_ESCAPES})*"""
-_ASSIGN = rf"(?:[:=>|]|%(?:25)*[37]\w|u00[37]\w|{_ENTITY})"
+_ASSIGN = rf"""(?:[:=>|]|- {{1,2}}\\*["'`]|%(?:25)*[37]\w|u00[37]\w|{_ENTITY})"""
 _OPEN = rf"""(?:[\s"'`=>|:({{\x1b]|value ?=|{_ESCAPES})*"""
 _QUOTE = r"""\\*["'`]"""
 
@@ -56,7 +56,8 @@ PATTERNS = repr((_REST, _CLOSE, _ASSIGN, _OPEN, _QUOTE, _VALUE, _PLAIN, _PLAIN_V
 
 def shape_of(judge: str) -> str:
     """The name of the shape that a judge's values have; empty for one without."""
-    return judge if judge in _SHAPES else ""
+    name = "token" if judge == "key" else judge
+    return name if name in _SHAPES else ""
 
 
 def expression(words: tuple[str, ...], shape: str, least: int) -> str:

@@ -112,6 +112,10 @@ user carol on #9c2a15e8b0d34f6a7c1e5b8d0f2a4c6e8b0d2f4a6c8e0b2d4f6a8c0e2b4d6f8a 
 ACL SETUSER worker on nopass ~* +@all
 "ACL" "SETUSER" "worker" "on" "(redacted)" "~*"
 User app on database app: queries >5 s: 12
+API_KEY=8Gx%H2?kq7Lw$v4
+Authorization: Bearer eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIn0.x7PwdQ3356dc44c65568b90edca9f9f06037f5a
+Unexpected token - "}" in JSON at position 12; lexer: token - 'identifier', column 14
+<secret>{credentials}</secret> <password>{AES}</password>
 systemd[1]: Started systemd-ask-password-console.path - Dispatch Password Requests to Console Directory Watch.
 """.strip().splitlines()
 
@@ -225,6 +229,10 @@ LEAKS = (
     "host=db user=app password=VALUE dbname=app",
     "Server=db;User Id=app;Password=VALUE;Encrypt=true",
     "bindpw VALUE",
+    "example-shop token - 'VALUE'",
+    "<id>deploy</id><secret>{AQAAABAAA VALUE}</secret>",
+    "<apiToken>{VALUEVALUE}</apiToken>",
+    "Django is run with SECRET_KEY='VALUE$x+q!'",
     "user worker on >VALUE ~jobs:* +@all",
     '1764236877.1 [0 127.0.0.1:4711] "ACL" "SETUSER" "worker" "on" ">VALUE" "~*"',
 )

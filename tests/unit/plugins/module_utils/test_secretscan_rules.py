@@ -93,7 +93,14 @@ def found(request: pytest.FixtureRequest) -> dict[str, set[str]]:
 
 
 def test_at_least_150_kinds_of_provider_tokens() -> None:
-    generic = {"password-assignment", "secret-assignment", "authorization-header", "cli-option", "command-password"}
+    generic = {
+        "password-assignment",
+        "secret-assignment",
+        "token-assignment",
+        "authorization-header",
+        "cli-option",
+        "command-password",
+    }
     assert len({rule["id"] for rule in RULES} - generic) >= 150
 
 
