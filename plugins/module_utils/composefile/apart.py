@@ -38,6 +38,8 @@ class Apart:
     """Secrets that nobody has given yet, and that only the user knows."""
     clear: dict[str, str] = field(default_factory=dict, repr=False)
     """Secrets that are taken from the project's files."""
+    plain: set[str] = field(default_factory=set)
+    """What variables hold that are no secrets: whoever knows the app knows these."""
 
     def environment(self, service: str, values: Mapping[str, str | None]) -> tuple[dict[str, str], list[Any]]:
         """A service's variables, and its secrets in the description's form."""
@@ -89,6 +91,9 @@ class Apart:
                 self.findings.decide(place, "stands there as a placeholder", f"stack_secrets: {{{name}: …}}")
             else:
                 self.needed[name] = f"{place} (a placeholder)"
+        elif value in self.plain and _LOGIN.search(name):
+            # Searched for, it would be found wherever the app's own name stands.
+            self.needed[name] = f"{place} (no secret: a variable beside it has the same value)"
         else:
             self.clear[name] = value
             self.findings.note(
@@ -110,6 +115,7 @@ class Apart:
         if TOKEN.search(value):
             return self._named(service, variable, value, self.composed, place)
         if not secret_value(variable, value):
+            self.plain.add(value)
             return ""
         return self._named(service, variable, value, self.literals, place)
 

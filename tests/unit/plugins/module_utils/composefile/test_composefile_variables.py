@@ -269,6 +269,19 @@ def test_a_service_that_waits_for_one_of_another_profile_names_it(project: Read)
     ).said("refused")
 
 
+def test_a_password_that_is_also_the_name_of_the_user_is_none(project: Read) -> None:
+    text = """
+services:
+  app: {image: x, ports: ["80:80"], environment: {DB_USER: shop, DB_PASSWORD: shop, API_TOKEN: kept-9d8f7a6b5c}}
+  db: {image: "postgres:17", environment: {POSTGRES_USER: shop, POSTGRES_PASSWORD: shop}, volumes: ["d:/var/lib/postgresql/data"]}
+volumes: {d: {}}
+"""
+    read = project(text)
+    assert "DB_PASSWORD (no secret: a variable beside it has the same value)" in read.said("decide")
+    assert list(read.read.reading.clear) == ["API_TOKEN"]
+    assert list(read.read.reading.composed) == ["POSTGRES_PASSWORD"], "one value, one secret"
+
+
 def test_a_path_that_is_still_to_be_filled_in_is_asked_for(project: Read) -> None:
     read = project('services: {a: {image: x, ports: ["80:80"], volumes: ["/<your-path>/files:/files"]}}')
     assert "the path /<your-path>/files holds a placeholder" in read.said("decide")
