@@ -13,7 +13,8 @@ from typing import Any
 from ..docker.containers import PROJECT
 from ..docker.tasks import Task, containers_of
 from ..errors import EngineError
-from .docker import Docker, ended_badly
+from .docker import Docker
+from .dockercommands import ended_badly
 from .engine import Container
 from .questions import understood
 

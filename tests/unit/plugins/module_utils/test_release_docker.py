@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.errors import EngineError
 from ansible_collections.sluice.deploy.plugins.module_utils.release import docker as command
+from ansible_collections.sluice.deploy.plugins.module_utils.release import dockercommands
 from ansible_collections.sluice.deploy.plugins.module_utils.release.docker import Docker
 from ansible_collections.sluice.deploy.plugins.module_utils.release.engine import Container, Image, Project
 from ansible_collections.sluice.deploy.plugins.module_utils.stack import Build
@@ -144,7 +145,7 @@ def test_every_command_that_hangs_ends_as_the_engine_s_error(
 ) -> None:
     (tmp_path / "docker").write_text("#!/bin/sh\nexec sleep 5\n")
     monkeypatch.setattr(command, "_BUILD_TIMEOUT", 0.1)
-    monkeypatch.setattr(command, "_EXECUTE_TIMEOUT", 0.1)
+    monkeypatch.setattr(dockercommands, "_EXECUTE_TIMEOUT", 0.1)
     engine = Docker(timeout=0.1)
     build = Build(context="/app", dockerfile="Dockerfile")
     for hanging in (

@@ -18,6 +18,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.errors import StepEr
 from ansible_collections.sluice.deploy.plugins.module_utils.release import (
     archives,
     docker,
+    dockercommands,
     dockerfile,
     repository,
     sources,
@@ -138,7 +139,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     for module, name in (
         (docker, "_BUILD_TIMEOUT"),
-        (docker, "_EXECUTE_TIMEOUT"),
+        (dockercommands, "_EXECUTE_TIMEOUT"),
         (edges, "_TIMEOUT"),
         (sources, "_GIT_TIMEOUT"),
         (archives, "_TIMEOUT"),
