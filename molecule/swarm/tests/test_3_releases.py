@@ -12,6 +12,7 @@ import threading
 import time
 
 import pytest
+import yaml
 from waiting import eventually
 
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
@@ -101,6 +102,29 @@ def test_a_broken_release_leaves_the_old_one(play, under_load, versions, server)
     assert versions() == ["2", "2"]
     assert record(server) == before
     assert not server("ssh", "debian13", "docker service ls --quiet --filter name=crm_blue")
+
+
+@pytest.fixture
+def web():
+    """The service as the inventory describes it, with other settings."""
+    inventory = yaml.safe_load((PROJECT / "molecule/swarm/inventory/hosts.yml").read_text())
+    described = inventory["swarm"]["vars"]["stack_services"]["web"]
+    return lambda **settings: {"web": {**described, **settings}}
+
+
+@pytest.mark.long
+def test_an_image_that_other_nodes_cannot_get_is_named_with_one_of_them(play, under_load, versions, server, web):
+    make = "docker commit --change 'LABEL here=alone' $(docker create local/sluice-fleet:2) local/sluice-alone:1"
+    server("ssh", "debian13", f"{make} && docker container prune --force")
+    before = record(server)
+    with under_load():
+        services = web(image="local/sluice-alone:1", pull="missing")
+        done = play("site", "--tags", "compose_stack", stack_services=services)
+    assert done.returncode
+    assert re.search(r"service web cannot be started on the node (mirrored|third): No such image", done.stdout)
+    assert "pull: controller" in done.stdout
+    assert versions() == ["2", "2"]
+    assert record(server) == before
 
 
 @pytest.mark.long
@@ -204,6 +228,17 @@ def test_another_manager_goes_on_where_the_lead_was_lost(play, load_of, versions
     released(again)
     assert record(server) == record(server, "third")
     assert versions() == [version, version]
+
+
+@pytest.mark.long
+def test_data_stays_on_its_node_and_another_manager_says_so(play, versions, web):
+    tagged, kept = ("site", "--tags", "compose_stack"), {"volumes": ["files:/files"]}
+    released(play(*tagged, stack_services=web(image="local/sluice-fleet:2", **kept)))
+    done = play(*tagged, stack_services=web(image="local/sluice-fleet:1", **kept), swarm_lead_node="m3")
+    assert done.returncode
+    assert "the data of crm (volume crm_files) is on the node debian13, which is ready: release from" in done.stdout
+    assert versions() == ["2", "2"]
+    released(play(*tagged, app_version="2"))
 
 
 def test_status_tells_of_all_nodes(play):

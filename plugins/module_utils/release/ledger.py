@@ -91,7 +91,7 @@ class Ledger:
         """What the run has tidied away on this node leaves the swarm as well."""
         if self._state.recorded:
             # It has done what it was for, and the next one does this.
-            with contextlib.suppress(EngineError):
+            with contextlib.suppress(EngineError, OSError):
                 self.keep()
 
     def clear(self, data_stays: bool) -> None:

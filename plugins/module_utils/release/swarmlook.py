@@ -114,8 +114,8 @@ class SwarmLook(Docker):
             networks: Its addresses by network.
         """
         for network, address in networks.items():
-            # A release asks often; a container that has ended takes its namespace along.
-            if not os.path.exists(self._inside.get(network, "")):
+            # A release asks often; a container that has ended takes its namespace along, and leaves a bare file a while.
+            if not os.path.ismount(self._inside.get(network, "")):
                 self._inside[network] = self._namespace(network)
             if self._inside[network]:
                 return address, self._inside[network]
