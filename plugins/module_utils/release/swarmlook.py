@@ -114,7 +114,7 @@ class SwarmLook(Docker):
             networks: Its addresses by network.
         """
         for network, address in networks.items():
-            # A release asks often; a container that has ended takes its namespace along, and leaves a bare file a while.
+            # A release asks often; a container that has ended takes its namespace along, and may leave a bare file.
             if not os.path.ismount(self._inside.get(network, "")):
                 self._inside[network] = self._namespace(network)
             if self._inside[network]:
