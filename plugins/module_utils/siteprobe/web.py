@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import errno
 import http.client
-import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from . import clock
+from . import clock, secureheaders
 from .model import Check, Found, Target, host_of, reason
 from .wire import (
     Answer,
@@ -26,17 +25,11 @@ from .wire import (
 
 _PERMANENT = (301, 308)
 _REDIRECTED = "/sluice-verify/path?query=kept&name=%C3%BC"
-_NOT_THERE = "/sluice-verify/there-is-no-such-page"
-_PRELOAD_SECONDS = 31536000
 _PARALLEL = 4
 _MOST_ADDRESSES = 16
 # A machine without IPv6 says so at once; a dead host of the network next door says EHOSTUNREACH.
 _NO_WAY = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _FOREIGN = "sluice-verify.invalid"
-
-
-# A policy that is only tried out is on its way.
-_POLICY = "Content-Security-Policy"
 
 
 def checks(target: Target, addresses: Sequence[str], headers: Mapping[str, str]) -> list[Check]:
@@ -45,7 +38,7 @@ def checks(target: Target, addresses: Sequence[str], headers: Mapping[str, str])
         Check("site.dns", "DNS points here" if addresses else "The names resolve", lambda: _dns(target, addresses)),
         *_addresses_check(target),
         Check("site.redirect", "HTTP leads to HTTPS, path and query kept", lambda: _redirect(target)),
-        Check("site.headers", "Security headers", lambda: _headers(target, headers)),
+        Check("site.headers", "Security headers", lambda: secureheaders.look(target, headers)),
         Check("site.http2", "HTTP/2", lambda: _http2(target)),
         Check("site.foreign_host", "Foreign names are refused", lambda: _foreign(target)),
         Check("site.clock", "The site's clock and the controller's agree", lambda: clock.look(target)),
@@ -142,67 +135,6 @@ def _redirect(target: Target) -> Found:
 
 def _host_of_http(target: Target) -> str:
     return target.domain if target.http_port == 80 else f"{target.domain}:{target.http_port}"
-
-
-def _headers(target: Target, wanted: Mapping[str, str]) -> Found:
-    """On a page and on an error alike: nginx drops inherited headers where one forgets."""
-    if not wanted:
-        return Found("skip", evidence=("no header is asked for: verify_headers is empty",))
-    answers = {path: fetch(target, path) for path in ("/", _NOT_THERE)}
-    faults = [f"{path}: {fault}" for path, answer in answers.items() for fault in header_faults(answer, wanted)]
-    headers = answers["/"].headers
-    tried = all(_POLICY in fault and headers.get(f"{_POLICY}-Report-Only") for fault in faults)
-    server, transport = headers.get("Server", ""), headers.get("Strict-Transport-Security", "")
-    telling = bool(re.search(r"\d", server))
-    bad = len({fault.split(": ", 2)[1] for fault in faults})
-    return Found(
-        "fail" if faults and not tried else "warn" if faults or telling else "pass",
-        measured=f"{len(wanted) - bad} of {len(wanted)}",
-        limit=f"{len(wanted)}, as they should be",
-        evidence=tuple(faults)
-        + ((f"Server tells its version: {server}",) if telling else ())
-        + ((f"HSTS preload list: {preload_gap(transport)}",) if transport else ()),
-        advice=("enforce the policy once browsers report nothing",)
-        if faults and tried
-        else _header_advice(faults)
-        if faults
-        else ("server_tokens off",)
-        if telling
-        else (),
-    )
-
-
-def _header_advice(faults: Sequence[str]) -> tuple[str, ...]:
-    policy = [fault for fault in faults if f"{_POLICY}: " in fault]
-    own = ("set the policy in nginx_certbot_csp, or leave it to the app with nginx_certbot_csp_mode: app",)
-    others = (
-        "set the others in nginx_certbot_security_headers;"
-        " in an nginx of your own add each with always, in one place that every location includes",
-    )
-    return (own if policy else ()) + (others if len(policy) < len(faults) else ())
-
-
-def preload_gap(value: str) -> str:
-    """What a Strict-Transport-Security header lacks for the browsers' preload list; `ready` for nothing."""
-    directives = {
-        text.partition("=")[0].strip().lower(): text.partition("=")[2].strip(' "') for text in value.split(";")
-    }
-    age = directives.get("max-age", "")
-    long_enough = age.isascii() and age.isdigit() and len(age) < 20 and int(age) >= _PRELOAD_SECONDS
-    missing = [name for name in ("includesubdomains", "preload") if name not in directives]
-    gaps = ([] if long_enough else [f"max-age={_PRELOAD_SECONDS}"]) + missing
-    return f"lacks {', '.join(gaps)}; only for a domain whose subdomains all have HTTPS" if gaps else "ready"
-
-
-def header_faults(answer: Answer, wanted: Mapping[str, str]) -> list[str]:
-    """Headers that are missing, or of another value than the expression asks for."""
-    faults = []
-    for name, pattern in wanted.items():
-        values = [str(value) for value in answer.headers.get_all(name) or []]
-        if not values:
-            faults.append(f"{name}: missing")
-        faults += [f"{name}: {value[:80]}" for value in values if not re.search(pattern, value, re.IGNORECASE)]
-    return faults
 
 
 def _http2(target: Target) -> Found:

@@ -721,6 +721,7 @@ TOKENS: list[dict[str, Any]] = [
         "title": "Ionic personal access token",
         "pattern": "ion_[A-Za-z0-9]{42}",
         "entropy": 3.5,
+        "anchor": "ion_[A-Za-z0-9]{24}",
         "docs": "https://ionic.io/docs/",
         "examples": ["ion_<alnum:42>"],
     },
@@ -1590,7 +1591,7 @@ TOKENS: list[dict[str, Any]] = [
         "judge": "password",
         "start": "(?<![\\w-])",
         "end": "",
-        "anchor": rf"(?:redis-cli|(?:mysql|mariadb)(?:-?(?:dump|admin|check|import|show))?|sshpass|login|mongo(?:sh|dump|restore|export|import)?|ldap(?:search|modify|add|delete|passwd|whoami)|mosquitto_(?:pub|sub|rr)|openssl){GAP}",
+        "anchor": rf"(?:redis-cli|(?:mysql|mariadb)(?:-?(?:dump|admin|check|import|show))?|sshpass|login|mongo(?:sh|dump|restore|export|import)?|ldap(?:search|modify|add|delete|passwd|whoami)|mosquitto_(?:pub|sub|rr)|openssl){GAP}[^\n]*-[apwP]",
         "docs": "https://cwe.mitre.org/data/definitions/214.html",
         "examples": [
             "redis-cli -h cache -a Zq9<alnum:12> ping",
@@ -1698,7 +1699,7 @@ TOKENS: list[dict[str, Any]] = [
     {
         "id": "password-hash",
         "title": "Hash of a password",
-        "pattern": r"\$2[abxy]\$[0-3][0-9]\$[./A-Za-z0-9]{53}|\$argon2(?:id|i|d)\$v=[0-9]{1,3}\$[mtp=,0-9]{8,40}\$[A-Za-z0-9+/]{11,90}\$[A-Za-z0-9+/]{16,90}|\$[156y]\$(?:rounds=[0-9]{3,9}\$)?(?:[./A-Za-z0-9]{1,4}\$)?[./A-Za-z0-9]{2,30}\$[./A-Za-z0-9]{22,86}|\$apr1\$[./A-Za-z0-9]{2,8}\$[./A-Za-z0-9]{22}|\$[PH]\$[./A-Za-z0-9]{31}|pbkdf2_sha(?:1|256|512)\$[0-9]{3,8}\$[A-Za-z0-9]{8,64}\$[A-Za-z0-9+/]{27,88}={0,2}|scrypt:[0-9]{3,8}:[0-9]{1,2}:[0-9]{1,2}\$[A-Za-z0-9]{8,32}\$[0-9a-f]{64,128}|SCRAM-SHA-(?:1|256)\$[0-9]{3,8}:[A-Za-z0-9+/=]{16,64}\$[A-Za-z0-9+/=]{28,64}:[A-Za-z0-9+/=]{28,64}|\{SSHA(?:256|512)?\}[A-Za-z0-9+/]{28,120}={0,2}",
+        "pattern": r"(?:\$wp)?\$2[abxy]\$[0-3][0-9]\$[./A-Za-z0-9]{53}|\$argon2(?:id|i|d)\$v=[0-9]{1,3}\$[mtp=,0-9]{8,40}\$[A-Za-z0-9+/]{11,90}\$[A-Za-z0-9+/]{16,90}|\$[156y]\$(?:rounds=[0-9]{3,9}\$)?(?:[./A-Za-z0-9]{1,4}\$)?[./A-Za-z0-9]{2,30}\$[./A-Za-z0-9]{22,86}|\$apr1\$[./A-Za-z0-9]{2,8}\$[./A-Za-z0-9]{22}|\$[PH]\$[./A-Za-z0-9]{31}|pbkdf2_sha(?:1|256|512)\$[0-9]{3,8}\$[A-Za-z0-9]{8,64}\$[A-Za-z0-9+/]{27,88}={0,2}|scrypt:[0-9]{3,8}:[0-9]{1,2}:[0-9]{1,2}\$[A-Za-z0-9]{8,32}\$[0-9a-f]{64,128}|SCRAM-SHA-(?:1|256)\$[0-9]{3,8}:[A-Za-z0-9+/=]{16,64}\$[A-Za-z0-9+/=]{28,64}:[A-Za-z0-9+/=]{28,64}|\{SSHA(?:256|512)?\}[A-Za-z0-9+/]{28,120}={0,2}",
         "severity": "low",
         "entropy": 0.0,
         "end": "",

@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 
 # What a character, a colour or the end of a line may look like.
-_ENTITY = r"(?:&|u0026|%26)(?:amp;)?#?\w{2,4}(?:;|%3[bB])"
-_ESCAPES = rf"\\+(?:u00\w\w|[bfnrt])?|\[[0-9;]*m?|%(?:25)*\w\w(?:[0-9;]+m)?|{_ENTITY}"
+_ENTITY = r"(?:\\*&|\\+u0026|%26)(?:amp;)?#?\w{2,4}(?:;|%3[bB])"
+_ESCAPES = rf"""\\+(?:u00\w\w|[bfnrt"'`/])|\[[0-9;]*m?|%(?:25)*\w\w(?:[0-9;]+m)?|{_ENTITY}"""
 # The rest of the name and what closes it, what assigns, and what opens the value.
 _REST = r"[\w.\- \x80-\xff]*"
 _CLOSE = rf"""(?:["'`\])\s>?!+.:\x1b]|{_ESCAPES})*"""
-_ASSIGN = rf"""(?:[:=>|]|- {{1,2}}\\*["'`]|%(?:25)*[37]\w|u00[37]\w|{_ENTITY})"""
+_ASSIGN = rf"""(?:[:=>|]|- {{1,2}}\\*["'`]|(?:%(?:25)*|\\+u00)(?:3[aAdDeE]|7[cC])|{_ENTITY})"""
 _OPEN = rf"""(?:[\s"'`=>|:({{\x1b]|value ?=|{_ESCAPES})*"""
 _QUOTE = r"""\\*["'`]"""
 
@@ -34,13 +34,16 @@ def _mixed(common: str, telling: str, least: int, most: int) -> str:
     text = rf"(?:{common}{{{most - least}}}|{common}{{0,{most - least - 1}}}{telling})"
     for place in reversed(range(least)):
         after = f"{_VALUE}{{{least - 1 - place}}}" if place < least - 1 else ""
+        if place == 0:
+            # No value begins with an escape, and what begins with a slash is a path.
+            common, telling = (part.replace(r"\\", "").replace("[^", r"[^/\\") for part in (common, telling))
         text = f"(?:{telling}{after}|{common}{text})"
     return text
 
 
 # By the judge that looks at the value: judge.py.
 _SHAPES = {
-    "password": rf"(?:{_mixed(_WORD, _NO_WORD, 5, 16)}|{_WORD}{{0,14}}[a-z][A-Z])",
+    "password": rf"(?:{_mixed(_WORD, _NO_WORD, 5, 16)}|(?:[A-Za-z]{_WORD}{{0,13}})?[a-z][A-Z])",
     "token": _mixed(_NO_DIGIT, _DIGIT, 8, 20),
 }
 # Vendors' names are many and rare: what stands after them is told by classes alone, which compile fast.

@@ -47,7 +47,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import (
     certificate,
     nameserver,
     page,
-    web,
+    secureheaders,
     wire,
 )
 from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe.model import Target, reason
@@ -215,13 +215,13 @@ def html(data):
 def headers(data):
     text = data.decode("latin-1")
     page.cookie_faults(text.split("\n"))
-    web.preload_gap(text)
+    secureheaders.preload_gap(text)
     markup.joined("https://crm.example.com/", text)
 
 
 def answers(data):
     answer = wire.exchange(Connection(data), Target("crm.example.com", timeout=1), "/")
-    web.header_faults(answer, {"X-A": "^a$"})
+    secureheaders.header_faults(answer, {"X-A": "^a$"})
     assert isinstance(answer.text + answer.content_type, str)
     with contextlib.suppress(ValueError):
         answer.json()

@@ -13,6 +13,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sluice.deploy.plugins.module_utils.secretscan import Options, run
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.known import KnownValues
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.rules import rules
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search import engines
+from ansible_collections.sluice.deploy.plugins.module_utils.secretscan.search.plan import Plan
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.engine_ways import WAYS, going
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.secret_samples import docker, rules_hit
 
@@ -155,6 +159,21 @@ insert into "directus_sessions" ("expires", "ip", "share", "token", "user", "use
 [2026-11-27 09:12:03,001: INFO/MainProcess] Task accounts.tasks.rotate_tokens[7c63fa29-6132-4cc0-8fac-33a854db317f] succeeded in 0.01s: {'rotated': 3}
 (0.002) UPDATE "auth_user" SET "password" = %s, "last_login" = NULL WHERE "auth_user"."id" = 1; args=('<redacted>', 1)
 1:M 27 Nov 2026 09:12:03.456 # Warning: no config file specified, using the default config. In order to specify a config file use redis-server /path/to/redis.conf
+Started GET "/users?token=[FILTERED]" for 127.0.0.1 at 2026-11-28 13:33:09 +0000
+  Parameters: {"authenticity_token"=>"[FILTERED]", "user"=>{"email"=>"[FILTERED]", "password_digest"=>"[FILTERED]", "reset_token"=>"[FILTERED]"}}
+   (0.7ms)  CREATE TABLE "users" ("id" integer PRIMARY KEY AUTOINCREMENT NOT NULL, "password_digest" varchar, "reset_token" varchar, "created_at" datetime(6) NOT NULL)
+  User Create (0.3ms)  INSERT INTO "users" ("email", "password_digest", "reset_token", "created_at") VALUES (?, ?, ?, ?) RETURNING "id"  [["email", "[FILTERED]"], ["password_digest", "[FILTERED]"]]
+actionpack (7.2.2.2) lib/action_controller/metal/request_forgery_protection.rb:395:in `verify_authenticity_token'
+FINER: IntrospectionUtils: setProperty(class org.apache.tomcat.util.modeler.AttributeInfo name=userPassword)
+FINER: [SetPropertiesRule]{mbeans-descriptors/mbean/attribute} Setting property 'description' to 'Character encoding to use to read the username and password parameters from the request'
+Sat, 28 Nov 2026 13:30:45 GMT oauth2orize register exchanger password password
+Sat, 28 Nov 2026 13:30:45 GMT express:router:layer new '/credentials/:type/:id'
+2026-11-28T13:30:37.601Z router urlencodedParser  : /nope?token=
+[Nest] 15662  - 11/28/2026, 1:30:37 PM     LOG [RouterExplorer] Mapped {/auth/login, POST} route +7ms
+53 Query SELECT option_name, option_value FROM wp_options WHERE option_name IN ('auth_key','auth_salt','secure_auth_key','secure_auth_salt','logged_in_key','logged_in_salt','nonce_key','nonce_salt','secret_key')
+post_password varchar(255) NOT NULL default '',
+1795872698: Received PUBLISH from auto-B4968892-A116-2F2A-7805-26A32538522D (d0, q1, r0, m1, 'home/alarm/token', ... (8 bytes))
+1795872698: Client auto-DFFA8BD4-01B6-1C43-CDCE-AEC66A05E45A disconnected, not authorised.
 1:C 27 Nov 2026 09:12:04.000 # User default is authenticated by ACL file /etc/redis/users.acl; "AUTH" "(redacted)"
 """.strip().splitlines()
 
@@ -165,6 +184,15 @@ def test_what_names_no_secret_is_no_finding(way: str) -> None:
     with going(way) as engine:
         report = run(Options(texts=dict(zip(lines, lines)), cache="", engine=engine))
     assert [(finding.source, finding.rule) for finding in report.findings] == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_few_lines_that_only_speak_of_secrets_are_looked_at_closer(way: str) -> None:
+    plan = Plan(rules.load(), KnownValues({}))
+    with going(way) as engine:
+        searcher = engines.make(plan, engine).searcher()
+    hit = [line for line in ORDINARY if searcher.search(bytearray(docker(line)), len(docker(line)))]
+    assert len(hit) <= len(ORDINARY) // 10, hit
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -333,6 +361,7 @@ SESSIONS = (
     "cookie=connect.sid=s%3AxK29sLq0ZpW8vTn4YbRc.7uJmEoHdGfAaSs1DdFfGgHhJjKkLl2QqWwEeRrTtYyUuIiOo",
 )
 HASHES = (
+    "UPDATE `wp_users` SET `user_pass` = '$wp$2y$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW' WHERE `ID` = 1",
     "hash: $2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW",
     "got $argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQxMjM0$RdescudvJCsgt3ub+b27dWRJJTmaaJObG5Yh1sKq4Vk",
     "app:$6$rounds=5000$usesomesillystri$KqJWpanXZHKq2BOB43TSaYhEWsQ1Lr5QNyPCDH/Tp.6mX0e6t1v9s2w3y4z5A6b7C8d9E0f1G2h3I4j5K6l7M8n",

@@ -17,6 +17,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.siteprobe import (
     encryption,
     guards,
     page,
+    secureheaders,
     web,
     wire,
 )
@@ -413,7 +414,7 @@ def test_cookies_and_mixed_content_of_a_front_page(authority, certificate):
     ],
 )
 def test_what_a_header_lacks_for_the_preload_list(value, told):
-    assert web.preload_gap(value).startswith(told)
+    assert secureheaders.preload_gap(value).startswith(told)
 
 
 @pytest.mark.parametrize(
@@ -428,15 +429,15 @@ def test_a_policy_that_is_only_tried_out_is_on_its_way(monkeypatch, sent, status
     headers = email.message.Message()
     for name, value in sent.items():
         headers[name] = value
-    monkeypatch.setattr(web, "fetch", lambda *_: wire.Answer(200, headers, b""))
-    assert web._headers(Target("shop.test"), {"Content-Security-Policy": "default-src"}).status == status
+    monkeypatch.setattr(secureheaders, "fetch", lambda *_: wire.Answer(200, headers, b""))
+    assert secureheaders.look(Target("shop.test"), {"Content-Security-Policy": "default-src"}).status == status
 
 
 def test_the_advice_on_headers_names_the_collection_s_settings(monkeypatch):
-    monkeypatch.setattr(web, "fetch", lambda *_: wire.Answer(200, email.message.Message(), b""))
-    (policy,) = web._headers(Target("shop.test"), {"Content-Security-Policy": "."}).advice
+    monkeypatch.setattr(secureheaders, "fetch", lambda *_: wire.Answer(200, email.message.Message(), b""))
+    (policy,) = secureheaders.look(Target("shop.test"), {"Content-Security-Policy": "."}).advice
     assert "nginx_certbot_csp_mode" in policy
-    both = web._headers(Target("shop.test"), {"Content-Security-Policy": ".", "X-Frame-Options": "."}).advice
+    both = secureheaders.look(Target("shop.test"), {"Content-Security-Policy": ".", "X-Frame-Options": "."}).advice
     assert both[0] == policy and "nginx_certbot_security_headers" in both[1]
 
 
