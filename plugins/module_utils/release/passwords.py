@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from ..databases.kind import Passwords
 from ..databases.kinds import kind_of
+from ..errors import StepError
 from ..files import write_whole
 from ..stack import Secret, Service, Stack
 from ..stack import override as render
@@ -24,6 +25,8 @@ from .engine import Project
 from .run import Run
 
 _NOTE_LOST = "move the file away, and run again: the release gives the database the password of the vault"
+# Seconds in which a database that nothing asks for its health makes its tables.
+_FIRST_START = 60.0
 
 
 def password_of(service: Service) -> Secret | None:
@@ -44,17 +47,29 @@ def apply(run: Run) -> None:
     Raises:
         StepError: A database does not tell or take it.
     """
-    containers = _containers(run)
+    containers = {c.service: c for c in run.engine.containers(run.data_project.name) if c.running}
     for service in run.stack.stateful:
         secret, way = password_of(service), _way(service)
         if not secret or not way or service.name not in containers:
             continue
-        container, password = containers[service.name], run.secrets[secret.name]
-        kept = way.kept(run, container)
+        container, password = containers[service.name].id, run.secrets[secret.name]
+        # Without a health check, it counted as up before it answers: its first start makes its tables.
+        kept = _kept(run, way, container, 0 if containers[service.name].health else _FIRST_START)
         if not way.matches(kept, password):
             write_whole(run.state.passwords_note, json.dumps({service.name: kept, **_read(run)}) + "\n")
             way.keep(run, container, way.made(password))
             run.notes.append(f"The password of {service.name} was changed in the database.")
+
+
+def _kept(run: Run, way: Passwords, container: str, patience: float) -> str:
+    end = run.clock() + patience
+    while True:
+        try:
+            return way.kept(run, container)
+        except StepError:
+            if run.clock() >= end:
+                raise
+        run.sleep(0.5)
 
 
 def put_back(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from ansible_collections.sluice.deploy.plugins.module_utils.release.run import R
 from ansible_collections.sluice.deploy.plugins.module_utils.release.serving import stack_of
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.directory import Deployed, write_description
 from ansible_collections.sluice.deploy.plugins.module_utils.stack.override import with_value
+from ansible_collections.sluice.deploy.plugins.module_utils.stack.parse import parse_stack
 from ansible_collections.sluice.deploy.tests.unit.plugins.module_utils.fakes import (
     FakeEngine,
     Killed,
@@ -96,6 +98,28 @@ def test_a_new_password_is_changed_in_the_database(tmp_path: Path, database: dic
     assert scram.matches(database["db"], NEW) and serving_password(run) == NEW
     assert "The password of db was changed in the database." in run.notes
     assert not release(run_with(there, tmp_path, "1", NEW)).changed
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_database_that_nothing_asks_for_its_health_is_given_time_to_start(
+    tmp_path: Path, database: dict[str, str], monkeypatch: pytest.MonkeyPatch, asked: bool
+) -> None:
+    there, answers = world(), iter([False, False, True, True])
+
+    def kept(self: Any, run: Run, container: str) -> str:
+        if not next(answers):
+            raise StepError("the database does not tell whether its password is current")
+        return database["db"]
+
+    monkeypatch.setattr(postgres.Scram, "kept", kept)
+    run = run_with(there, tmp_path, "1", OLD)
+    if not asked:
+        described_db = {k: v for k, v in run.description["services"]["db"].items() if k != "health"}
+        run.description["services"]["db"] = described_db
+        run.stack = parse_stack(run.description)
+    outcome = pytest.raises(StepError, match="does not tell") if asked else contextlib.nullcontext()
+    with outcome:
+        release(run)
 
 
 def test_refused_or_killed_at_any_moment_database_and_release_agree(tmp_path: Path, database: dict[str, str]) -> None:
