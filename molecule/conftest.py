@@ -105,10 +105,10 @@ def run_module(run_playbook):
 class Load(threading.Thread):
     """Requests one after the other, each on a connection of its own, until told to stop."""
 
-    def __init__(self, address: str, site: str) -> None:
+    def __init__(self, address: str, site: str, path: str = "/") -> None:
         super().__init__()
         self.answered, self.lost, self._stop_it = 0, [], threading.Event()
-        self._address, self._site = address, site
+        self._address, self._site, self._path = address, site, path
         self._context = ssl._create_unverified_context()
 
     def run(self) -> None:
@@ -123,7 +123,7 @@ class Load(threading.Thread):
         connection = http.client.HTTPSConnection(self._site, timeout=10, context=self._context)
         with socket.create_connection((self._address, 443), timeout=10) as raw:
             connection.sock = self._context.wrap_socket(raw, server_hostname=self._site)
-            connection.request("GET", "/")
+            connection.request("GET", self._path)
             answer = connection.getresponse()
             answer.read()
             connection.close()
