@@ -15,7 +15,7 @@ _ENTITY = r"(?:\\*&|\\+u0026|%26)(?:amp;)?#?\w{2,4}(?:;|%3[bB])"
 _ESCAPES = rf"""\\+(?:u00\w\w|[bfnrt"'`/])|\[[0-9;]*m?|%(?:25)*\w\w(?:[0-9;]+m)?|{_ENTITY}"""
 # The rest of the name and what closes it, what assigns, and what opens the value.
 _REST = r"[\w.\- \x80-\xff]*"
-_CLOSE = rf"""(?:["'`\])\s>?!+.:\x1b]|{_ESCAPES})*"""
+_CLOSE = rf"""(?:(?:["'`\])\t\r\n>?!+:\x1b]|{_ESCAPES})(?:["'`\])\s>?!+.:\x1b]|{_ESCAPES})*)?"""
 _ASSIGN = rf"""(?:[:=>|]|- {{1,2}}\\*["'`]|(?:%(?:25)*|\\+u00)(?:3[aAdDeE]|7[cC])|{_ENTITY})"""
 _OPEN = rf"""(?:[\s"'`=>|:({{\x1b]|value ?=|{_ESCAPES})*"""
 _QUOTE = r"""\\*["'`]"""

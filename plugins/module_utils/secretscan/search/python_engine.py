@@ -23,6 +23,8 @@ _MOST_WORDS = 80_000
 _LONGEST_WORD = 64
 # On both sides of a literal, what the patterns see of an endless line.
 _REACH = 4096
+# What a pattern that begins with its literal sees after it: a name, and a value or its beginning.
+_AFTER = 1024
 # So much is searched when a word in it tells; in a whole block, too many would.
 _STRETCH = 1 << 16
 
@@ -111,7 +113,7 @@ class _WordSearcher:
                     if pattern is None:
                         hits.add(place + len(probe.text), number)
                     elif leading:
-                        match = pattern.match(data, place, place + _REACH)
+                        match = pattern.match(data, place, place + _AFTER)
                         if match:
                             hits.add(match.end(), number)
                     else:
