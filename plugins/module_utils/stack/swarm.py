@@ -69,10 +69,10 @@ def mistakes(stack: Stack) -> Iterator[str]:
 
 def _mistakes(service: Service) -> Iterator[str]:
     where = f"stack_services.{service.name}"
-    if service.build and not service.built_on_controller:
+    if service.build:
         yield (
-            f"{where}.build: the other nodes of the swarm would lack the image; build and push it in CI, or add"
-            " pull: controller, so that it is built where Ansible runs, and carried to every node."
+            f"{where}.build: the other nodes of the swarm would lack the image; build and push it in CI, or give"
+            " it a tag of its own where Ansible runs, and pull: controller, which carries that to every node."
         )
     if service.role == "job":
         return
