@@ -95,8 +95,8 @@ from ..module_utils.hostprobe.look import ARGUMENT_SPEC as HOST
 from ..module_utils.imagegate import answer as imagegate
 from ..module_utils.secretscan import answer as secretscan
 
-# `site` is the controller's part.
-PARTS = ("host", "images", "logs")
+# The first is for the action of the same name alone, which keeps it on the controller.
+PARTS = ("site", "host", "images", "logs")
 
 
 def part(spec: Mapping[str, Any], options: Mapping[str, Any], tell: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
