@@ -22,6 +22,7 @@ NEVER, AUTO = "never", "auto"
 _LIMIT = "renders, nothing blocked, no error"
 # A page is at rest when nothing was asked for or told for so long.
 _REST = 0.4
+_TRIES = 3
 _WIDTH, _HEIGHT = 1280, 800
 _DOMAINS = ("Page", "Network", "Log", "Runtime", "Audits")
 _LOOK = """JSON.stringify({
@@ -51,7 +52,10 @@ def _look(target: Target, path: str, wanted: str) -> Found:
     if distrust:
         return Found("skip", evidence=(f"not opened: {distrust}",))
     try:
-        return _visit(target, path, chromium)
+        for _ in range(_TRIES):
+            if found := _visit(target, path, chromium):
+                return found
+        raise BrowserError("the network of the machine that looks changed at each try")
     except (BrowserError, ValueError, KeyError, TypeError) as error:
         told = str(error) if isinstance(error, BrowserError) else f"it answers oddly ({type(error).__name__})"
         if wanted == AUTO:
@@ -70,7 +74,8 @@ def _flags(target: Target) -> list[str]:
     return flags
 
 
-def _visit(target: Target, path: str, chromium: str) -> Found:
+def _visit(target: Target, path: str, chromium: str) -> Found | None:
+    """What the browser finds; nothing where it was disturbed."""
     deadline = time.monotonic() + 20 + 3 * target.timeout
     visit = Visit((target.domain.lower(), *(alias.lower() for alias in target.aliases)))
     asked: list[tuple[str, Mapping[str, Any]]] = []
@@ -99,7 +104,7 @@ def _visit(target: Target, path: str, chromium: str) -> Found:
                 break
         seen = browser.call("Runtime.evaluate", {"expression": _LOOK})["result"]["value"]
         picture = browser.call("Page.captureScreenshot", {"format": "jpeg", "quality": 40})["data"]
-    return visit.found(str(seen), _LIMIT, str(picture))
+    return None if visit.disturbed else visit.found(str(seen), _LIMIT, str(picture))
 
 
 def _answer(target: Target, method: str, params: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

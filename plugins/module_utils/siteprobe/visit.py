@@ -36,6 +36,8 @@ class Visit:
     open: set[str] = field(default_factory=set)
     frame: str = ""
     loaded: bool = False
+    disturbed: bool = False
+    """Whether the network of the machine that looks changed meanwhile, for which no site is to blame."""
 
     @property
     def at_rest(self) -> bool:
@@ -86,7 +88,9 @@ class Visit:
         self.open.discard(id)
         # What a policy blocks is an issue of its own, and a page may end its own requests.
         if not params.get("canceled") and not params.get("blockedReason"):
-            self._unserved(id, str(params.get("errorText") or "fails"), 0)
+            told = str(params.get("errorText") or "fails")
+            self.disturbed = self.disturbed or told == "net::ERR_NETWORK_CHANGED"
+            self._unserved(id, told, 0)
 
     def _unserved(self, id: str, what: str, status: int) -> None:
         url, kind = self.requests.get(id, ("", ""))

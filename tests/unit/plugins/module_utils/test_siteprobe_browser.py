@@ -207,3 +207,46 @@ def test_a_page_that_tells_without_end_is_kept_in_bounds():
 )
 def test_an_address_is_told_without_what_may_be_a_secret(url, told):
     assert address(url) == told
+
+
+@pytest.mark.parametrize(("disturbed", "status"), [(1, "pass"), (2, "pass"), (3, "skip")])
+def test_a_network_that_changes_where_the_browser_runs_is_no_fault_of_the_site(monkeypatch, disturbed, status):
+    """As where containers come and go beside it: Chromium ends all that it has under way."""
+    tries = []
+
+    class Chromium:
+        def __init__(self, chromium, flags, deadline, heed):
+            self.heed = heed
+
+        def __enter__(self):
+            tries.append(self)
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def open_page(self):
+            pass
+
+        def tell(self, method, params):
+            self.heed(
+                "Network.requestWillBeSent", {"requestId": "1", "type": "Script", "request": {"url": "https://x/"}}
+            )
+            lost = {"requestId": "1", "errorText": "net::ERR_NETWORK_CHANGED"}
+            self.heed("Network.loadingFailed" if len(tries) <= disturbed else "Network.loadingFinished", lost)
+            self.heed("Page.loadEventFired", {})
+
+        def wait(self, seconds):
+            return False
+
+        def call(self, method, params=None):
+            answers = {"Runtime.evaluate": {"result": {"value": '{"text": 5, "drawn": 1}'}}}
+            return answers.get(method, {"data": base64.b64encode(b"x").decode()})
+
+    monkeypatch.setattr(browser, "Browser", Chromium)
+    monkeypatch.setattr(browser, "find", lambda wanted: "chromium")
+    monkeypatch.setattr(browser, "trusted_for_secrets", lambda target: "")
+    monkeypatch.setattr(browser, "_flags", lambda target: [])
+    (look,) = browser.check(Target(DOMAIN), "/", "auto")
+    found = look.result()
+    assert (found["status"], len(tries)) == (status, min(disturbed + 1, 3)), found
