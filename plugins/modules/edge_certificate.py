@@ -99,7 +99,14 @@ def _wait(store: Store, name: str, timeout: float) -> str:
             time.sleep(0.5)
         return ""
     # The unit may be done with this stack long before it is done with all.
-    while (pending := wants_issue(site, store.root)) and host.obtaining_certificates():
+    again = False
+    while pending := wants_issue(site, store.root):
+        if not host.obtaining_certificates():
+            # One that was about to end when it was told of the stack has not asked for it.
+            if again or attempts.load(store.root, name).reason:
+                break
+            host.obtain_certificates()
+            again = True
         if time.monotonic() > deadline:
             raise UserError(f"{name}: no certificate within {timeout:g} s; systemctl status sluice-edge-certificates.")
         time.sleep(0.2)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import ssl
 from collections.abc import Callable
@@ -54,14 +55,21 @@ def maintain(store: Store, say: Say, runner: Run = run) -> list[str]:
         What a person has to look after, a line each; empty when all is well.
     """
     with store.lock("certificates.lock", wait=_CERTBOT_SECONDS):
-        state = store.state()
-        if state is None:
-            return [_SPOILT] if store.current() else []
-        edge, troubles = state.edge, []
-        for site in state.sites.values():
-            if site.certificate.kind == "acme" and not edge.lead:
-                troubles += troubles_of(partial(_obtain, edge, site, store, say, runner), site.name)
-        return troubles + _alerts(store, attempts.now())
+        looked: dict[str, Site] = {}
+        troubles: dict[str, list[str]] = {}
+        while True:
+            state = store.state()
+            if state is None:
+                return [_SPOILT] if store.current() else []
+            # A stack that came or changed while a CA was asked has been told that this run sees to it.
+            fresh = [site for site in state.sites.values() if looked.get(site.name) != site]
+            if not fresh:
+                return [*itertools.chain(*troubles.values()), *_alerts(store, attempts.now())]
+            for site in fresh:
+                looked[site.name] = site
+                if site.certificate.kind == "acme" and not state.edge.lead:
+                    ask = partial(_obtain, state.edge, site, store, say, runner)
+                    troubles[site.name] = troubles_of(ask, site.name)
 
 
 def _obtain(edge: Edge, site: Site, store: Store, say: Say, runner: Run) -> list[str]:

@@ -74,6 +74,24 @@ def test_a_missing_key_is_noted_and_the_next_stack_gets_its_certificate(store, d
     assert said == ["shop: a new certificate is in place"]
 
 
+def test_a_stack_that_changes_while_the_ca_is_asked_is_seen_to_by_the_same_run(store, docker):
+    """systemd takes a further start of what runs already for nothing."""
+    changed = site({"name": "blog", "domain": "blog.test", "domain_aliases": ["www.blog.test"]})
+    asked = []
+
+    def runner(argv, *rest, **more):
+        if "certonly" in argv:
+            asked.append([word.partition("=")[2] for word in argv if word.startswith("--domain=")])
+            if len(asked) == 1:
+                pairs = {changed.name: self_signed(changed.names)}
+                apply(store, EdgeEngine(EDGE, store.root, docker), state(site(), changed), pairs)
+        return docker(argv, *rest, **more)
+
+    assert renewal.maintain(store, print, runner) == []
+    assert asked == [["blog.test"], ["shop.test"], ["blog.test", "www.blog.test"]]
+    assert attempts.load(store.root, "blog").issued == changed.certificate.issued_as(changed.names)
+
+
 def test_a_note_that_cannot_be_written_is_told_and_stops_nobody(store, docker, monkeypatch):
     save = attempts.save
 
