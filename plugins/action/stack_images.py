@@ -37,7 +37,8 @@ class ActionModule(ActionBase):
         try:
             references, unbuilt = given["images"], building.built_here(given["stack"]) if given["stack"] else []
             if unbuilt and not self._task.check_mode:
-                references = [*references, *building.build(**{name: given[name] for name in BUILDING})]
+                built, result["gates"] = building.build(**{name: given[name] for name in BUILDING})
+                references = [*references, *built]
             wanted = [carry.inspect(reference) for reference in dict.fromkeys(references)]
             there = self._module({"wanted": wanted}, task_vars)
             if there.get("failed"):

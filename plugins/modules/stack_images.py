@@ -88,6 +88,11 @@ sent:
   returned: success
   type: int
   sample: 1003219
+gates:
+  description: What the gates said of the builds, those that only warn included.
+  returned: where an image was built
+  type: list
+  elements: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -12,12 +12,13 @@ from typing import Any
 from ..module_utils.errors import EngineError, StepError, UserError
 from ..module_utils.lock import locked
 from ..module_utils.release import imagechecks
-from ..module_utils.release.checks import judge
+from ..module_utils.release.checks import judge, look
 from ..module_utils.release.docker import Docker
 from ..module_utils.release.edge import NoEdge
 from ..module_utils.release.images import build_tag, built
 from ..module_utils.release.module import gate_levels
 from ..module_utils.release.run import Run, Settings
+from ..module_utils.results import GateResult
 from ..module_utils.secretvalues.values import check_secrets
 from ..module_utils.stack.directory import StackState
 from ..module_utils.stack.parse import parse_stack
@@ -32,8 +33,10 @@ def built_here(description: dict[str, Any]) -> list[str]:
     return [service.name for service in parse_stack(description).services.values() if service.built_on_controller]
 
 
-def build(stack: dict[str, Any], secrets: Mapping[str, str], gates: Mapping[str, str], hadolint: str) -> list[str]:
-    """The references of the images that were built; their log is kept in the user's cache.
+def build(
+    stack: dict[str, Any], secrets: Mapping[str, str], gates: Mapping[str, str], hadolint: str
+) -> tuple[list[str], list[GateResult]]:
+    """The references of the images that were built, and what the gates said; logs are kept in the user's cache.
 
     Args:
         stack: Its description.
@@ -61,20 +64,16 @@ def build(stack: dict[str, Any], secrets: Mapping[str, str], gates: Mapping[str,
                 log.unlink(missing_ok=True)
                 try:
                     built(run, service, service.build, log)
-                    judge(run, [_leaks(run, service.name, log)])
+                    judge(run, look({"log_secrets": _leaks}, run, service.name, log))
                 except (StepError, EngineError) as error:
                     raise UserError(_told(run, error, log))
                 references.append(build_tag(run, service))
-    return references
+    return references, run.gates
 
 
-def _leaks(run: Run, service: str, log: Path) -> Any:
+def _leaks(run: Run, service: str, log: Path) -> list[GateResult]:
     text = log.read_text(encoding="utf-8", errors="replace")
-    result = imagechecks.leaks(f"log_secrets.build.{service}", run, {f"build of {service}": text})
-    level = run.settings.level("log_secrets")
-    if result["status"] == "fail" and level != "fail":
-        result["status"] = "warn"
-    return result
+    return [imagechecks.leaks(f"log_secrets.build.{service}", run, {f"build of {service}": text})]
 
 
 def _told(run: Run, error: Exception, log: Path) -> str:

@@ -83,7 +83,8 @@ def _options(params: Mapping[str, Any], write: bool) -> Options:
 
 
 def _texts(params: Mapping[str, Any], key: str) -> dict[str, str]:
-    return {str(name): _text(value) for name, value in (params.get(key) or {}).items()}
+    given = params.get(key)
+    return {str(name): _text(value) for name, value in given.items()} if isinstance(given, Mapping) else {}
 
 
 def _text(value: Any) -> str:

@@ -75,7 +75,11 @@ def test_no_secret_is_printed_and_no_harmless_word_is_masked(look):
 
 @pytest.mark.parametrize(
     ("part", "options", "word"),
-    [("host", {"stack": "crm", "max_restarts": "many"}, "max_restarts"), ("logs", {"trheads": 2}, "trheads")],
+    [
+        ("host", {"stack": "crm", "max_restarts": "many"}, "max_restarts"),
+        ("logs", {"trheads": 2}, "trheads"),
+        ("logs", {"secrets": [SECRET]}, "secrets"),
+    ],
 )
 def test_an_option_of_a_wrong_form_is_told_by_its_part(look, part, options, word):
     told, _ = look(**{**ALL, part: options})

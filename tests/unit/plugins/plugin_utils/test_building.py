@@ -54,7 +54,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_an_image_is_built_here_with_its_secrets_and_by_its_builder(build: Any) -> None:
-    references, engine = build("all is well", builder="far")
+    (references, _), engine = build("all is well", builder="far")
     assert references == ["sluice/shop-web:build"]
     assert engine.asked == [("sluice/shop-web:build", "far", {"key": SECRET})]
 
@@ -64,7 +64,10 @@ def test_a_build_that_says_a_secret_is_refused_without_showing_it(build: Any, sp
     with pytest.raises(UserError) as refused:
         build(f"step 1\nusing {spelt}\n")
     assert "log_secrets.build.web" in str(refused.value) and spelt not in str(refused.value)
-    assert build(f"using {spelt}", gates={"log_secrets": "warn"})[0]
+    (_, warned), _ = build(f"using {spelt}", gates={"log_secrets": "warn"})
+    assert [gate["status"] for gate in warned if gate["id"] == "log_secrets.build.web"] == ["warn"]
+    (_, silent), _ = build(f"using {spelt}", gates={"log_secrets": "off"})
+    assert "log_secrets.build.web" not in [gate["id"] for gate in silent]
 
 
 def test_a_dockerfile_that_does_not_pass_is_not_built(build: Any) -> None:
